@@ -1,0 +1,4 @@
+//! `lockstep` keeps a billing system and the CRMs of many clients telling the same story.
+
+pub mod clock;
+pub mod value;
