@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(parse("4500"), Value::Int(4500));
         assert_eq!(parse("1e3").as_decimal(), Some(Decimal::from(1000)));
         assert_eq!(parse("0.30000000000000004").to_json(), "0.30000000000000004");
-        assert_eq!(parse("1e400"), Value::from("1e400"), "what no decimal can hold is kept as text");
+        assert_eq!(parse("1e+400"), Value::from("1e+400"), "what no decimal can hold is kept as text");
     }
 
     #[test]
