@@ -1,4 +1,5 @@
 //! `lockstep` keeps a billing system and the CRMs of many clients telling the same story.
 
+pub mod catalog;
 pub mod clock;
 pub mod value;
