@@ -285,6 +285,21 @@ impl Serialize for Value {
     }
 }
 
+/// Any JSON value.
+impl schemars::JsonSchema for Value {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        true.into()
+    }
+}
+
 /// How `serde_json` with exact numbers hands one over: a map with this one key and the number's text.
 const NUMBER_TOKEN: &str = "$serde_json::private::Number";
 

@@ -1,0 +1,21 @@
+//! YAML -> typed model. Each file of a project has one type here; what the types allow is the language.
+//!
+//! The doc comments of these types are the reference that integrators read: they become the JSON Schemas in
+//! `schemas/`, an editor's hover text and `lockstep schema`. `config` does not judge what a project means; `check`
+//! does. Begin reading at [`pipeline`] and [`step`].
+
+pub mod client;
+pub mod pipeline;
+pub mod step;
+pub mod test_file;
+pub mod trigger;
+pub mod words;
+pub mod written;
+
+pub use client::{ClientFile, ClientOverlay, ConnectionFile, ConnectionOverlay, Owner, SharedOwner};
+pub use pipeline::{OrderFile, PartFile, PipelineFile, RetryFile, Stale, StaleFile};
+pub use step::{StepFile, Verb};
+pub use test_file::TestFile;
+pub use trigger::{Delivery, LockstepEvent, LockstepTrigger, ReadFile, StripeTrigger, TriggerFile};
+pub use words::{Backoff, Identifier, Name, NoneFound, ObjectRef, Rate, Span, Zone};
+pub use written::{Fields, Match, Script, Written};

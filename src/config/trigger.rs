@@ -1,0 +1,99 @@
+//! Triggers: where a pipeline's events come from.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::words::{Identifier, ObjectRef, Rate};
+use super::written::Written;
+
+/// Where a pipeline's events come from; the key names the kind.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TriggerFile {
+    /// Events of Stripe.
+    Stripe(StripeTrigger),
+    /// What lockstep itself reports: alerts are pipelines too.
+    Lockstep(LockstepTrigger),
+}
+
+/// Events of Stripe.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StripeTrigger {
+    /// The connection whose events these are.
+    #[serde(default = "stripe")]
+    pub connection: Identifier,
+    /// Event types; `customer.*` stands for all that begin so.
+    #[schemars(length(min = 1))]
+    pub events: Vec<String>,
+    /// How the events come here.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// What `object` is, when it is not the event's own object: it is read when the run begins.
+    #[serde(default)]
+    pub read: Option<ReadFile>,
+}
+
+fn stripe() -> Identifier {
+    Identifier("stripe".into())
+}
+
+/// How events come here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Stripe posts them to `/hooks/<client>/<connection>`.
+    #[default]
+    Webhook,
+}
+
+/// The object that a pipeline is about, read when the run begins.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReadFile {
+    /// Which object is read.
+    pub object: ObjectRef,
+    /// The record's id.
+    pub record: Written,
+    /// What is not a field: `expand` and the like.
+    #[serde(default)]
+    pub params: IndexMap<String, Written>,
+}
+
+/// What lockstep itself reports.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LockstepTrigger {
+    /// Which reports.
+    #[schemars(length(min = 1))]
+    pub events: Vec<LockstepEvent>,
+    /// At most so many runs in so long; the rest are counted in the next one (`object.grouped`).
+    #[serde(default)]
+    pub at_most: Option<Rate>,
+}
+
+/// A report of lockstep about its own work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+pub enum LockstepEvent {
+    /// A run has used up its retries, or met a permanent failure.
+    #[serde(rename = "run.dead")]
+    RunDead,
+    /// A run met a business ambiguity and waits for a person.
+    #[serde(rename = "run.conflict")]
+    RunConflict,
+    /// A connection failed so often, or so finally, that it is paused.
+    #[serde(rename = "connection.down")]
+    ConnectionDown,
+}
+
+impl LockstepEvent {
+    /// The event's type, as pipelines name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunDead => "run.dead",
+            Self::RunConflict => "run.conflict",
+            Self::ConnectionDown => "connection.down",
+        }
+    }
+}
