@@ -3,4 +3,5 @@
 pub mod catalog;
 pub mod clock;
 pub mod config;
+pub mod connector;
 pub mod value;

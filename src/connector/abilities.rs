@@ -1,0 +1,153 @@
+//! What a connector can do and what may be relied on: facts that the engine and the checks read off a manifest
+//! instead of knowing a system by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Action, ActionKind};
+
+/// The name under which a manifest describes every object that it does not list.
+pub const ANY_OBJECT: &str = "*";
+
+/// All that a connector can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Abilities {
+    pub(super) objects: IndexMap<Arc<str>, ObjectFacts>,
+    pub(super) operations: IndexMap<Arc<str>, OperationFacts>,
+}
+
+impl Abilities {
+    /// The facts of `object`: its own, else those of `"*"`.
+    pub fn object(&self, object: &str) -> Option<&ObjectFacts> {
+        self.objects.get(object).or_else(|| self.objects.get(ANY_OBJECT))
+    }
+
+    /// The named objects, without `"*"`.
+    pub fn objects(&self) -> impl Iterator<Item = (&str, &ObjectFacts)> {
+        self.objects.iter().map(|(name, facts)| (&**name, facts)).filter(|(name, _)| *name != ANY_OBJECT)
+    }
+
+    /// True when objects may have names that the manifest does not list.
+    pub fn any_object(&self) -> bool {
+        self.objects.contains_key(ANY_OBJECT)
+    }
+
+    /// The facts of a named operation.
+    pub fn operation(&self, name: &str) -> Option<&OperationFacts> {
+        self.operations.get(name)
+    }
+
+    /// The named operations.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &OperationFacts)> {
+        self.operations.iter().map(|(name, facts)| (&**name, facts))
+    }
+
+    /// The facts of what `action` would use; `None` when the connector cannot do it.
+    pub fn of(&self, action: &Action) -> Option<&OperationFacts> {
+        match action {
+            Action::Find { object, identity, .. } => {
+                self.object(object)?.find(identity.keys().map(|name| &**name))
+            }
+            Action::Operation { name, .. } => self.operation(name),
+            Action::Get { object, .. }
+            | Action::List { object, .. }
+            | Action::Create { object, .. }
+            | Action::Update { object, .. }
+            | Action::Delete { object, .. }
+            | Action::Upsert { object, .. }
+            | Action::Link { object, .. }
+            | Action::Unlink { object, .. } => self.object(object)?.action(action.kind()?),
+        }
+    }
+}
+
+/// What is known of one kind of object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// The field of a record that holds its id.
+    pub id: Arc<str>,
+    /// The ways to look a record up, in the order in which they are tried.
+    pub finders: Vec<Finder>,
+    /// The other actions.
+    pub actions: BTreeMap<ActionKind, OperationFacts>,
+    /// The names of the sets that `link` and `unlink` know.
+    pub relations: Vec<Arc<str>>,
+}
+
+impl ObjectFacts {
+    /// The facts of one action; for `find` those of the first way to look up.
+    pub fn action(&self, kind: ActionKind) -> Option<&OperationFacts> {
+        match kind {
+            ActionKind::Find => self.finders.first().map(|finder| &finder.facts),
+            _ => self.actions.get(&kind),
+        }
+    }
+
+    /// The facts of the look-up that an identity of these fields would use.
+    pub fn find<'a>(&self, fields: impl IntoIterator<Item = &'a str>) -> Option<&OperationFacts> {
+        let fields: Vec<&str> = fields.into_iter().collect();
+        self.finders.iter().find(|finder| finder.fits(&fields)).map(|finder| &finder.facts)
+    }
+}
+
+/// One way to look a record up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Finder {
+    /// The fields that it can look up by; `None` when it can do any.
+    pub by: Option<Vec<Arc<str>>>,
+    /// What may be relied on.
+    pub facts: OperationFacts,
+}
+
+impl Finder {
+    /// True when it can look up by all of these fields together.
+    pub fn fits(&self, fields: &[&str]) -> bool {
+        self.by.as_ref().is_none_or(|by| fields.iter().all(|field| by.iter().any(|known| **known == **field)))
+    }
+}
+
+/// What may be relied on when one operation is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OperationFacts {
+    /// What a second call with the same content does.
+    pub repeat: Repeat,
+    /// For reads: false when the answer comes from an index that lags behind writes, so that finding nothing
+    /// proves nothing.
+    pub consistent: bool,
+    /// What follows when nobody knows whether it was done.
+    pub after_unknown: AfterUnknown,
+    /// True when it tells a person something and leaves no record: it needs no identity.
+    pub message: bool,
+    /// Why a person should think before using it: it mails somebody, deletes for good.
+    pub dangerous: Option<Arc<str>>,
+}
+
+/// What a second call with the same content does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing more than the first: reads, and writes that set a state.
+    Harmless,
+    /// Nothing more than the first, as long as both carry one idempotency key and come within this time.
+    HarmlessWithKey(Duration),
+    /// It is done twice.
+    #[default]
+    Doubles,
+}
+
+/// What follows when a call's answer was lost and nobody knows whether it was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterUnknown {
+    /// The record is looked for by its identity, and sent again only when it is not there.
+    #[default]
+    LookUp,
+    /// It is sent again: better twice than never. The audit marks it as possibly repeated.
+    SendAgain,
+    /// A person decides: the run becomes a dead letter.
+    GiveUp,
+}

@@ -1,0 +1,186 @@
+//! What a step asks of a connection, and what it is told: the seam between the verbs and a system.
+//!
+//! A [`Call`] is fully evaluated; there is no expression, path or template left in it. The manifest of the
+//! connection's connector turns it into a request, and the answer into a [`Reply`] or a
+//! [`Failure`](super::Failure).
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::value::{Map, Value};
+
+/// Field name -> value, in the order in which the author wrote them.
+pub type Fields = Map;
+
+/// One operation on a connection, as the verbs mean it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The connection's name within its client.
+    pub connection: Arc<str>,
+    /// What is to be done.
+    pub action: Action,
+    /// What is neither field nor identity: expand, proration, associations. A map, or nothing.
+    pub params: Value,
+    /// The same for each attempt of one journalled call: lets a system that knows idempotency keys answer a
+    /// repeat with the first result. At most 255 characters.
+    pub idempotency_key: Option<Arc<str>>,
+}
+
+impl Call {
+    /// A call without parameters and idempotency key.
+    pub fn new(connection: impl Into<Arc<str>>, action: Action) -> Self {
+        Self { connection: connection.into(), action, params: Value::Null, idempotency_key: None }
+    }
+}
+
+/// What is to be done. Object names are those of the manifest, without the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Looks records up by their identity: all fields together, compared for equality.
+    Find {
+        object: Arc<str>,
+        identity: Fields,
+        select: Select,
+        /// How many records are wanted at most; 2 tells one from many.
+        limit: u32,
+    },
+    /// Reads one record. A record that is not there is [`Class::Missing`](super::Class::Missing).
+    Get { object: Arc<str>, id: Arc<str>, select: Select },
+    /// Reads one page of records; [`Reply::next`] is the `cursor` of the page after it.
+    List { object: Arc<str>, filter: Fields, select: Select, limit: u32, cursor: Option<Value> },
+    /// Writes one new record.
+    Create { object: Arc<str>, fields: Fields },
+    /// Changes the named fields of one record; a null clears the field.
+    Update { object: Arc<str>, id: Arc<str>, fields: Fields },
+    /// Removes one record.
+    Delete { object: Arc<str>, id: Arc<str> },
+    /// The system's own upsert, where its manifest has one.
+    Upsert { object: Arc<str>, key: Fields, fields: Fields },
+    /// Puts `to` into a set of the record: a tag, an association, a membership.
+    Link { object: Arc<str>, id: Arc<str>, relation: Arc<str>, to: Value, fields: Fields },
+    /// Takes `to` out of a set of the record.
+    Unlink { object: Arc<str>, id: Arc<str>, relation: Arc<str>, to: Value },
+    /// Any other operation that the manifest names.
+    Operation { name: Arc<str>, params: Value },
+}
+
+impl Action {
+    /// The object that is acted on; an operation has none.
+    pub fn object(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Find { object, .. }
+            | Self::Get { object, .. }
+            | Self::List { object, .. }
+            | Self::Create { object, .. }
+            | Self::Update { object, .. }
+            | Self::Delete { object, .. }
+            | Self::Upsert { object, .. }
+            | Self::Link { object, .. }
+            | Self::Unlink { object, .. } => Some(object),
+            Self::Operation { .. } => None,
+        }
+    }
+
+    /// Which of an object's actions this is; an operation is none of them.
+    pub fn kind(&self) -> Option<ActionKind> {
+        Some(match self {
+            Self::Find { .. } => ActionKind::Find,
+            Self::Get { .. } => ActionKind::Get,
+            Self::List { .. } => ActionKind::List,
+            Self::Create { .. } => ActionKind::Create,
+            Self::Update { .. } => ActionKind::Update,
+            Self::Delete { .. } => ActionKind::Delete,
+            Self::Upsert { .. } => ActionKind::Upsert,
+            Self::Link { .. } => ActionKind::Link,
+            Self::Unlink { .. } => ActionKind::Unlink,
+            Self::Operation { .. } => return None,
+        })
+    }
+}
+
+/// The actions that an object can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    Find,
+    Get,
+    List,
+    Create,
+    Update,
+    Delete,
+    Upsert,
+    Link,
+    Unlink,
+}
+
+impl ActionKind {
+    /// All of them, in the order in which people read them.
+    pub const ALL: [Self; 9] = [
+        Self::Find,
+        Self::Get,
+        Self::List,
+        Self::Create,
+        Self::Update,
+        Self::Delete,
+        Self::Upsert,
+        Self::Link,
+        Self::Unlink,
+    ];
+
+    /// The word of the YAML.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Find => "find",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Upsert => "upsert",
+            Self::Link => "link",
+            Self::Unlink => "unlink",
+        }
+    }
+
+    /// True when the action changes nothing in the system.
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::Find | Self::Get | Self::List)
+    }
+}
+
+/// Which fields of a record are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Select {
+    /// All that the system gives.
+    #[default]
+    All,
+    /// These; the id comes along unasked.
+    Fields(Vec<Arc<str>>),
+}
+
+/// What a call gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The id of the record that was read or written, where there is exactly one.
+    pub id: Option<Arc<str>>,
+    /// The record that was read, or that a write answered with.
+    pub record: Option<Value>,
+    /// The records that were found or listed.
+    pub records: Vec<Record>,
+    /// What an operation gave.
+    pub result: Value,
+    /// Whether an upsert created the record, where the system tells.
+    pub created: Option<bool>,
+    /// The cursor of the next page; `None` after the last one.
+    pub next: Option<Value>,
+}
+
+/// One record of a listing, with its id taken out by the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The record's id, always text: ids of 18 digits do not survive as numbers elsewhere.
+    pub id: Option<Arc<str>>,
+    /// Its fields.
+    pub fields: Value,
+}
