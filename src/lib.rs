@@ -4,5 +4,7 @@ pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod connector;
+pub mod diagnostic;
 pub mod steps;
 pub mod value;
+pub mod yaml;

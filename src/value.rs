@@ -301,7 +301,7 @@ impl schemars::JsonSchema for Value {
 }
 
 /// How `serde_json` with exact numbers hands one over: a map with this one key and the number's text.
-const NUMBER_TOKEN: &str = "$serde_json::private::Number";
+pub(crate) const NUMBER_TOKEN: &str = "$serde_json::private::Number";
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,0 +1,105 @@
+//! The closed list of all codes. A new one is a line here and a page in `src/check/rules/`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Severity;
+
+/// One line a code: variant, name, severity. The page is `src/check/rules/<name>.md`.
+macro_rules! codes {
+    ($($variant:ident $name:literal $severity:ident,)*) => {
+        /// What kind of finding it is. Names are stable once released.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = include_str!(concat!("../check/rules/", $name, ".md"))] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of this list.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name: `unknown-key`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// How much a finding of this code matters, unless it says otherwise.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// The page that explains it, in Markdown: what `lockstep rules <code>` shows.
+            pub fn page(self) -> &'static str {
+                match self { $(Self::$variant => include_str!(concat!("../check/rules/", $name, ".md")),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Reading the text of a file (src/yaml).
+    YamlSyntax "yaml-syntax" Error,
+    TextAfterQuotes "text-after-quotes" Error,
+    ColonInText "colon-in-text" Error,
+    UnexpectedTag "unexpected-tag" Error,
+    BracketInFlow "bracket-in-flow" Error,
+    CommentCutsText "comment-cuts-text" Warning,
+    PlusNumber "plus-number" Warning,
+    TabIndentation "tab-indentation" Error,
+    DuplicateKey "duplicate-key" Error,
+    KeyNotText "key-not-text" Error,
+    BadAlias "bad-alias" Error,
+    YamlLimit "yaml-limit" Error,
+    SeveralDocuments "several-documents" Error,
+    // Comparing a file with what may be written in it (src/config/structure.rs).
+    UnknownKey "unknown-key" Error,
+    MissingKey "missing-key" Error,
+    WrongType "wrong-type" Error,
+    UnknownWord "unknown-word" Error,
+    OneOf "one-of" Error,
+    InvalidFormat "invalid-format" Error,
+    InvalidValue "invalid-value" Error,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Code {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name).ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_read_back() {
+        let names: HashSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(code.as_str().parse(), Ok(*code));
+        }
+    }
+
+    #[test]
+    fn each_page_has_its_title_and_both_examples() {
+        for code in Code::ALL {
+            let page = code.page();
+            assert!(page.starts_with(&format!("# {code}\n")), "{code}: the title is the code");
+            for part in ["\n## Wrong\n\n```yaml\n", "\n## Right\n\n```yaml\n"] {
+                assert!(page.contains(part), "{code}: lacks {part:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The files that findings point into.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use super::{Part, Path, Place, Span, Spot};
+
+/// A file as it was read.
+pub struct SourceFile {
+    path: Arc<str>,
+    text: Arc<str>,
+    /// Where each line begins; made when the first position is asked for.
+    lines: OnceLock<Vec<u32>>,
+}
+
+/// A place as people and editors count: lines and columns from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character of the line, from 1.
+    pub column: usize,
+}
+
+impl SourceFile {
+    /// A file of this path (as output names it) and text. A byte order mark at its beginning is dropped.
+    pub fn new(path: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
+        let text: Arc<str> = text.into();
+        let text = text.strip_prefix('\u{feff}').map_or_else(|| Arc::clone(&text), Arc::from);
+        Self { path: path.into(), text, lines: OnceLock::new() }
+    }
+
+    /// The path, as output names it.
+    pub fn path(&self) -> &Arc<str> {
+        &self.path
+    }
+
+    /// The text.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// The text of `span`; empty when the span does not fit this file.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or_default()
+    }
+
+    /// Line and column of a byte; the end of the file for one beyond it.
+    pub fn position(&self, offset: u32) -> Position {
+        let lines = self.lines.get_or_init(|| line_starts(&self.text));
+        let line = lines.partition_point(|start| *start <= offset).max(1);
+        let start = lines.get(line - 1).copied().unwrap_or(0) as usize;
+        let mut end = (offset as usize).min(self.text.len()).max(start);
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let column = self.text.get(start..end).map_or(0, |before| before.chars().count()) + 1;
+        Position { line, column }
+    }
+}
+
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceFile({})", self.path)
+    }
+}
+
+fn line_starts(text: &str) -> Vec<u32> {
+    let after_breaks = text.bytes().zip(1_u32..).filter(|(byte, _)| *byte == b'\n').map(|(_, after)| after);
+    std::iter::once(0).chain(after_breaks).collect()
+}
+
+/// A file that can turn a path into bytes: a YAML document, or a plain file in which only bytes are known.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// The file.
+    fn file(&self) -> &Arc<SourceFile>;
+
+    /// The bytes of the node at `path`, or of the nearest node above it that exists.
+    fn locate(&self, path: &Path, part: Part, within: Option<Range<usize>>) -> Span;
+}
+
+/// A file without a tree (it could not be parsed, or is a script): all paths lead to its beginning, and a range
+/// within it is a range of its text.
+impl Source for Arc<SourceFile> {
+    fn file(&self) -> &Arc<SourceFile> {
+        self
+    }
+
+    fn locate(&self, _: &Path, _: Part, within: Option<Range<usize>>) -> Span {
+        within.map_or_else(Span::default, |range| Span::new(range.start, range.end))
+    }
+}
+
+/// All files of a check, by path.
+#[derive(Debug, Default)]
+pub struct Sources(BTreeMap<Arc<str>, Box<dyn Source>>);
+
+impl Sources {
+    /// No files yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file; one of the same path is replaced.
+    pub fn add(&mut self, source: impl Source + 'static) {
+        self.0.insert(Arc::clone(source.file().path()), Box::new(source));
+    }
+
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The file of a path.
+    pub fn file(&self, path: &str) -> Option<&Arc<SourceFile>> {
+        self.0.get(path).map(|source| source.file())
+    }
+
+    /// The bytes of a place. An unknown file has none.
+    pub fn resolve(&self, place: &Place) -> Span {
+        match &place.spot {
+            Spot::File => Span::default(),
+            Spot::Bytes(span) => *span,
+            Spot::Node { path, part, within } => self
+                .0
+                .get(&place.file)
+                .map_or_else(Span::default, |source| source.locate(path, *part, within.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_and_lines_end_with_either_line_end() {
+        let file = SourceFile::new("a.yaml", "\u{feff}é: ü\r\nb: 1\n");
+        let at = |offset| {
+            let Position { line, column } = file.position(offset);
+            (line, column)
+        };
+        assert_eq!(at(0), (1, 1));
+        assert_eq!(at(2), (1, 2), "é is two bytes and one column");
+        assert_eq!(at(4), (1, 4));
+        assert_eq!(at(8), (2, 1));
+        assert_eq!(at(11), (2, 4));
+        assert_eq!(at(13), (3, 1));
+        assert_eq!(at(u32::MAX), (3, 1), "beyond the end is the end");
+        assert_eq!(at(1), (1, 1), "inside a character is its beginning");
+    }
+
+    #[test]
+    fn an_unknown_file_resolves_to_nothing() {
+        assert_eq!(Sources::new().resolve(&Place::value("x", Path::root())), Span::default());
+    }
+}
