@@ -1,6 +1,7 @@
 //! `lockstep` keeps a billing system and the CRMs of many clients telling the same story.
 
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connector;

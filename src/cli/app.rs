@@ -1,0 +1,67 @@
+//! The list of commands, and how one is carried out.
+
+use std::ffi::OsString;
+
+use anyhow::Context;
+use clap::{FromArgMatches, Parser, Subcommand};
+
+use super::completions::Completions;
+use super::exit::ExitCode;
+use super::{help, output};
+
+/// Keeps Stripe and your CRMs telling the same story, from YAML that is checked like code.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep", version, propagate_version = true)]
+pub(super) struct App {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Every command; `help.rs` has them in groups.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints a completion script for your shell
+    Completions(Completions),
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Completions(command) => command.run(),
+        }
+    }
+}
+
+/// Carries out what was typed; `arguments` begins with the program's own name.
+///
+/// Whatever goes wrong is shown here, once, on standard error.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let app = match help::command().try_get_matches_from(arguments).and_then(|m| App::from_arg_matches(&m)) {
+        Ok(app) => app,
+        // Also the way in which clap hands out the texts of `--help` and `--version`.
+        Err(usage) => {
+            let shown = usage.print();
+            return if usage.use_stderr() || shown.is_err() { ExitCode::CouldNot } else { ExitCode::Fine };
+        }
+    };
+    match prepare().and_then(|()| app.command.run()) {
+        Ok(code) => code,
+        Err(error) if output::is_reader_gone(&error) => ExitCode::Fine,
+        Err(error) => {
+            let style = anstyle::AnsiColor::Red.on_default().bold();
+            output::remark(format_args!("{style}error:{style:#} {error:#}"));
+            ExitCode::CouldNot
+        }
+    }
+}
+
+/// What must be there before any command: the one TLS implementation, chosen for the whole process.
+fn prepare() -> anyhow::Result<()> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok()
+            .context("TLS could not be set up: another provider was installed at the same time")?;
+    }
+    Ok(())
+}

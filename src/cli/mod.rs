@@ -1,0 +1,16 @@
+//! The command line: one file a command, each thin over the modules that do the work.
+//!
+//! `app.rs` is the list of commands; `output.rs` is the only way to standard output; an error travels as
+//! [`anyhow::Error`] to [`run`], which shows it once. A new command is a file here, a variant and an arm in `app.rs`
+//! and its name in a group of `help.rs`. No command decides anything that another part of lockstep would need to
+//! know.
+
+mod app;
+mod completions;
+mod exit;
+mod help;
+mod output;
+
+pub use app::run;
+pub use exit::ExitCode;
+pub use help::command;
