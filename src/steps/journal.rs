@@ -144,6 +144,11 @@ pub trait Journal: Send + Sync {
     /// Makes an intent durable and takes its identities, or says that another run holds one.
     fn intend(&self, intent: Intent) -> BoxFuture<'_, Result<Grant, JournalError>>;
 
+    /// Takes an intent back: the system answered that it did not do it. Frees the identities, and the call is again
+    /// one of which nothing is known. Need not be on disk before the run goes on: losing it means looking up once
+    /// more than needed.
+    fn withdraw<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<(), JournalError>>;
+
     /// Keeps what came of a call.
     fn record(&self, outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>>;
 
