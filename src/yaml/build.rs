@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use granit_parser::{Event, ScalarStyle as Style, Tag};
+use granit_parser::{Event, ScalarStyle as Style, StructureStyle, Tag};
 
-use super::{Data, Document, Entry, Key, Node, ScalarStyle, SourceFile, Span, scalar};
+use super::suspects::{Plain, SCRIPT_KEYS};
+use super::traps::Context;
+use super::{Data, Document, Entry, Key, Node, ScalarStyle, SourceFile, Span, quote, scalar};
 use crate::diagnostic::{Code, Diagnostic, Place};
 
 /// Nodes of one file, with every alias counted as what it stands for: a file of nine lines can otherwise expand
@@ -39,6 +41,7 @@ struct Built {
 struct Frame {
     start: Span,
     anchor: usize,
+    style: StructureStyle,
     kind: Kind,
     size: usize,
     height: usize,
@@ -64,6 +67,9 @@ pub(super) struct Builder<'a> {
     nodes: usize,
     documents: usize,
     root: Option<Node>,
+    last_scalar: Span,
+    last_key: Span,
+    last_closed: Span,
     findings: Vec<Diagnostic>,
 }
 
@@ -76,6 +82,9 @@ impl<'a> Builder<'a> {
             nodes: 0,
             documents: 0,
             root: None,
+            last_scalar: Span::default(),
+            last_key: Span::default(),
+            last_closed: Span::default(),
             findings: Vec::new(),
         }
     }
@@ -98,15 +107,21 @@ impl<'a> Builder<'a> {
             Event::DocumentStart(..) => self.begin_document(span),
             Event::Scalar(text, style, anchor, name) => {
                 let built = self.scalar(&text, style, span, name.as_deref().zip(tag));
+                self.last_scalar = built.node.span;
                 self.close(built, anchor)
             }
-            Event::SequenceStart(_, anchor, name) => {
+            Event::SequenceStart(style, anchor, name) => {
                 self.refuse_tag(name.as_deref().zip(tag));
-                self.open(span, anchor, Kind::List(Vec::new()))
+                self.open(span, anchor, style, Kind::List(Vec::new()))
             }
-            Event::MappingStart(_, anchor, name) => {
+            Event::MappingStart(style, anchor, name) => {
                 self.refuse_tag(name.as_deref().zip(tag));
-                self.open(span, anchor, Kind::Map { entries: Vec::new(), key: None, merges: Vec::new() })
+                self.open(
+                    span,
+                    anchor,
+                    style,
+                    Kind::Map { entries: Vec::new(), key: None, merges: Vec::new() },
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
                 Some(frame) => self.end(frame, span),
@@ -138,34 +153,72 @@ impl<'a> Builder<'a> {
             Style::Literal => (ScalarStyle::Literal, Data::Text(text.into())),
             Style::Folded => (ScalarStyle::Folded, Data::Text(text.into())),
         };
-        if style == ScalarStyle::Plain && tag.is_none() && scalar::is_plus_number(text) {
-            self.plus_number(text, span);
-        }
         let mut span = span;
+        if style == ScalarStyle::Plain && tag.is_none() {
+            self.suspect(text, span);
+        }
         if let Some((tag, at)) = tag {
             match tag.core_suffix() {
                 Some("str") => data = Data::Text(text.into()),
                 Some(_) => {}
                 None => {
-                    self.refuse_tag(Some((tag, at)));
                     // What was meant is most likely the text with its `!`: later stages go on with that.
-                    span = Span { start: at.start, end: span.end.max(at.end) };
-                    data = Data::Text(self.file.slice(span).trim_end().into());
+                    let start = at.start as usize;
+                    let end = quote::value_end(self.file.text(), start, self.open_flow().is_some());
+                    span = Span::new(start, end.max(at.end as usize));
+                    let written = self.file.slice(span);
+                    data = Data::Text(written.into());
+                    self.tag_for_not(tag, at, written);
                 }
             }
         }
         Built { node: Node { span, data, style, origin: None }, size: 1, height: 0 }
     }
 
-    fn plus_number(&mut self, text: &str, span: Span) {
+    fn suspect(&mut self, text: &str, span: Span) {
+        let key = self.pending_key();
+        let in_flow = self.open_flow().is_some();
+        let plain = Plain { file: self.file, text, span, key: key.as_deref(), in_flow };
+        if let Some(finding) = plain.suspect() {
+            self.findings.push(finding);
+        }
+    }
+
+    /// The key whose value comes next.
+    fn pending_key(&self) -> Option<Arc<str>> {
+        match &self.stack.last()?.kind {
+            Kind::Map { key: Some(PendingKey::Name(key)), .. } => Some(Arc::clone(&key.name)),
+            _ => None,
+        }
+    }
+
+    /// The innermost `{` or `[` that is open.
+    fn open_flow(&self) -> Option<Span> {
+        self.stack.last().filter(|frame| frame.style == StructureStyle::Flow).map(|frame| frame.start)
+    }
+
+    /// How far reading came, for an explanation of what stopped it.
+    pub(super) fn context(&self) -> Context {
+        Context {
+            last_scalar: self.last_scalar,
+            last_key: self.last_key,
+            last_closed: self.last_closed,
+            open_flow: self.open_flow(),
+        }
+    }
+
+    /// `when: !x`: a tag to YAML, a negation to its author.
+    fn tag_for_not(&mut self, tag: &Tag, at: Span, written: &str) {
+        let key = self.pending_key();
+        let quoted = quote::quoted(written);
+        let help = match key {
+            Some(key) if SCRIPT_KEYS.contains(&&*key) => format!("write `{key}: {quoted}`"),
+            _ => format!("write `{quoted}` for this text, or `\"${{{written}}}\"` for what the script gives"),
+        };
         let finding = self
-            .finding(
-                Code::PlusNumber,
-                span,
-                format!("`{text}` is text here, and a number to other readers of YAML"),
-            )
-            .label("digits behind a plus, without quotes")
-            .help(format!("write `\"{text}\"`"));
+            .finding(Code::UnexpectedTag, at, format!("`{}` is a tag", tag.original()))
+            .label("an unquoted `!` begins a YAML tag")
+            .help(help);
         self.findings.push(finding);
     }
 
@@ -174,26 +227,33 @@ impl<'a> Builder<'a> {
         let finding = self
             .finding(Code::UnexpectedTag, at, format!("`{}` is a tag", tag.original()))
             .label("an unquoted `!` begins a YAML tag")
-            .help("quote the whole value");
+            .help("remove it: tags mean nothing here");
         self.findings.push(finding);
     }
 
-    fn open(&mut self, start: Span, anchor: usize, kind: Kind) -> Step {
+    fn open(&mut self, start: Span, anchor: usize, style: StructureStyle, kind: Kind) -> Step {
         if self.stack.len() >= DEPTH_MAX {
             return self.too_deep(start);
         }
-        self.stack.push(Frame { start, anchor, kind, size: 1, height: 0 });
+        self.stack.push(Frame { start, anchor, style, kind, size: 1, height: 0 });
         Step::Next
     }
 
     fn end(&mut self, frame: Frame, end: Span) -> Step {
-        let span = Span { start: frame.start.start, end: end.end.max(frame.start.end) };
+        let span = self.trimmed(Span { start: frame.start.start, end: end.end.max(frame.start.end) });
+        self.last_closed = span;
         let data = match frame.kind {
             Kind::List(items) => Data::List(items.into()),
             Kind::Map { entries, merges, .. } => Data::Map(self.entries(entries, &merges).into()),
         };
         let node = Node { span, data, style: ScalarStyle::Plain, origin: None };
         self.close(Built { node, size: frame.size, height: frame.height + 1 }, frame.anchor)
+    }
+
+    /// A block's end is where the next one begins: without the white space in between.
+    fn trimmed(&self, span: Span) -> Span {
+        let length = self.file.slice(span).trim_end().len();
+        Span::new(span.start as usize, span.start as usize + length)
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Step {
@@ -246,6 +306,7 @@ impl<'a> Builder<'a> {
 
     fn key(&mut self, node: &Node) -> PendingKey {
         let span = node.span;
+        self.last_key = span;
         let name = match &node.data {
             Data::Text(text) if &**text == "<<" && node.style == ScalarStyle::Plain => {
                 return PendingKey::Merge;
@@ -255,7 +316,7 @@ impl<'a> Builder<'a> {
                 let finding = self
                     .finding(Code::KeyNotText, span, format!("{} stands where a key is wanted", node.kind()))
                     .label("a key is plain text")
-                    .help("text that begins with `{` or `[` needs quotes");
+                    .help(self.help_for_braces(span));
                 self.findings.push(finding);
                 return PendingKey::Refused;
             }
@@ -264,6 +325,17 @@ impl<'a> Builder<'a> {
             }
         };
         PendingKey::Name(Key { name, span })
+    }
+
+    /// `{{ x }}` is a map whose key is a map; its author most likely comes from a language of templates.
+    fn help_for_braces(&self, span: Span) -> String {
+        let inside = self.file.slice(span).strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+        let doubled =
+            span.start > 0 && self.file.text().as_bytes().get(span.start as usize - 1) == Some(&b'{');
+        match inside.filter(|_| doubled) {
+            Some(script) => format!("write `\"${{{}}}\"` for what a script gives", script.trim()),
+            None => "text that begins with `{` or `[` needs quotes".into(),
+        }
     }
 
     /// The entries of a map: the written ones, of equal keys the first, then what is merged in.

@@ -13,7 +13,9 @@ mod de;
 mod document;
 mod node;
 mod parse;
+mod quote;
 mod scalar;
+mod suspects;
 mod traps;
 mod within;
 

@@ -6,7 +6,7 @@ use granit_parser::{Options, Parser};
 
 use super::build::{Builder, Step};
 use super::{Document, SourceFile, Span, traps};
-use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::diagnostic::{Code, Diagnostic, Place, Spot};
 
 /// Larger files are refused: no configuration is, and spans stay far from their limit.
 const BYTES_MAX: usize = 16 << 20;
@@ -24,8 +24,15 @@ pub fn parse(file: &Arc<SourceFile>) -> (Option<Document>, Vec<Diagnostic>) {
         let (event, at) = match event {
             Ok(event) => event,
             Err(error) => {
+                let refusal = traps::explain(file, &error, &builder.context());
                 let mut findings = builder.into_findings();
-                findings.push(traps::explain(file, &error));
+                // What a misread tag does to the rest of its line is said with the tag.
+                if !findings
+                    .last()
+                    .is_some_and(|last| last.code == Code::UnexpectedTag && same_line(file, last, &refusal))
+                {
+                    findings.push(refusal);
+                }
                 return (None, findings);
             }
         };
@@ -42,6 +49,14 @@ fn options() -> Options {
     let mut options = Options::default();
     options.set_emit_comments(false);
     options
+}
+
+fn same_line(file: &SourceFile, a: &Diagnostic, b: &Diagnostic) -> bool {
+    let line = |finding: &Diagnostic| match finding.place.spot {
+        Spot::Bytes(span) => Some(file.position(span.start).line),
+        _ => None,
+    };
+    line(a) == line(b)
 }
 
 fn span_of(span: &granit_parser::Span) -> Span {
