@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod connector;
 pub mod diagnostic;
+pub mod project;
 pub mod steps;
 pub mod value;
 pub mod yaml;

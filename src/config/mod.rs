@@ -5,6 +5,11 @@
 //! does. Begin reading at [`pipeline`] and [`step`].
 
 pub mod client;
+mod discover;
+mod draft;
+pub mod env;
+mod load;
+mod overlay;
 pub mod pipeline;
 pub mod step;
 pub mod test_file;
@@ -13,6 +18,9 @@ pub mod words;
 pub mod written;
 
 pub use client::{ClientFile, ClientOverlay, ConnectionFile, ConnectionOverlay, Owner, SharedOwner};
+pub use discover::LoadError;
+pub use draft::{ClientDraft, Draft, DraftFile, Shared};
+pub use load::load;
 pub use pipeline::{OrderFile, PartFile, PipelineFile, RetryFile, Stale, StaleFile};
 pub use step::{StepFile, Verb};
 pub use test_file::TestFile;

@@ -59,6 +59,9 @@ codes! {
     OneOf "one-of" Error,
     InvalidFormat "invalid-format" Error,
     InvalidValue "invalid-value" Error,
+    // Which files there are (src/config/load.rs).
+    StrayFile "stray-file" Warning,
+    MissingClient "missing-client" Error,
 }
 
 impl fmt::Display for Code {

@@ -1,0 +1,376 @@
+//! Files -> [`Draft`]: every file of a project read and taken apart, all mistakes collected.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::discover::{LoadError, Wanted, relative, select};
+use super::{ClientDraft, ClientFile, Draft, DraftFile, Shared};
+use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources};
+use crate::yaml;
+
+/// Reads the project that `paths` name (with none, the nearest one at or above `here`). Files are named as seen
+/// from `here`. A file with mistakes stops no other.
+pub fn load(paths: &[PathBuf], here: &Path) -> Result<Draft, LoadError> {
+    let selection = select(paths, here)?;
+    let here = here.canonicalize().map_err(LoadError::read(here))?;
+    let mut loader = Loader { here, sources: Sources::new(), findings: Vec::new() };
+    let pipelines = selection.root.join("pipelines");
+    let mut shared = Shared::default();
+    let mut clients = Vec::new();
+    for entry in entries(&pipelines)? {
+        if !entry.is_folder {
+            loader.shared_file(&entry, &mut shared)?;
+            continue;
+        }
+        let wanted = match &selection.clients {
+            None => &Wanted::Whole,
+            Some(named) => match named.get(&*entry.name) {
+                Some(wanted) => wanted,
+                None => continue,
+            },
+        };
+        clients.extend(loader.client(&entry, wanted)?);
+    }
+    if clients.is_empty() && loader.findings.is_empty() {
+        return Err(LoadError::NoClients(pipelines));
+    }
+    let Loader { sources, findings, .. } = loader;
+    Ok(Draft { root: selection.root, sources, findings, clients, shared })
+}
+
+/// A file or folder.
+struct Entry {
+    path: PathBuf,
+    name: Arc<str>,
+    is_folder: bool,
+}
+
+/// What is in a folder, by name; names that begin with a dot are nobody's business.
+fn entries(folder: &Path) -> Result<Vec<Entry>, LoadError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(LoadError::read(folder))? {
+        let path = entry.map_err(LoadError::read(folder))?.path();
+        let name: Arc<str> = path.file_name().unwrap_or_default().to_string_lossy().into();
+        if !name.starts_with('.') {
+            found.push(Entry { is_folder: path.is_dir(), path, name });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// What a file of a client's folder is, by its name.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind<'a> {
+    Client,
+    Overlay(&'a str),
+    Part(&'a str),
+    Test(&'a str),
+    Pipeline(&'a str),
+    Library,
+    /// Looks like one of ours, and is none.
+    Stray,
+    /// Samples, notes, whatever else.
+    Other,
+}
+
+fn kind_of(name: &str) -> Kind<'_> {
+    let Some(stem) = name.strip_suffix(".yaml") else {
+        return match name.rsplit_once('.') {
+            _ if name == "lib.rhai" => Kind::Library,
+            Some((_, "yml" | "rhai")) => Kind::Stray,
+            _ => Kind::Other,
+        };
+    };
+    match stem.rsplit_once('.') {
+        None if stem == "client" => Kind::Client,
+        None => Kind::Pipeline(stem),
+        Some(("client", environment)) => Kind::Overlay(environment),
+        Some((stem, "part")) => Kind::Part(stem),
+        Some((stem, "test")) => Kind::Test(stem),
+        Some(_) => Kind::Stray,
+    }
+}
+
+struct Loader {
+    here: PathBuf,
+    sources: Sources,
+    findings: Vec<Diagnostic>,
+}
+
+impl Loader {
+    /// A file that stands beside the clients.
+    fn shared_file(&mut self, entry: &Entry, shared: &mut Shared) -> Result<(), LoadError> {
+        match kind_of(&entry.name) {
+            Kind::Part(stem) => shared.parts.push(self.read(&entry.path, stem)?),
+            Kind::Library => shared.library = Some(self.library(&entry.path)?),
+            Kind::Other => {}
+            _ => self.stray(entry, "only parts and `lib.rhai` stand here", "move it into a client's folder"),
+        }
+        Ok(())
+    }
+
+    /// A folder beside the others; nothing when it is not a client.
+    fn client(&mut self, folder: &Entry, wanted: &Wanted) -> Result<Option<ClientDraft>, LoadError> {
+        let files = entries(&folder.path)?;
+        let Some(file) = self.client_file(folder, &files)? else { return Ok(None) };
+        let mut client = ClientDraft {
+            folder: Arc::clone(&folder.name),
+            file,
+            overlays: Vec::new(),
+            pipelines: Vec::new(),
+            parts: Vec::new(),
+            tests: Vec::new(),
+            library: None,
+            whole: matches!(wanted, Wanted::Whole),
+        };
+        for entry in &files {
+            if entry.is_folder {
+                self.nested(entry)?;
+            } else {
+                self.client_part(&mut client, entry, wanted)?;
+            }
+        }
+        Ok(Some(client))
+    }
+
+    fn client_file(
+        &mut self,
+        folder: &Entry,
+        files: &[Entry],
+    ) -> Result<Option<DraftFile<ClientFile>>, LoadError> {
+        if let Some(entry) = files.iter().find(|entry| kind_of(&entry.name) == Kind::Client) {
+            return self.read(&entry.path, "client").map(Some);
+        }
+        let ours = |entry: &&Entry| !entry.is_folder && kind_of(&entry.name) != Kind::Other;
+        if let Some(entry) = files.iter().find(ours) {
+            // Read, so that the finding has a line to point to.
+            let source = self.text(&entry.path)?;
+            self.sources.add(Arc::clone(&source));
+            let fact = format!("the folder `{}` has no client.yaml", folder.name);
+            let place = Place::file(Arc::clone(source.path()));
+            self.findings.push(
+                Diagnostic::new(Code::MissingClient, place, fact)
+                    .label("files of a client stand here")
+                    .help("add a client.yaml beside it: `lockstep init` writes one to start from"),
+            );
+        }
+        Ok(None)
+    }
+
+    fn client_part(
+        &mut self,
+        client: &mut ClientDraft,
+        entry: &Entry,
+        wanted: &Wanted,
+    ) -> Result<(), LoadError> {
+        let path = &entry.path;
+        match kind_of(&entry.name) {
+            Kind::Overlay(environment) => client.overlays.push(self.read(path, environment)?),
+            Kind::Part(stem) => client.parts.push(self.read(path, stem)?),
+            Kind::Library => client.library = Some(self.library(path)?),
+            Kind::Test(stem) if client.whole => client.tests.push(self.read(path, stem)?),
+            Kind::Pipeline(stem) => {
+                let is_wanted = match wanted {
+                    Wanted::Whole => true,
+                    Wanted::Pipelines(files) => files.contains(path),
+                };
+                if is_wanted {
+                    client.pipelines.push(self.read(path, stem)?);
+                }
+            }
+            Kind::Stray => {
+                let help = "files are called `<pipeline>.yaml`, `<part>.part.yaml`, `<name>.test.yaml`, \
+                            `client.<env>.yaml` or `lib.rhai`";
+                self.stray(entry, "no kind of file is called so", help);
+            }
+            Kind::Client | Kind::Test(_) | Kind::Other => {}
+        }
+        Ok(())
+    }
+
+    /// A folder inside a client's may hold samples; pipelines in it would never be seen.
+    fn nested(&mut self, folder: &Entry) -> Result<(), LoadError> {
+        for entry in entries(&folder.path)? {
+            if !entry.is_folder && !matches!(kind_of(&entry.name), Kind::Other) {
+                self.stray(
+                    &entry,
+                    "folders inside a client's folder are not read",
+                    "move it up into the client's folder",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn stray(&mut self, entry: &Entry, label: &str, help: &str) {
+        let place = Place::file(relative(&entry.path, &self.here));
+        let fact = format!("`{}` is not read: {label}", entry.name);
+        self.findings.push(Diagnostic::new(Code::StrayFile, place, fact).help(help));
+    }
+
+    fn text(&mut self, path: &Path) -> Result<Arc<SourceFile>, LoadError> {
+        let bytes = fs::read(path).map_err(LoadError::read(path))?;
+        let name = relative(path, &self.here);
+        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let fact = format!("the file is not UTF-8 text: byte {valid} begins no character");
+            let finding = Diagnostic::new(Code::YamlSyntax, Place::file(name.as_str()), fact)
+                .help("store the file as UTF-8");
+            self.findings.push(finding);
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        });
+        Ok(Arc::new(SourceFile::new(name, text)))
+    }
+
+    fn library(&mut self, path: &Path) -> Result<Arc<SourceFile>, LoadError> {
+        let source = self.text(path)?;
+        self.sources.add(Arc::clone(&source));
+        Ok(source)
+    }
+
+    /// Reads a YAML file as a `T`.
+    fn read<T: DeserializeOwned + JsonSchema>(
+        &mut self,
+        path: &Path,
+        stem: &str,
+    ) -> Result<DraftFile<T>, LoadError> {
+        let file = self.text(path)?;
+        let (document, content, findings) = read_text::<T>(&file);
+        self.findings.extend(findings);
+        match &document {
+            Some(document) => self.sources.add(document.clone()),
+            None => self.sources.add(Arc::clone(&file)),
+        }
+        Ok(DraftFile {
+            path: Arc::clone(file.path()),
+            location: path.to_owned(),
+            stem: stem.into(),
+            file,
+            document,
+            content,
+        })
+    }
+}
+
+/// Text -> tree -> `T`, with everything that is wrong on the way.
+fn read_text<T: DeserializeOwned + JsonSchema>(
+    file: &Arc<SourceFile>,
+) -> (Option<yaml::Document>, Option<T>, Vec<Diagnostic>) {
+    let (document, mut findings) = yaml::parse(file);
+    let content = document.as_ref().and_then(|document| match yaml::from_node::<T>(&document.root) {
+        Ok(content) => Some(content),
+        Err((path, message)) => {
+            let place = Place::value(Arc::clone(file.path()), path);
+            findings.push(Diagnostic::new(Code::InvalidValue, place, message));
+            None
+        }
+    });
+    (document, content, findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_their_names() {
+        for (name, kind) in [
+            ("client.yaml", Kind::Client),
+            ("client.production.yaml", Kind::Overlay("production")),
+            ("client.test.yaml", Kind::Overlay("test")),
+            ("payment-failed.yaml", Kind::Pipeline("payment-failed")),
+            ("payment-failed.test.yaml", Kind::Test("payment-failed")),
+            ("find-account.part.yaml", Kind::Part("find-account")),
+            ("lib.rhai", Kind::Library),
+            ("payment-failed.yml", Kind::Stray),
+            ("payment.failed.yaml", Kind::Stray),
+            ("functions.rhai", Kind::Stray),
+            ("event.json", Kind::Other),
+            ("README", Kind::Other),
+        ] {
+            assert_eq!(kind_of(name), kind, "{name}");
+        }
+    }
+
+    fn write(root: &Path, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    const CLIENT: &str = "name: acme\nconnections: {}\n";
+
+    #[test]
+    fn everything_is_read_in_the_order_of_the_names() {
+        let dir = TempDir::new().unwrap();
+        write(
+            dir.path(),
+            &[
+                ("pipelines/lib.rhai", "fn a() { 1 }"),
+                ("pipelines/find.part.yaml", "steps: [{ set: { a: 1 } }]"),
+                ("pipelines/acme/client.yaml", CLIENT),
+                ("pipelines/acme/client.sandbox.yaml", "vars: { a: 1 }"),
+                ("pipelines/acme/b.yaml", "oops"),
+                ("pipelines/acme/a.yaml", "oops"),
+                ("pipelines/beta/client.yaml", "name: ["),
+                ("pipelines/notes/README.md", ""),
+            ],
+        );
+        let draft = load(&[], dir.path()).unwrap();
+        let [acme, beta] = draft.clients.as_slice() else { panic!("two clients: {:?}", draft.clients) };
+        assert!(acme.file.content.is_some());
+        let names: Vec<&str> = acme.pipelines.iter().map(|file| &*file.path).collect();
+        assert_eq!(names, ["pipelines/acme/a.yaml", "pipelines/acme/b.yaml"]);
+        assert_eq!(&*acme.overlays[0].stem, "sandbox");
+        assert!(
+            beta.file.content.is_none(),
+            "a broken file is kept, so that its client is known to be broken"
+        );
+        assert_eq!(draft.shared.parts.len(), 1);
+        assert_eq!(draft.sources.len(), 7);
+    }
+
+    #[test]
+    fn a_folder_without_client_yaml_and_files_that_nobody_reads_are_findings() {
+        let dir = TempDir::new().unwrap();
+        write(
+            dir.path(),
+            &[
+                ("pipelines/acme/client.yaml", CLIENT),
+                ("pipelines/acme/paid.yml", ""),
+                ("pipelines/acme/more/paid.yaml", ""),
+                ("pipelines/beta/paid.yaml", ""),
+                ("pipelines/paid.yaml", ""),
+            ],
+        );
+        let draft = load(&[], dir.path()).unwrap();
+        let found: Vec<(Code, &str)> =
+            draft.findings.iter().map(|finding| (finding.code, &*finding.place.file)).collect();
+        assert_eq!(
+            found,
+            [
+                (Code::StrayFile, "pipelines/acme/more/paid.yaml"),
+                (Code::StrayFile, "pipelines/acme/paid.yml"),
+                (Code::MissingClient, "pipelines/beta/paid.yaml"),
+                (Code::StrayFile, "pipelines/paid.yaml"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_project_without_clients_is_an_error() {
+        let dir = TempDir::new().unwrap();
+        fs::create_dir(dir.path().join("pipelines")).unwrap();
+        assert!(matches!(load(&[], dir.path()), Err(LoadError::NoClients(_))));
+    }
+}

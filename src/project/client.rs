@@ -1,0 +1,129 @@
+//! One client that passed, and how its placeholders become values.
+
+use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+
+use crate::config::env::{self, Environment, Missing};
+use crate::config::{ObjectRef, Owner, Rate};
+use crate::diagnostic::Path;
+use crate::value::{Map, Value};
+
+/// What makes a [`Client`]. Only `check` can turn it into one.
+#[derive(Debug)]
+pub struct ClientParts {
+    /// The client's name; the same as its folder's.
+    pub name: Arc<str>,
+    /// A sentence about it, for people.
+    pub description: Option<String>,
+    /// The zone of schedules and dates.
+    pub zone: TimeZone,
+    /// Its variables, placeholders and all; a map.
+    pub vars: Value,
+    /// Its connections, in the order of the file.
+    pub connections: IndexMap<Arc<str>, ConnectionConfig>,
+    /// Who may write a field.
+    pub ownership: IndexMap<ObjectRef, IndexMap<String, Owner>>,
+    /// A hash of all that it is made of: equal versions behave the same.
+    pub version: Arc<str>,
+}
+
+/// A client that passed `check`: it reads like its [`ClientParts`].
+#[derive(Debug)]
+pub struct Client(ClientParts);
+
+/// One configured account of a connector.
+#[derive(Debug, Clone)]
+pub struct ConnectionConfig {
+    /// The name that pipelines use.
+    pub name: Arc<str>,
+    /// The connector's name.
+    pub connector: Arc<str>,
+    /// What the connector asks for, placeholders and all; a map.
+    pub config: Value,
+    /// Tighter than the connector's own rate limit.
+    pub rate_limit: Option<Rate>,
+    /// How many calls may be under way at once; tighter than the connector's own.
+    pub concurrency: Option<u32>,
+    /// This account's field names behind words of ours: object -> word -> field.
+    pub fields: IndexMap<String, IndexMap<String, String>>,
+}
+
+/// What a client's placeholders stand for, with secrets in clear: never logged, never stored.
+pub struct Resolved {
+    /// The variables; a map.
+    pub vars: Value,
+    /// The configuration of each connection; maps.
+    pub configs: IndexMap<Arc<str>, Value>,
+}
+
+/// Names only: the values may be secret (invariant 5).
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resolved({:?})", self.configs.keys().collect::<Vec<_>>())
+    }
+}
+
+/// Something a client needs from its surroundings, and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("client `{client}`, {path}: {missing}")]
+pub struct MissingSetting {
+    /// The client.
+    pub client: Arc<str>,
+    /// Where in `client.yaml` it is asked for.
+    pub path: Path,
+    /// What is missing.
+    pub missing: Missing,
+}
+
+impl std::ops::Deref for Client {
+    type Target = ClientParts;
+
+    fn deref(&self) -> &ClientParts {
+        &self.0
+    }
+}
+
+impl Client {
+    /// For `check`, which alone knows that the parts are right.
+    pub(crate) fn of_checked(parts: ClientParts) -> Self {
+        Self(parts)
+    }
+
+    /// The client's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Replaces every placeholder, or tells all that is missing.
+    pub fn resolve(&self, environment: &dyn Environment) -> Result<Resolved, Vec<MissingSetting>> {
+        let mut missing = Vec::new();
+        let vars = env::fill(&self.vars, &Path::root().key("vars"), environment, &mut missing);
+        let connections = Path::root().key("connections");
+        let configs = self
+            .connections
+            .iter()
+            .map(|(name, connection)| {
+                let path = connections.key(Arc::clone(name)).key("config");
+                (Arc::clone(name), env::fill(&connection.config, &path, environment, &mut missing))
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(Resolved { vars, configs });
+        }
+        let at = |it: env::MissingAt| MissingSetting {
+            client: Arc::clone(&self.name),
+            path: it.path,
+            missing: it.missing,
+        };
+        Err(missing.into_iter().map(at).collect())
+    }
+}
+
+/// The entries of a written map as one value.
+pub(crate) fn map_of<K: AsRef<str>>(entries: &IndexMap<K, Value>) -> Value {
+    let map: Map = entries.iter().map(|(key, value)| (Arc::from(key.as_ref()), value.clone())).collect();
+    Value::from(map)
+}

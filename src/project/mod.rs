@@ -1,0 +1,11 @@
+//! A checked project: what can run.
+//!
+//! Everything here was found to be right: names are resolved, expressions compiled. Only `check` makes a
+//! [`Project`], so what was not checked cannot be run by mistake (invariant 6). Nothing here reads files or calls
+//! systems. Begin reading at [`Client`].
+
+mod client;
+mod whole;
+
+pub use client::{Client, ClientParts, ConnectionConfig, MissingSetting, Resolved};
+pub use whole::Project;
