@@ -9,4 +9,6 @@ pub mod diagnostic;
 pub mod project;
 pub mod steps;
 pub mod value;
+pub mod words;
+pub mod written;
 pub mod yaml;

@@ -14,9 +14,8 @@ pub mod pipeline;
 pub mod step;
 pub mod test_file;
 pub mod trigger;
-pub mod words;
-pub mod written;
 
+pub use crate::{words, written};
 pub use client::{ClientFile, ClientOverlay, ConnectionFile, ConnectionOverlay, Owner, SharedOwner};
 pub use discover::LoadError;
 pub use draft::{ClientDraft, Draft, DraftFile, Shared};
