@@ -1,0 +1,43 @@
+//! An event as it is handed to the engine.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::store::Source;
+use crate::value::Value;
+
+/// An event that was received and found genuine, with the facts that its connector reads off it.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Whose it is.
+    pub client: Arc<str>,
+    /// The connection that it came over.
+    pub connection: Arc<str>,
+    /// The sender's id for it.
+    pub id: Arc<str>,
+    /// Its type, in the sender's words.
+    pub kind: Arc<str>,
+    /// What kind of object it is about, where it is about one.
+    pub object_kind: Option<Arc<str>>,
+    /// The id of the object that it is about.
+    pub object: Option<Arc<str>>,
+    /// The order key of pipelines that name none: the customer, else the object, else the event.
+    pub key: Arc<str>,
+    /// When it happened, by the sender's clock.
+    pub created: Timestamp,
+    /// Where it stands in its object's life, for events of one moment.
+    pub rank: u32,
+    /// True when it tells that something happened (a refund), false when it tells a state (updated).
+    pub occurrence: bool,
+    /// How it came here.
+    pub source: Source,
+    /// The event as it is kept, without card data.
+    pub body: Bytes,
+    /// What `body` says.
+    pub event: Value,
+    /// Why it cannot be used as it is (a foreign account, another API version, a thin event): it is kept and
+    /// ends as a conflict.
+    pub unfit: Option<String>,
+}

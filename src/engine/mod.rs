@@ -1,0 +1,26 @@
+//! Carries runs out: which goes next, what a failure leads to, and how each event ends.
+//!
+//! An event comes in by [`Engine::accept`], which answers when the event and its runs are on disk (invariant 1).
+//! A scheduler, one task, keeps the runs that can go now in lanes: runs of one lane and key go one at a time, the
+//! oldest first; clients take turns (invariant 3). Each run is carried out by its [`Program`] over a journal, so
+//! that what was done is never done again (invariant 2), and what its ending leads to is decided in one place
+//! (`verdict`). What waits (behind another, for a time, for a paused connection) waits in the store and not in
+//! memory (invariant 7).
+//!
+//! It does **not** know HTTP, expressions or any system, and it writes no claim: after a crash every unfinished
+//! run is carried on from its journal. Begin reading at [`Engine`], then `scheduler`.
+
+mod api;
+mod circuit;
+mod incoming;
+mod jitter;
+mod limits;
+mod meters;
+mod program;
+
+pub use api::{AcceptError, Engine, EngineOptions};
+pub use incoming::Incoming;
+pub use jitter::Jitter;
+pub use limits::Limits;
+pub use meters::{MeterReading, Meters};
+pub use program::{Program, Programs, RunInput};

@@ -1,0 +1,144 @@
+//! What the engine has the store write down.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::run::{Outcome, RunId, Version};
+use crate::steps::{CallOutcome, Intent};
+use crate::value::Value;
+
+/// One change. Several that are handed over together come to disk together or not at all.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// What came of a call: journal, audit and identities; its open intents are closed.
+    Called {
+        /// The run.
+        run: RunId,
+        /// The run's client.
+        client: Arc<str>,
+        /// When.
+        at: Timestamp,
+        /// What came of it.
+        outcome: CallOutcome,
+    },
+    /// A run has ended. Its open intents are closed.
+    Ended {
+        /// The run.
+        run: RunId,
+        /// When.
+        at: Timestamp,
+        /// Attempts that failed, this one included when it did.
+        attempts: u32,
+        /// How.
+        outcome: Outcome,
+        /// Why, for a person. Empty when all steps were done.
+        reason: String,
+        /// The records among which a person has to choose.
+        candidates: Vec<Value>,
+        /// What the run has applied, for the stale rule.
+        applied: Option<Applied>,
+    },
+    /// A run keeps its lane and is tried again later.
+    Held {
+        /// The run.
+        run: RunId,
+        /// When it is tried again; `None`: when `connection` is back.
+        due: Option<Timestamp>,
+        /// The paused connection that it needs.
+        connection: Option<Arc<str>>,
+        /// Failed attempts so far.
+        attempts: u32,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// A run has left its lane, to be tried again later.
+    Waiting {
+        /// The run.
+        run: RunId,
+        /// When it is tried again.
+        due: Timestamp,
+        /// What it waits for.
+        reason: String,
+    },
+    /// A run stands behind another of its lane.
+    Blocked {
+        /// The run.
+        run: RunId,
+    },
+    /// A run goes on with another version of its pipeline. Allowed only before its first journalled call.
+    Versioned {
+        /// The run.
+        run: RunId,
+        /// The version.
+        version: Version,
+    },
+    /// A connection's circuit has changed.
+    Connection(ConnectionState),
+    /// A connection is back: the runs that wait for it are due.
+    Released {
+        /// The client.
+        client: Arc<str>,
+        /// The connection.
+        connection: Arc<str>,
+        /// When they are due.
+        due: Timestamp,
+    },
+}
+
+/// The newest event that a pipeline has applied to an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The client.
+    pub client: Arc<str>,
+    /// The pipeline.
+    pub pipeline: Arc<str>,
+    /// The object's id.
+    pub object: Arc<str>,
+    /// When the event happened.
+    pub created: Timestamp,
+    /// Its lifecycle rank.
+    pub rank: u32,
+}
+
+/// What a run is about to do; see [`Intent`].
+#[derive(Debug, Clone)]
+pub struct NewIntent {
+    /// The run.
+    pub run: RunId,
+    /// Its client: identities are unique within one.
+    pub client: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+    /// What it is about to do.
+    pub intent: Intent,
+}
+
+/// What is known of a connection's health; the same for every process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionState {
+    /// The client.
+    pub client: Arc<str>,
+    /// The connection.
+    pub connection: Arc<str>,
+    /// Whether calls are let through.
+    pub circuit: CircuitState,
+    /// Since when.
+    pub since: Timestamp,
+    /// What the system said last, for a person.
+    pub reason: String,
+}
+
+/// Whether calls to a connection are let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CircuitState {
+    /// They are.
+    Closed,
+    /// None is, but for one now and then that tries whether it is back.
+    Open {
+        /// How often in a row it was found still down; the pauses grow with it.
+        probes: u32,
+        /// When the next one tries.
+        probe_at: Timestamp,
+    },
+}

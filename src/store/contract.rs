@@ -1,0 +1,96 @@
+//! The seam between lockstep and the database that it keeps things in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::change::{Change, ConnectionState, NewIntent};
+use super::error::StoreError;
+use super::event::{Accepted, EventSeq, NewEvent};
+use super::query::{AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow};
+use super::run::{QueuedRun, RunBody, RunId};
+use crate::steps::{Grant, Identity};
+
+/// What a store's question is answered with, in the end.
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A store. What it has answered is on disk.
+///
+/// `accept`, `intend` and `commit` come to disk in the order in which they were called, whoever called them.
+pub trait Store: Send + Sync {
+    /// Names this store among all stores, so that what is sent to other systems (idempotency keys) never means
+    /// the run of another store.
+    fn mark(&self) -> &str;
+
+    /// True when a change that was handed over later is never on disk without the earlier ones, so that what
+    /// depends on a change need not wait until it is there.
+    fn prefix_durable(&self) -> bool;
+
+    /// Keeps events with their runs and answers, in their order, when they are on disk (invariant 1).
+    /// [`StoreError::Busy`] keeps none.
+    fn accept(&self, events: Vec<NewEvent>) -> Answer<'static, Vec<Accepted>>;
+
+    /// Makes an intent durable and takes its identities, all or none. A run holds what it took before.
+    fn intend(&self, intent: NewIntent) -> Answer<'static, Grant>;
+
+    /// Writes changes, all or none. They are queued when this returns, and on disk when its future is done.
+    fn commit(&self, changes: Vec<Change>) -> Answer<'static, ()>;
+
+    /// Takes up after a stop or a crash: runs that stood behind others are ready again, to be put in order anew.
+    /// Gives the number of held runs by client.
+    fn take_up(&self) -> Answer<'static, BTreeMap<Arc<str>, u64>>;
+
+    /// The clients that have unfinished runs.
+    fn clients(&self) -> Answer<'_, Vec<Arc<str>>>;
+
+    /// Runs of a client that are ready, held or waiting, and due: the oldest first, at most `limit`.
+    fn due<'a>(&'a self, client: &'a str, now: Timestamp, limit: usize) -> Answer<'a, Vec<QueuedRun>>;
+
+    /// When the next held or waiting run of any client is due, those after `now`.
+    fn next_due(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>>;
+
+    /// The blocked runs of one lane and key in lane order, at most `limit`.
+    fn behind<'a>(
+        &'a self,
+        client: &'a str,
+        lane: &'a str,
+        key: &'a str,
+        limit: usize,
+    ) -> Answer<'a, Vec<QueuedRun>>;
+
+    /// What runs are carried out with, in the order asked for; a run that is not there is left out.
+    fn load(&self, runs: Vec<RunId>) -> Answer<'_, Vec<RunBody>>;
+
+    /// The record that an identity is known to be.
+    fn known<'a>(&'a self, client: &'a str, identity: &'a Identity) -> Answer<'a, Option<Arc<str>>>;
+
+    /// What is known of the connections' health; one that is not listed is well.
+    fn connections(&self) -> Answer<'_, Vec<ConnectionState>>;
+
+    /// How many runs are where.
+    fn counts(&self) -> Answer<'_, Counts>;
+
+    /// Events, newest first.
+    fn events(&self, filter: EventFilter) -> Answer<'_, Vec<EventRow>>;
+
+    /// One event with everything that came of it.
+    fn event(&self, seq: EventSeq) -> Answer<'_, Option<EventDetail>>;
+
+    /// Runs, newest first.
+    fn runs(&self, filter: RunFilter) -> Answer<'_, Vec<RunRow>>;
+
+    /// One run with what it has done.
+    fn run(&self, id: RunId) -> Answer<'_, Option<RunDetail>>;
+
+    /// Audit entries, newest run first.
+    fn audit(&self, filter: AuditFilter) -> Answer<'_, Vec<AuditRow>>;
+
+    /// Makes a dead letter ready again, with all its attempts before it. What it has journalled stays done.
+    /// [`StoreError::Assumption`] when there is no such run, or it is not dead.
+    fn retry_dead(&self, run: RunId, now: Timestamp) -> Answer<'static, ()>;
+
+    /// Writes what is queued, and closes. Everything after it is [`StoreError::Closed`].
+    fn close(&self) -> Answer<'static, ()>;
+}

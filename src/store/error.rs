@@ -1,0 +1,69 @@
+//! Why the store could not do what it was asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why the store could not do what it was asked. Cheap to clone: one broken commit answers many.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// More waits to be written than may wait. Nothing was stored; the sender is asked to come back.
+    #[error("more events wait to be written than the store takes at once")]
+    Busy,
+    /// The file holds something else, or was damaged.
+    #[error("{path} is not a lockstep store, or is damaged: {reason}")]
+    Damaged {
+        /// Where the store is.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A newer lockstep made this store.
+    #[error(
+        "{path} was made by a newer lockstep (schema {found}; this one knows up to {known}): use that version, or restore a backup from before the upgrade"
+    )]
+    Newer {
+        /// Where the store is.
+        path: PathBuf,
+        /// The schema version that was found.
+        found: u32,
+        /// The newest schema version that this program knows.
+        known: u32,
+    },
+    /// Another `lockstep run` works on this store.
+    #[error("{path} is in use by another `lockstep run`: one process at a time carries runs out on an SQLite store")]
+    InUse {
+        /// Where the store is.
+        path: PathBuf,
+    },
+    /// The store may not be written to.
+    #[error("{path} cannot be written to: {reason}")]
+    ReadOnly {
+        /// Where the store is.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The store could not be opened or made.
+    #[error("{path} cannot be opened: {reason}")]
+    Unopened {
+        /// Where the store is.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Another process kept the store locked for longer than we wait.
+    #[error("the store is locked by another process")]
+    Locked,
+    /// The disk is full.
+    #[error("the disk of the store is full")]
+    Full,
+    /// Something that the caller took for granted is not so: a run is not in the state that it was in.
+    #[error("{0}")]
+    Assumption(Arc<str>),
+    /// The database said no.
+    #[error("the store failed: {0}")]
+    Database(Arc<str>),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
