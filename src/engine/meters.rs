@@ -60,7 +60,8 @@ impl Meters {
     /// What they show now.
     pub fn read(&self) -> MeterReading {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let by_class = |counters: &[AtomicU64]| Class::ALL.into_iter().zip(counters.iter().map(get)).collect();
+        let by_class =
+            |counters: &[AtomicU64]| Class::ALL.into_iter().zip(counters.iter().map(get)).collect();
         MeterReading {
             events_new: get(&self.events_new),
             events_duplicate: get(&self.events_duplicate),

@@ -11,7 +11,6 @@
 //! run is carried on from its journal. Begin reading at [`Engine`], then `scheduler`.
 
 mod api;
-mod circuit;
 mod incoming;
 mod jitter;
 mod limits;
@@ -22,5 +21,5 @@ pub use api::{AcceptError, Engine, EngineOptions};
 pub use incoming::Incoming;
 pub use jitter::Jitter;
 pub use limits::Limits;
-pub use meters::{MeterReading, Meters};
+pub use meters::{LAG_BOUNDS, MeterReading, Meters};
 pub use program::{Program, Programs, RunInput};

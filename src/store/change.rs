@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::run::{Outcome, RunId, Version};
-use crate::steps::{CallOutcome, Intent};
+use crate::steps::{CallId, CallOutcome, Intent};
 use crate::value::Value;
 
 /// One change. Several that are handed over together come to disk together or not at all.
@@ -21,6 +21,13 @@ pub enum Change {
         at: Timestamp,
         /// What came of it.
         outcome: CallOutcome,
+    },
+    /// An intent is taken back: the system answered that it did not do it.
+    Withdrawn {
+        /// The run.
+        run: RunId,
+        /// The call.
+        call: CallId,
     },
     /// A run has ended. Its open intents are closed.
     Ended {

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use super::change::{Change, ConnectionState, NewIntent};
 use super::error::StoreError;
 use super::event::{Accepted, EventSeq, NewEvent};
-use super::query::{AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow};
+use super::query::{
+    AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow,
+};
 use super::run::{QueuedRun, RunBody, RunId};
 use crate::steps::{Grant, Identity};
 

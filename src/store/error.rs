@@ -30,7 +30,9 @@ pub enum StoreError {
         known: u32,
     },
     /// Another `lockstep run` works on this store.
-    #[error("{path} is in use by another `lockstep run`: one process at a time carries runs out on an SQLite store")]
+    #[error(
+        "{path} is in use by another `lockstep run`: one process at a time carries runs out on an SQLite store"
+    )]
     InUse {
         /// Where the store is.
         path: PathBuf,

@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("steps", &["config", "connector", "expr", "project", "value"]),
     ("project", &["config", "connector", "diagnostic", "expr", "steps", "value"]),
     ("check", &["catalog", "config", "connector", "diagnostic", "expr", "project", "value", "yaml"]),
-    ("store", &["clock", "steps", "value"]),
+    ("store", &["config", "steps", "value"]),
     ("engine", &["clock", "config", "connector", "expr", "project", "steps", "store", "value"]),
     ("ingest", &["clock", "connector", "engine", "expr", "project", "value"]),
     ("admin", &["clock", "engine", "project", "store", "value"]),
