@@ -7,6 +7,8 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use super::completions::Completions;
 use super::exit::ExitCode;
+use super::rules::Rules;
+use super::schema::Schema;
 use super::{help, output};
 
 /// Keeps Stripe and your CRMs telling the same story, from YAML that is checked like code.
@@ -20,6 +22,10 @@ pub(super) struct App {
 /// Every command; `help.rs` has them in groups.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Explains what `validate` can find, and what to do about it
+    Rules(Rules),
+    /// Prints the JSON Schemas of the files, for editors
+    Schema(Schema),
     /// Prints a completion script for your shell
     Completions(Completions),
 }
@@ -27,6 +33,8 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Rules(command) => command.run(),
+            Self::Schema(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }

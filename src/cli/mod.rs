@@ -10,6 +10,8 @@ mod completions;
 mod exit;
 mod help;
 mod output;
+mod rules;
+mod schema;
 
 pub use app::run;
 pub use exit::ExitCode;

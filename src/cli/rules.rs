@@ -1,0 +1,86 @@
+//! `lockstep rules`: what `lockstep validate` can find, and what to do about it.
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::ExitCode;
+use super::output::{Format, say, say_json};
+use crate::diagnostic::Code;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lockstep rules\n  lockstep rules unknown-event")]
+pub(super) struct Rules {
+    /// The rule to explain; all are listed without it
+    code: Option<String>,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// One rule, for programs.
+#[derive(Serialize)]
+struct Entry {
+    code: &'static str,
+    severity: &'static str,
+    summary: String,
+}
+
+impl Rules {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(name) = &self.code {
+            let code = name
+                .parse::<Code>()
+                .ok()
+                .with_context(|| format!("there is no rule `{name}`; `lockstep rules` lists them"))?;
+            say(code.page().trim_end())?;
+            return Ok(ExitCode::Fine);
+        }
+        let mut rules: Vec<Entry> = Code::ALL.iter().map(|code| entry(*code)).collect();
+        rules.sort_by_key(|rule| rule.code);
+        match self.format {
+            Format::Json => say_json(&rules)?,
+            Format::Human => {
+                let width = rules.iter().map(|rule| rule.code.len()).max().unwrap_or(0) + 2;
+                for Entry { code, severity, summary } in rules {
+                    say(format_args!("{code:width$}{severity:9}{summary}"))?;
+                }
+            }
+        }
+        Ok(ExitCode::Fine)
+    }
+}
+
+fn entry(code: Code) -> Entry {
+    Entry { code: code.as_str(), severity: code.severity().as_str(), summary: summary(code.page()) }
+}
+
+/// The first sentence below the page's heading.
+fn summary(page: &str) -> String {
+    let text = page.lines().skip_while(|line| line.starts_with('#') || line.is_empty());
+    let paragraph: Vec<&str> = text.take_while(|line| !line.is_empty()).collect();
+    let paragraph = paragraph.join(" ");
+    let end = paragraph.find(". ").map_or(paragraph.len(), |dot| dot + 1);
+    paragraph[..end].trim_end_matches(['.', ':']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    #[test]
+    fn the_summary_is_the_first_sentence() {
+        let page = "# a-rule\n\nA key is\nwritten twice. Only one counts.\n\n## Wrong\n";
+        assert_eq!(summary(page), "A key is written twice");
+    }
+
+    #[test]
+    fn every_rule_has_a_summary_and_a_page_of_its_name() {
+        for code in Code::ALL {
+            assert!(!summary(code.page()).is_empty(), "{code}");
+            assert!(code.page().starts_with(&format!("# {code}\n")), "{code}");
+        }
+    }
+}
