@@ -1,5 +1,6 @@
 //! `lockstep` keeps a billing system and the CRMs of many clients telling the same story.
 
+pub mod admin;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
@@ -7,7 +8,10 @@ pub mod config;
 pub mod connector;
 pub mod diagnostic;
 pub mod engine;
+pub mod listing;
+pub mod metrics;
 pub mod project;
+pub mod serving;
 pub mod steps;
 pub mod store;
 pub mod value;

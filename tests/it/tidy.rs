@@ -25,8 +25,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("check", &["catalog", "config", "connector", "diagnostic", "expr", "project", "value", "yaml"]),
     ("store", &["config", "steps", "value"]),
     ("engine", &["clock", "config", "connector", "expr", "project", "steps", "store", "value"]),
-    ("ingest", &["clock", "connector", "engine", "expr", "project", "value"]),
-    ("admin", &["clock", "engine", "project", "store", "value"]),
+    ("metrics", &[]),
+    ("serving", &[]),
+    ("ingest", &["clock", "connector", "engine", "expr", "metrics", "project", "store", "value"]),
+    ("listing", &["store", "value", "words"]),
+    ("admin", &["clock", "listing", "metrics", "store"]),
     ("telemetry", &["secret"]),
     ("sandbox", &["catalog", "clock", "value"]),
 ];

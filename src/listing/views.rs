@@ -1,0 +1,251 @@
+//! The JSON shape of each thing that is listed. Times are RFC 3339 in UTC.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::store::{AuditRow, CallRow, EventDetail, EventRow, RunDetail, RunRow};
+use crate::value::Value;
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventView {
+    /// Its number in this store.
+    pub seq: i64,
+    /// The sender's id: `evt_...`.
+    pub id: Arc<str>,
+    /// Its client.
+    pub client: Arc<str>,
+    /// The connection that it came over.
+    pub connection: Arc<str>,
+    /// Its type: `invoice.paid`.
+    #[serde(rename = "type")]
+    pub kind: Arc<str>,
+    /// The id of the object that it is about.
+    pub object: Option<Arc<str>>,
+    /// How it came here: `webhook` or `lockstep`.
+    pub source: &'static str,
+    /// When it happened, by the sender's clock.
+    pub created: Timestamp,
+    /// When it reached us.
+    pub received: Timestamp,
+    /// How it ended, when it started no run.
+    pub outcome: Option<&'static str>,
+    /// Why it started no run.
+    pub reason: Option<String>,
+}
+
+impl From<EventRow> for EventView {
+    fn from(row: EventRow) -> Self {
+        let (outcome, reason) = row.ended.map(|(outcome, reason)| (outcome.word(), reason)).unzip();
+        Self {
+            seq: row.seq.0,
+            id: row.id,
+            client: row.client,
+            connection: row.connection,
+            kind: row.kind,
+            object: row.object,
+            source: row.source.word(),
+            created: row.created,
+            received: row.received,
+            outcome,
+            reason,
+        }
+    }
+}
+
+/// An event with its content and everything that came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventDetailView {
+    /// The event.
+    #[serde(flatten)]
+    pub event: EventView,
+    /// Its runs.
+    pub runs: Vec<RunDetailView>,
+    /// Its content, as it was received, without card data.
+    pub body: Value,
+}
+
+impl From<EventDetail> for EventDetailView {
+    fn from(detail: EventDetail) -> Self {
+        Self {
+            event: detail.event.into(),
+            runs: detail.runs.into_iter().map(Into::into).collect(),
+            body: detail.body,
+        }
+    }
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunView {
+    /// Its number in this store.
+    pub id: i64,
+    /// The sender's id of its event.
+    pub event: Arc<str>,
+    /// Its event's number in this store.
+    pub event_seq: i64,
+    /// Its event's type.
+    #[serde(rename = "type")]
+    pub kind: Arc<str>,
+    /// Its client.
+    pub client: Arc<str>,
+    /// Its pipeline.
+    pub pipeline: Arc<str>,
+    /// The version of the client's files that it runs with.
+    pub version: Arc<str>,
+    /// Its lane.
+    pub lane: Arc<str>,
+    /// Its order key: runs of one lane and key go one after another.
+    pub key: Arc<str>,
+    /// `ready`, `blocked`, `held` or `waiting`; once it has ended: `succeeded`, `skipped`, `conflict` or `dead`.
+    pub state: &'static str,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// Why it is where it is.
+    pub reason: String,
+    /// The records among which a person has to choose.
+    pub candidates: Vec<Value>,
+    /// When its event happened, by the sender's clock.
+    pub created: Timestamp,
+    /// When its event reached us.
+    pub received: Timestamp,
+    /// When it is tried again.
+    pub due: Option<Timestamp>,
+    /// The paused connection that it waits for.
+    pub connection: Option<Arc<str>>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+}
+
+impl From<RunRow> for RunView {
+    fn from(row: RunRow) -> Self {
+        Self {
+            id: row.id.0,
+            event: row.event_id,
+            event_seq: row.event.0,
+            kind: row.kind,
+            client: row.client,
+            pipeline: row.pipeline,
+            version: row.version.0,
+            lane: row.lane,
+            key: row.key,
+            state: row.state.word(),
+            attempts: row.attempts,
+            reason: row.reason,
+            candidates: row.candidates,
+            created: row.created,
+            received: row.received,
+            due: row.due,
+            connection: row.connection,
+            ended: row.ended,
+        }
+    }
+}
+
+/// A run with what it did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunDetailView {
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunView,
+    /// Its journalled calls, in the order of their steps.
+    pub calls: Vec<CallView>,
+    /// What it changed.
+    pub changes: Vec<AuditView>,
+}
+
+impl From<RunDetail> for RunDetailView {
+    fn from(detail: RunDetail) -> Self {
+        Self {
+            run: detail.run.into(),
+            calls: detail.calls.into_iter().map(Into::into).collect(),
+            changes: detail.audit.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// A journalled call.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CallView {
+    /// The place of its step; in scripts with the call's number behind it.
+    pub call: Arc<str>,
+    /// `done`, or `intended` while nobody knows whether it was.
+    pub state: &'static str,
+    /// What it gave.
+    pub result: Option<Value>,
+}
+
+impl From<CallRow> for CallView {
+    fn from(row: CallRow) -> Self {
+        let state = if row.result.is_some() { "done" } else { "intended" };
+        Self { call: row.call, state, result: row.result }
+    }
+}
+
+/// An audit entry: who changed what, from what to what, when and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AuditView {
+    /// When.
+    pub at: Timestamp,
+    /// The client.
+    pub client: Arc<str>,
+    /// The pipeline.
+    pub pipeline: Arc<str>,
+    /// The run's number.
+    pub run: i64,
+    /// The sender's id of the event.
+    pub event: Arc<str>,
+    /// The step's place in its pipeline, and its id when it has one.
+    pub step: Arc<str>,
+    /// `create`, `update`, `delete`, `link`, `unlink` or `call`.
+    pub verb: &'static str,
+    /// The connection.
+    pub connection: Arc<str>,
+    /// The object, or the operation.
+    pub object: Arc<str>,
+    /// The record.
+    pub record: Option<Arc<str>>,
+    /// Each field that was written.
+    pub fields: Vec<ChangeView>,
+    /// Fields of the mapping that were left alone because their value was nothing.
+    pub left_alone: Vec<Arc<str>>,
+    /// What else is worth knowing: `possibly repeated`.
+    pub note: Option<Arc<str>>,
+}
+
+impl From<AuditRow> for AuditView {
+    fn from(row: AuditRow) -> Self {
+        let entry = row.entry;
+        let changes = entry.changes.into_iter();
+        Self {
+            at: row.at,
+            client: row.client,
+            pipeline: row.pipeline,
+            run: row.run.0,
+            event: row.event_id,
+            step: entry.step,
+            verb: entry.verb,
+            connection: entry.connection,
+            object: entry.object,
+            record: entry.record,
+            fields: changes
+                .map(|change| ChangeView { field: change.field, before: change.before, after: change.after })
+                .collect(),
+            left_alone: entry.left_alone,
+            note: entry.note,
+        }
+    }
+}
+
+/// One field before and after.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChangeView {
+    /// The field's name in its system.
+    pub field: Arc<str>,
+    /// Its value before; null when it was empty or not read.
+    pub before: Value,
+    /// Its value after.
+    pub after: Value,
+}

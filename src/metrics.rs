@@ -1,0 +1,231 @@
+//! What a running lockstep counts, in OpenMetrics.
+//!
+//! Labels hold only names that stand in the project (client, connection, pipeline) and words of closed sets, so the
+//! number of series is bounded by the configuration and not by what anybody sends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// From a webhook's arrival to the end of its last run: milliseconds when idle, minutes behind a slow CRM, hours
+/// behind a dead one.
+const LAG_BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0];
+
+/// One call to a system.
+const CALL_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// All counters of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    received: Family<Connection, Counter>,
+    duplicates: Family<Connection, Counter>,
+    refused: Family<Refused, Counter>,
+    runs: Family<Run, Counter>,
+    calls: Family<Call, Counter>,
+    call_time: Family<Connection, Histogram, fn() -> Histogram>,
+    lag: Family<Client, Histogram, fn() -> Histogram>,
+    waiting: Gauge,
+    paused: Family<Connection, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Client {
+    client: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Connection {
+    client: Arc<str>,
+    connection: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    client: Arc<str>,
+    connection: Arc<str>,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Run {
+    client: Arc<str>,
+    pipeline: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    client: Arc<str>,
+    connection: Arc<str>,
+    class: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("lockstep"),
+            received: Family::default(),
+            duplicates: Family::default(),
+            refused: Family::default(),
+            runs: Family::default(),
+            calls: Family::default(),
+            call_time: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
+            lag: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
+            waiting: Gauge::default(),
+            paused: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", build);
+        registry.register("events_received", "Events stored and acknowledged", self.received.clone());
+        registry.register(
+            "events_duplicate",
+            "Deliveries of an event that was stored before",
+            self.duplicates.clone(),
+        );
+        registry.register(
+            "deliveries_refused",
+            "Deliveries that were not taken in, by reason",
+            self.refused.clone(),
+        );
+        registry.register("runs_ended", "Runs that came to an end, by outcome", self.runs.clone());
+        registry.register("calls", "Calls to systems, by what came of them", self.calls.clone());
+        registry.register_with_unit(
+            "call_duration",
+            "How long calls to systems took",
+            Unit::Seconds,
+            self.call_time.clone(),
+        );
+        registry.register_with_unit(
+            "event_lag",
+            "From an event's arrival to the end of a run of it",
+            Unit::Seconds,
+            self.lag.clone(),
+        );
+        registry.register("runs_unfinished", "Runs that have not ended", self.waiting.clone());
+        registry.register(
+            "connection_paused",
+            "1 while calls to a connection are held back",
+            self.paused.clone(),
+        );
+    }
+
+    /// An event was stored and acknowledged.
+    pub fn received(&self, client: &Arc<str>, connection: &Arc<str>) {
+        self.received.get_or_create(&label(client, connection)).inc();
+    }
+
+    /// A delivery brought an event that is stored already.
+    pub fn duplicate(&self, client: &Arc<str>, connection: &Arc<str>) {
+        self.duplicates.get_or_create(&label(client, connection)).inc();
+    }
+
+    /// A delivery was not taken in. `address` is the client and connection when both are the project's; what a
+    /// stranger made up is no label.
+    pub fn refused(&self, address: Option<(&Arc<str>, &Arc<str>)>, reason: &'static str) {
+        let name = |name: Option<&Arc<str>>| name.cloned().unwrap_or_else(|| Arc::from(""));
+        let (client, connection) = address.unzip();
+        let labels = Refused { client: name(client), connection: name(connection), reason };
+        self.refused.get_or_create(&labels).inc();
+    }
+
+    /// A run ended, so long after its event had arrived.
+    pub fn run_ended(&self, client: &Arc<str>, pipeline: &Arc<str>, outcome: &'static str, lag: Duration) {
+        let labels = Run { client: Arc::clone(client), pipeline: Arc::clone(pipeline), outcome };
+        self.runs.get_or_create(&labels).inc();
+        self.lag.get_or_create(&Client { client: Arc::clone(client) }).observe(lag.as_secs_f64());
+    }
+
+    /// A call was answered or failed. `class` is `ok` or the failure's.
+    pub fn called(&self, client: &Arc<str>, connection: &Arc<str>, class: &'static str, took: Duration) {
+        let labels = Call { client: Arc::clone(client), connection: Arc::clone(connection), class };
+        self.calls.get_or_create(&labels).inc();
+        self.call_time.get_or_create(&label(client, connection)).observe(took.as_secs_f64());
+    }
+
+    /// How many runs have not ended.
+    pub fn unfinished(&self, runs: u64) {
+        self.waiting.set(i64::try_from(runs).unwrap_or(i64::MAX));
+    }
+
+    /// Exactly these connections are paused.
+    pub fn paused<'a>(&self, connections: impl IntoIterator<Item = (&'a Arc<str>, &'a Arc<str>)>) {
+        self.paused.clear();
+        for (client, connection) in connections {
+            self.paused.get_or_create(&label(client, connection)).set(1);
+        }
+    }
+
+    /// Everything, as OpenMetrics text.
+    pub fn render(&self) -> String {
+        let mut page = String::new();
+        // Writing into a String cannot fail.
+        let _ = text::encode(&mut page, &self.registry);
+        page
+    }
+}
+
+fn label(client: &Arc<str>, connection: &Arc<str>) -> Connection {
+    Connection { client: Arc::clone(client), connection: Arc::clone(connection) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_what_was_counted() {
+        let metrics = Metrics::new();
+        let (acme, stripe) = (Arc::from("acme"), Arc::from("stripe"));
+        metrics.received(&acme, &stripe);
+        metrics.refused(Some((&acme, &stripe)), "signature");
+        metrics.refused(None, "unknown_address");
+        metrics.run_ended(&acme, &Arc::from("sync"), "succeeded", Duration::from_millis(7));
+        metrics.called(&acme, &stripe, "ok", Duration::from_millis(3));
+        metrics.unfinished(12);
+        metrics.paused([(&acme, &stripe)]);
+        let page = metrics.render();
+        for line in [
+            r#"lockstep_events_received_total{client="acme",connection="stripe"} 1"#,
+            r#"lockstep_deliveries_refused_total{client="acme",connection="stripe",reason="signature"} 1"#,
+            r#"lockstep_deliveries_refused_total{client="",connection="",reason="unknown_address"} 1"#,
+            r#"lockstep_runs_ended_total{client="acme",pipeline="sync",outcome="succeeded"} 1"#,
+            r#"lockstep_event_lag_seconds_bucket{le="0.01",client="acme"} 1"#,
+            r#"lockstep_calls_total{client="acme",connection="stripe",class="ok"} 1"#,
+            "lockstep_runs_unfinished 12",
+            r#"lockstep_connection_paused{client="acme",connection="stripe"} 1"#,
+        ] {
+            assert!(page.lines().any(|known| known == line), "{line} is not in:\n{page}");
+        }
+        assert!(page.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_connection_that_goes_on_is_no_longer_paused() {
+        let metrics = Metrics::new();
+        metrics.paused([(&Arc::from("acme"), &Arc::from("stripe"))]);
+        metrics.paused([]);
+        assert!(!metrics.render().contains("lockstep_connection_paused{"));
+    }
+}
