@@ -8,6 +8,7 @@ pub mod config;
 pub mod connector;
 pub mod diagnostic;
 pub mod engine;
+pub mod expr;
 pub mod listing;
 pub mod metrics;
 pub mod project;

@@ -1,0 +1,143 @@
+//! Walks a compiled query over a value.
+
+use super::filter::Filter;
+use super::model::{JsonPath, Segment, Selector};
+use crate::value::Value;
+
+impl JsonPath {
+    /// What the query selects, as one value: the node of a singular path, or nothing; else the list of nodes.
+    pub fn select(&self, root: &Value) -> Value {
+        if self.singular {
+            self.one(root).cloned().unwrap_or_default()
+        } else {
+            Value::list(self.all(root).into_iter().cloned())
+        }
+    }
+
+    /// The first node that the query selects.
+    pub fn one<'v>(&self, root: &'v Value) -> Option<&'v Value> {
+        if self.singular {
+            return singular(&self.segments, root);
+        }
+        let mut first = None;
+        walk(&self.segments, root, root, &mut |node| {
+            first = Some(node);
+            false
+        });
+        first
+    }
+
+    /// All nodes that the query selects, in document order as the RFC has it.
+    pub fn all<'v>(&self, root: &'v Value) -> Vec<&'v Value> {
+        if self.singular {
+            return singular(&self.segments, root).into_iter().collect();
+        }
+        let mut nodes = Vec::new();
+        walk(&self.segments, root, root, &mut |node| {
+            nodes.push(node);
+            true
+        });
+        nodes
+    }
+}
+
+/// Gets each node that is visited; false ends the walk.
+type Visit<'f, 'v> = &'f mut dyn FnMut(&'v Value) -> bool;
+
+/// The node of a path of names and indexes.
+pub(super) fn singular<'v>(segments: &[Segment], root: &'v Value) -> Option<&'v Value> {
+    segments.iter().try_fold(root, |node, segment| match (segment.selectors.first()?, node) {
+        (Selector::Name(name), Value::Map(map)) => map.get(&**name),
+        (Selector::Index(index), Value::List(items)) => items.get(place(*index, items.len())?),
+        _ => None,
+    })
+}
+
+/// An index as a place in a list of `len`; from the end when negative.
+fn place(index: i64, len: usize) -> Option<usize> {
+    match usize::try_from(index) {
+        Ok(place) => Some(place),
+        Err(_) => len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?),
+    }
+}
+
+/// Visits the nodes that `segments` select from `node`; false when `visit` ended the walk.
+pub(super) fn walk<'v>(segments: &[Segment], root: &'v Value, node: &'v Value, visit: Visit<'_, 'v>) -> bool {
+    match segments.split_first() {
+        None => visit(node),
+        Some((segment, rest)) if segment.descendant => descend(segment, rest, root, node, visit),
+        Some((segment, rest)) => apply(segment, rest, root, node, visit),
+    }
+}
+
+/// Each node is met with all selectors before its children: `$..['a','d']` gives a, d of the outer node first.
+fn descend<'v>(
+    segment: &Segment,
+    rest: &[Segment],
+    root: &'v Value,
+    node: &'v Value,
+    visit: Visit<'_, 'v>,
+) -> bool {
+    apply(segment, rest, root, node, visit)
+        && match node {
+            Value::List(items) => items.iter().all(|child| descend(segment, rest, root, child, visit)),
+            Value::Map(map) => map.values().all(|child| descend(segment, rest, root, child, visit)),
+            _ => true,
+        }
+}
+
+fn apply<'v>(
+    segment: &Segment,
+    rest: &[Segment],
+    root: &'v Value,
+    node: &'v Value,
+    visit: Visit<'_, 'v>,
+) -> bool {
+    let mut go_on = |child| walk(rest, root, child, visit);
+    segment.selectors.iter().all(|selector| match (selector, node) {
+        (Selector::Name(name), Value::Map(map)) => map.get(&**name).is_none_or(&mut go_on),
+        (Selector::Index(index), Value::List(items)) => {
+            place(*index, items.len()).and_then(|place| items.get(place)).is_none_or(&mut go_on)
+        }
+        (Selector::Wildcard, Value::List(items)) => items.iter().all(&mut go_on),
+        (Selector::Wildcard, Value::Map(map)) => map.values().all(&mut go_on),
+        (Selector::Filter(filter), Value::List(items)) => filtered(&filter.0, root, items.iter(), &mut go_on),
+        (Selector::Filter(filter), Value::Map(map)) => filtered(&filter.0, root, map.values(), &mut go_on),
+        (Selector::Slice { start, end, step }, Value::List(items)) => {
+            slice(*start, *end, *step, items.len()).filter_map(|place| items.get(place)).all(&mut go_on)
+        }
+        _ => true,
+    })
+}
+
+fn filtered<'v>(
+    filter: &Filter,
+    root: &'v Value,
+    mut children: impl Iterator<Item = &'v Value>,
+    go_on: &mut dyn FnMut(&'v Value) -> bool,
+) -> bool {
+    children.all(|child| !filter.holds(root, child) || go_on(child))
+}
+
+/// The places that a slice selects (RFC 9535, 2.3.4.2.2).
+fn slice(start: Option<i64>, end: Option<i64>, step: i64, len: usize) -> impl Iterator<Item = usize> {
+    let len = i64::try_from(len).unwrap_or(i64::MAX);
+    let from_end = |index: i64| if index >= 0 { index } else { len.saturating_add(index) };
+    let (first, last) = if step >= 0 {
+        (from_end(start.unwrap_or(0)).clamp(0, len), from_end(end.unwrap_or(len)).clamp(0, len))
+    } else {
+        let floor = -1;
+        (
+            from_end(start.unwrap_or(len - 1)).clamp(floor, len - 1),
+            end.map_or(floor, |end| from_end(end).clamp(floor, len - 1)),
+        )
+    };
+    let inside = move |index: &i64| match step {
+        0 => false,
+        1.. => *index < last,
+        _ => *index > last,
+    };
+    std::iter::successors(Some(first), move |index| index.checked_add(step))
+        .take_while(inside)
+        .filter_map(|index| usize::try_from(index).ok())
+}
