@@ -1,0 +1,167 @@
+//! What a value expression is, once it is read.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+
+use crate::expr::functions::Function;
+use crate::expr::functions::time::Format;
+use crate::expr::json_path::JsonPath;
+use crate::expr::names::Reference;
+use crate::expr::rhai::{Program, Runtime};
+use crate::value::Value;
+
+/// A value expression, ready to be evaluated any number of times.
+#[derive(Clone)]
+pub struct Expr {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) node: Node,
+    pub(super) write: Write,
+    pub(super) on_nothing: OnNothing,
+    pub(super) references: Vec<Reference>,
+    pub(super) constant: bool,
+}
+
+/// When a field may be written (`write:`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Write {
+    /// Whenever its value differs.
+    #[default]
+    Always,
+    /// Only when the record is created.
+    OnCreate,
+    /// Only while the field is empty.
+    IfEmpty,
+}
+
+/// What a value that is nothing does to its field (`nothing:`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum OnNothing {
+    /// The field keeps what it has.
+    #[default]
+    Leave,
+    /// The field is emptied.
+    Clear,
+}
+
+/// A form of value with its modifiers.
+pub(super) struct Node {
+    pub(super) form: Form,
+    pub(super) modifiers: Option<Box<Modifiers>>,
+}
+
+/// The forms of the table in the language reference.
+pub(super) enum Form {
+    Literal(Value),
+    Path(JsonPath),
+    Script {
+        program: Program,
+        source: Arc<str>,
+    },
+    Text(Vec<Piece>),
+    /// `from: [a, b]`: the first that is there.
+    First(Vec<Node>),
+    Each {
+        over: Box<Node>,
+        name: Arc<str>,
+        give: Box<Node>,
+    },
+    List(Vec<Node>),
+    Map(Vec<(Arc<str>, Node)>),
+}
+
+/// A part of a text.
+pub(super) enum Piece {
+    Plain(Arc<str>),
+    Script(Program),
+}
+
+/// What is done to a value, in this order.
+#[derive(Default)]
+pub(super) struct Modifiers {
+    pub(super) transform: Vec<Transform>,
+    pub(super) convert: Option<Convert>,
+    pub(super) default: Option<Node>,
+    pub(super) required: bool,
+}
+
+/// A function of one value.
+pub(super) enum Transform {
+    Shared(&'static Function),
+    Library { runtime: Arc<Runtime>, name: Arc<str> },
+}
+
+/// The one conversion that a value may have.
+pub(super) enum Convert {
+    Money(Node),
+    Minor(Node),
+    Datetime { format: Format, zone: Option<Zone> },
+    Table(Table),
+    Truncate(usize),
+}
+
+/// Where a time is told.
+pub(super) enum Zone {
+    Fixed(TimeZone),
+    Read(Node),
+}
+
+/// Values by values.
+pub(super) enum Table {
+    Fixed(IndexMap<Arc<str>, Value>),
+    Read(JsonPath),
+}
+
+impl Expr {
+    /// When the field may be written.
+    pub fn write(&self) -> Write {
+        self.inner.write
+    }
+
+    /// What nothing does to the field.
+    pub fn on_nothing(&self) -> OnNothing {
+        self.inner.on_nothing
+    }
+
+    /// True when the value is the same in every context.
+    pub fn is_constant(&self) -> bool {
+        self.inner.constant
+    }
+
+    /// The paths of the context that are read, by JSONPath and by scripts.
+    pub fn references(&self) -> &[Reference] {
+        &self.inner.references
+    }
+}
+
+impl std::fmt::Debug for Expr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Expr({})", self.inner.node.form.source())
+    }
+}
+
+impl Node {
+    pub(super) fn plain(form: Form) -> Self {
+        Self { form, modifiers: None }
+    }
+}
+
+impl Form {
+    /// The form as it was written, shortly: for messages and traces.
+    pub(super) fn source(&self) -> String {
+        match self {
+            Self::Literal(value) => value.to_string(),
+            Self::Path(path) => path.source().to_owned(),
+            Self::Script { source, .. } => source.to_string(),
+            Self::Text(_) => "the text".to_owned(),
+            Self::First(nodes) => nodes.iter().map(|node| node.form.source()).collect::<Vec<_>>().join(", "),
+            Self::Each { over, .. } => format!("each of {}", over.form.source()),
+            Self::List(_) => "the list".to_owned(),
+            Self::Map(_) => "the payload".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! What a script reads and calls, and whether all of it exists: found by walking the syntax tree, before anything
+//! runs, all mistakes at once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rhai::{AST, ASTNode, Expr, FnCallExpr, FnPtr, Position, Stmt};
+
+use super::chains::{Chain, Link, chain};
+use super::engine::Callable;
+use super::text;
+use crate::expr::fault::{Fault, FaultKind, nearest};
+use crate::expr::functions;
+use crate::expr::names::{Names, Reference, ReferenceKind, ReferenceSeg};
+
+/// What was found in a script.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) faults: Vec<Fault>,
+    pub(super) references: Vec<Reference>,
+    /// The top-level names of the context that the script needs in its scope.
+    pub(super) roots: BTreeSet<String>,
+    /// It calls something whose answer is not a constant (`today()`), or anything at all.
+    pub(super) calls: bool,
+}
+
+/// Checks a script against the names at its place. `callable` is what exists beside its own functions.
+pub(super) fn script(source: &str, ast: &AST, names: &Names, callable: &Callable) -> Found {
+    let mut walk = Walk::new(source, ast, Some(names), callable);
+    walk.statements(ast.statements());
+    walk.functions(ast);
+    walk.found
+}
+
+/// Checks the functions of a library, which see their own arguments only.
+pub(super) fn library(source: &str, ast: &AST, callable: &Callable) -> Vec<Fault> {
+    let mut walk = Walk::new(source, ast, None, callable);
+    for statement in ast.statements().iter().filter(|statement| !matches!(statement, Stmt::Noop(_))) {
+        let message = "a library holds functions only (`fn name(argument) { ... }`)";
+        walk.found.faults.push(
+            Fault::new(FaultKind::ScriptSyntax, message).within(text::token(source, statement.position())),
+        );
+    }
+    walk.functions(ast);
+    walk.found.faults
+}
+
+/// Functions that Rhai knows without their being registered.
+const KEYWORDS: [&str; 7] = ["type_of", "is_def_var", "is_def_fn", "is_shared", "Fn", "call", "curry"];
+
+struct Walk<'a> {
+    source: &'a str,
+    /// The context's names; `None` inside a library.
+    names: Option<&'a Names>,
+    callable: &'a Callable,
+    /// Functions of the script itself.
+    own: BTreeMap<String, BTreeSet<usize>>,
+    /// Variables of the script, innermost block last.
+    locals: Vec<Vec<String>>,
+    /// Closures that were met, with the names of the context that they capture.
+    closures: VecDeque<(String, BTreeSet<String>, Vec<String>)>,
+    found: Found,
+}
+
+/// How the value of an expression is used: decides whether a reference is `whole`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Compared, computed with, put into a text, given out.
+    Leaf,
+    /// Given to something that may read its fields.
+    Whole,
+}
+
+impl<'a> Walk<'a> {
+    fn new(source: &'a str, ast: &AST, names: Option<&'a Names>, callable: &'a Callable) -> Self {
+        let mut own = BTreeMap::<_, BTreeSet<usize>>::new();
+        for function in ast.iter_functions() {
+            own.entry(function.name.to_owned()).or_default().insert(function.params.len());
+        }
+        Self {
+            source,
+            names,
+            callable,
+            own,
+            locals: vec![Vec::new()],
+            closures: VecDeque::new(),
+            found: Found::default(),
+        }
+    }
+
+    /// Walks the bodies of the script's functions, then those of closures, innermost last.
+    fn functions(&mut self, ast: &AST) {
+        let named = ast.iter_functions().filter(|function| !is_closure(function.name));
+        for function in named {
+            let parameters = function.params.iter().map(|name| (*name).to_owned()).collect();
+            self.body(ast, function.name, function.params.len(), parameters);
+        }
+        while let Some((name, captured, around)) = self.closures.pop_front() {
+            let Some(function) = ast.iter_functions().find(|function| function.name == name) else {
+                continue;
+            };
+            let parameters = function.params.iter().filter(|name| !captured.contains(**name));
+            let parameters = parameters.map(|name| (*name).to_owned()).chain(around).collect();
+            self.body(ast, &name, function.params.len(), parameters);
+        }
+    }
+
+    fn body(&mut self, ast: &AST, name: &str, count: usize, parameters: Vec<String>) {
+        let outside = std::mem::replace(&mut self.locals, vec![parameters]);
+        let only = ast.clone_functions_only_filtered(|_, _, _, candidate, parameters| {
+            candidate == name && parameters == count
+        });
+        only.walk(&mut |path| {
+            if let [ASTNode::Stmt(statement)] = path {
+                self.statement(statement);
+            }
+            true
+        });
+        self.locals = outside;
+    }
+
+    fn statements(&mut self, statements: &[Stmt]) {
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    fn block<'s>(&mut self, statements: impl IntoIterator<Item = &'s Stmt>, variables: Vec<String>) {
+        self.locals.push(variables);
+        for statement in statements {
+            self.statement(statement);
+        }
+        self.locals.pop();
+    }
+
+    fn statement(&mut self, statement: &Stmt) {
+        match statement {
+            Stmt::If(flow, _) | Stmt::While(flow, _) | Stmt::Do(flow, ..) => {
+                self.expr(&flow.expr, Use::Leaf);
+                self.block(flow.body.iter(), Vec::new());
+                self.block(flow.branch.iter(), Vec::new());
+            }
+            Stmt::Switch(switch, _) => {
+                self.expr(&switch.0, Use::Leaf);
+                for case in &switch.1.expressions {
+                    self.expr(&case.lhs, Use::Leaf);
+                    self.expr(&case.rhs, Use::Leaf);
+                }
+            }
+            Stmt::For(parts, _) => {
+                let (name, counter, flow) = &**parts;
+                self.expr(&flow.expr, Use::Whole);
+                let counter = counter.iter().map(|counter| counter.name.to_string());
+                self.block(flow.body.iter(), std::iter::once(name.name.to_string()).chain(counter).collect());
+            }
+            Stmt::Var(parts, ..) => {
+                self.expr(&parts.1, Use::Whole);
+                self.declare(parts.0.name.to_string());
+            }
+            Stmt::Assignment(parts) => {
+                self.assigned(&parts.1.lhs);
+                self.expr(&parts.1.rhs, Use::Whole);
+            }
+            Stmt::FnCall(call, position) => self.call(call, *position, 0),
+            Stmt::Block(block) => self.block(block.iter(), Vec::new()),
+            Stmt::TryCatch(flow, _) => {
+                self.block(flow.body.iter(), Vec::new());
+                let caught = match &flow.expr {
+                    Expr::Variable(name, ..) => vec![name.1.to_string()],
+                    _ => Vec::new(),
+                };
+                self.block(flow.branch.iter(), caught);
+            }
+            Stmt::Expr(expr) => self.expr(expr, Use::Leaf),
+            Stmt::BreakLoop(Some(expr), ..) | Stmt::Return(Some(expr), ..) => self.expr(expr, Use::Leaf),
+            // Captures are met where the closure is; the others hold no expression.
+            _ => {}
+        }
+    }
+
+    fn declare(&mut self, name: String) {
+        if let Some(scope) = self.locals.last_mut() {
+            scope.push(name);
+        }
+    }
+
+    fn is_local(&self, name: &str) -> bool {
+        self.locals.iter().flatten().any(|local| local == name)
+    }
+
+    /// The left side of `=`: a variable of the script, never the context.
+    fn assigned(&mut self, left: &Expr) {
+        let Chain { base, links } = chain(left);
+        if let Expr::Variable(name, _, position) = base
+            && !self.is_local(&name.1)
+            && self.names.is_some_and(|names| names.has(&name.1))
+        {
+            let message = format!("`{}` cannot be changed", name.1);
+            self.found.faults.push(
+                Fault::new(FaultKind::ScriptSyntax, message)
+                    .within(text::token(self.source, *position))
+                    .help("compare with `==`, or keep a value of your own with `let`"),
+            );
+            return;
+        }
+        self.chain(base, &links, Use::Leaf);
+    }
+
+    fn expr(&mut self, expr: &Expr, used: Use) {
+        match expr {
+            Expr::Variable(..) | Expr::Dot(..) | Expr::Index(..) => {
+                let Chain { base, links } = chain(expr);
+                self.chain(base, &links, used);
+            }
+            Expr::InterpolatedString(parts, _) => self.each(parts, Use::Leaf),
+            Expr::Array(parts, _) => self.each(parts, used),
+            Expr::Map(parts, _) => self.each(parts.0.iter().map(|(_, value)| value), used),
+            Expr::And(parts, _) | Expr::Or(parts, _) | Expr::Coalesce(parts, _) => {
+                self.each(parts.iter(), used)
+            }
+            Expr::Stmt(block) => self.block(block.iter(), Vec::new()),
+            Expr::FnCall(call, position) | Expr::MethodCall(call, position) => self.call(call, *position, 0),
+            Expr::DynamicConstant(value, _) => {
+                if let Some(function) = value.read_lock::<FnPtr>() {
+                    self.closure(function.fn_name(), &[]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn each<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>, used: Use) {
+        for expr in exprs {
+            self.expr(expr, used);
+        }
+    }
+
+    fn chain(&mut self, base: &Expr, links: &[Link<'_>], used: Use) {
+        let steps = links.iter().map_while(Link::segment).collect::<Vec<_>>();
+        let reads_on = steps.len() < links.len();
+        match base {
+            Expr::Variable(name, _, position) if !self.is_local(&name.1) => {
+                let used = if reads_on { Use::Whole } else { used };
+                self.reference(&name.1, *position, &steps, &links[..steps.len()], used);
+            }
+            Expr::Variable(..) | Expr::ThisPtr(_) => {}
+            other => self.expr(other, Use::Whole),
+        }
+        for link in links {
+            match link {
+                Link::Index(index) => self.expr(index, Use::Leaf),
+                Link::Method(call, position) => self.call(call, *position, 1),
+                Link::Name(..) => {}
+            }
+        }
+    }
+
+    fn reference(
+        &mut self,
+        name: &str,
+        position: Position,
+        steps: &[ReferenceSeg],
+        links: &[Link<'_>],
+        used: Use,
+    ) {
+        let token = text::token(self.source, position);
+        let Some(names) = self.names else {
+            let message = format!("`{name}` is not known here");
+            let fault = Fault::new(FaultKind::UnknownVariable, message).within(token);
+            self.found.faults.push(fault.help("a function sees its arguments only: pass it in"));
+            return;
+        };
+        let second = match steps.first() {
+            Some(ReferenceSeg::Name(name)) => Some(&**name),
+            _ => None,
+        };
+        if let Some(missing) = names.check(name, second) {
+            let place = missing.segment.checked_sub(1).and_then(|link| links.get(link));
+            let range = place.map_or(token, |link| link.range(self.source));
+            self.found.faults.push(missing.fault.within(range));
+            return;
+        }
+        self.found.roots.insert(name.to_owned());
+        let end = links.last().map_or(token.end, |link| link.end(self.source));
+        self.found.references.push(Reference {
+            path: Vec::new(),
+            range: token.start..end,
+            kind: ReferenceKind::Rhai,
+            segments: std::iter::once(ReferenceSeg::Name(name.into())).chain(steps.iter().cloned()).collect(),
+            whole: used == Use::Whole,
+        });
+    }
+
+    /// A call; `receiver` is 1 for a method, whose object is an argument too.
+    fn call(&mut self, call: &FnCallExpr, position: Position, receiver: usize) {
+        if call.name == "curry"
+            && let Some(Expr::DynamicConstant(value, _)) = call.args.first()
+            && let Some(function) = value.read_lock::<FnPtr>()
+        {
+            self.closure(function.fn_name(), &call.args[1..]);
+            return;
+        }
+        if !call.is_operator_call() && call.name != "contains" {
+            self.found.calls = true;
+            self.callee(call, position, receiver);
+        }
+        let used = if call.is_operator_call() || is_scalar(&call.name) { Use::Leaf } else { Use::Whole };
+        self.each(call.args.iter(), used);
+    }
+
+    fn callee(&mut self, call: &FnCallExpr, position: Position, receiver: usize) {
+        let name = call.name.as_str();
+        let given = call.args.len() + receiver;
+        let known = self.own.get(name).or_else(|| self.callable.0.get(name));
+        let is_variable = self.is_local(name);
+        let fault = match known {
+            _ if KEYWORDS.contains(&name) || is_variable => return,
+            Some(counts) if counts.contains(&given) => return,
+            Some(counts) => {
+                let counts = counts.iter().map(|count| count.saturating_sub(receiver).to_string());
+                let takes = counts.collect::<Vec<_>>().join(" or ");
+                let message = format!("`{name}` takes {takes} arguments, not {}", call.args.len());
+                Fault::new(FaultKind::WrongArguments, message)
+            }
+            None => {
+                let ours = functions::FUNCTIONS.iter().map(|function| function.name);
+                let near = nearest(name, ours).or_else(|| {
+                    let others = self.callable.0.keys().chain(self.own.keys()).map(String::as_str);
+                    nearest(name, others.filter(|name| rhai::is_valid_identifier(name)))
+                });
+                let fault = Fault::new(FaultKind::UnknownFunction, format!("there is no function `{name}`"));
+                match near {
+                    Some(near) => fault.help(format!("did you mean `{near}`?")),
+                    None => fault,
+                }
+            }
+        };
+        self.found.faults.push(fault.within(text::token(self.source, position)));
+    }
+
+    /// Remembers a closure: what it captures of the context are references of its body, the rest are variables.
+    fn closure(&mut self, name: &str, captured: &[Expr]) {
+        let names = captured.iter().filter_map(|expr| match expr {
+            Expr::Variable(name, ..) => Some(name.1.to_string()),
+            _ => None,
+        });
+        let (local, context): (Vec<_>, Vec<_>) = names.partition(|name| self.is_local(name));
+        self.closures.push_back((name.to_owned(), context.into_iter().collect(), local));
+    }
+}
+
+fn is_closure(name: &str) -> bool {
+    name.starts_with("anon$")
+}
+
+/// True for functions that read no fields of what they are given.
+fn is_scalar(name: &str) -> bool {
+    const READS_FIELDS: [&str; 5] = ["recurring", "mrr", "worst_status", "join", "sum"];
+    functions::find(name).is_some() && !READS_FIELDS.contains(&name)
+}
