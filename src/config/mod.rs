@@ -13,6 +13,7 @@ mod overlay;
 pub mod pipeline;
 mod schema;
 pub mod step;
+pub mod structure;
 pub mod test_file;
 pub mod trigger;
 

@@ -1,0 +1,238 @@
+//! The walk over a document, shape by shape. Keys are here; scalars in `scalar.rs`, alternatives in `choice.rs`.
+
+use std::sync::Arc;
+
+use super::kinds::Kinds;
+use super::shape::{Id, Rest, Shape, Structure};
+use crate::diagnostic::{Code, Diagnostic, Place, listed, nearest, suggestion};
+use crate::yaml::{Data, Document, Entry, Node, Path, Seg};
+
+/// One check of one document.
+pub(super) struct Walk<'a> {
+    pub(super) structure: &'a Structure,
+    pub(super) document: &'a Document,
+    /// The way to where the walk is.
+    pub(super) path: Vec<Seg>,
+    /// The maps on that way, outermost first, each with the depth of its path.
+    above: Vec<(Id, usize)>,
+    pub(super) findings: Vec<Diagnostic>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(structure: &'a Structure, document: &'a Document, path: &Path) -> Self {
+        Self { structure, document, path: path.segs().to_vec(), above: Vec::new(), findings: Vec::new() }
+    }
+
+    /// Checks `node` against the shape of `id`.
+    pub(super) fn visit(&mut self, id: Id, node: &Node) {
+        if !self.structure.kinds(id).meets(Kinds::of(node)) {
+            self.wrong_type(id, node);
+            return;
+        }
+        let shape = self.structure.shape(id);
+        for part in &shape.all {
+            self.visit(*part, node);
+        }
+        match &node.data {
+            Data::List(items) => self.list(shape, items),
+            Data::Map(entries) => {
+                self.above.push((id, self.path.len()));
+                self.map(shape, entries);
+                self.choose_map(shape, entries, node);
+                self.above.pop();
+                return;
+            }
+            _ => self.scalar(shape, node),
+        }
+        self.choose(shape, node);
+    }
+
+    fn list(&mut self, shape: &Shape, items: &[Node]) {
+        self.count(shape.elements, items.len(), "element");
+        let Some(id) = shape.items else { return };
+        for (index, item) in items.iter().enumerate() {
+            self.path.push(Seg::Index(index));
+            self.visit(id, item);
+            self.path.pop();
+        }
+    }
+
+    fn map(&mut self, shape: &Shape, entries: &[Entry]) {
+        self.count(shape.entries, entries.len(), "entry");
+        let known = self.known(shape);
+        let mut unknown = Vec::new();
+        for entry in entries {
+            if let Some(names) = shape.names {
+                self.name(names, entry);
+            }
+            match self.value_shape(shape, entry) {
+                Rest::Shape(id) => self.enter(entry, id),
+                Rest::Anything => {}
+                Rest::Refused => unknown.push(entry),
+            }
+        }
+        for entry in &unknown {
+            self.unknown_key(entry, entries, &known);
+        }
+        for key in &shape.required {
+            // A misspelt key is one mistake, not two.
+            let slip = || {
+                unknown.iter().any(|entry| nearest(&entry.key.name, known.iter().copied()) == Some(&**key))
+            };
+            if !entries.iter().any(|entry| entry.key.name == *key) && !slip() {
+                self.missing_key(key, shape.keys.get(key).copied());
+            }
+        }
+        if !shape.exactly_one.is_empty() {
+            self.exactly_one(&shape.exactly_one, entries, !unknown.is_empty());
+        }
+    }
+
+    /// What the value of `entry` must be.
+    fn value_shape(&self, shape: &Shape, entry: &Entry) -> Rest {
+        let name = &*entry.key.name;
+        if let Some(id) = shape.keys.get(name) {
+            return Rest::Shape(*id);
+        }
+        if let Some((_, id)) = shape.patterns.iter().find(|(pattern, _)| pattern.is_match(name)) {
+            return Rest::Shape(*id);
+        }
+        match shape.rest {
+            // Alternatives beside common keys bring keys of their own; they are checked when one is chosen.
+            Rest::Refused
+                if shape.branches.iter().any(|id| self.structure.shape(*id).keys.contains_key(name)) =>
+            {
+                Rest::Anything
+            }
+            rest => rest,
+        }
+    }
+
+    /// Every key that may stand in a map of this shape.
+    pub(super) fn known(&self, shape: &'a Shape) -> Vec<&'a str> {
+        let branches = shape.branches.iter().flat_map(|id| self.structure.shape(*id).keys.keys());
+        shape.keys.keys().chain(branches).map(|key| &**key).collect()
+    }
+
+    /// Checks the value of an entry.
+    pub(super) fn enter(&mut self, entry: &Entry, id: Id) {
+        self.path.push(Seg::Key(Arc::clone(&entry.key.name)));
+        self.visit(id, &entry.value);
+        self.path.pop();
+    }
+
+    /// Exactly one of several keys. Nothing is said where an unknown key is most likely one of them, misspelt.
+    pub(super) fn exactly_one(&mut self, keys: &[Arc<str>], entries: &[Entry], unknown: bool) {
+        let mut chosen = entries.iter().filter(|entry| keys.contains(&entry.key.name));
+        let names: Vec<&str> = keys.iter().map(|key| &**key).collect();
+        match (chosen.next(), chosen.next()) {
+            (Some(_), None) => {}
+            (None, _) if unknown => {}
+            (None, _) => {
+                let finding = Diagnostic::new(
+                    Code::OneOf,
+                    self.here(),
+                    format!("a key is missing in {}", self.subject()),
+                )
+                .label("what it is must be said here")
+                .help(format!("write exactly one of {}", listed(&names)));
+                self.findings.push(finding);
+            }
+            (Some(first), Some(second)) => {
+                let (a, b) = (&first.key.name, &second.key.name);
+                let finding =
+                    Diagnostic::new(Code::OneOf, self.at_key(second), format!("`{b}` stands beside `{a}`"))
+                        .label("exactly one of the two may stand here")
+                        .related(self.at_key(first), "the other one")
+                        .help(format!("keep `{a}` or `{b}`: each takes a place of its own"));
+                self.findings.push(finding);
+            }
+        }
+    }
+
+    pub(super) fn unknown_key(&mut self, entry: &Entry, beside: &[Entry], known: &[&str]) {
+        let name = &entry.key.name;
+        let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let help =
+            near.or_else(|| self.belongs(name, beside)).or_else(|| suggestion(name, known.iter().copied()));
+        let fact = format!("`{name}` is not a known key of {}", self.subject());
+        let finding =
+            Diagnostic::new(Code::UnknownKey, self.at_key(entry), fact).label("unknown key").help_maybe(help);
+        self.findings.push(finding);
+    }
+
+    /// A key that is known one level up or down is most likely indented wrongly.
+    fn belongs(&self, name: &str, beside: &[Entry]) -> Option<String> {
+        let inner = self.above.last().and_then(|(id, _)| {
+            let shape = self.structure.shape(*id);
+            beside.iter().find(|other| {
+                let value = shape.keys.get(&other.key.name).map(|id| self.structure.shape(*id));
+                other.value.as_map().is_some() && value.is_some_and(|value| value.keys.contains_key(name))
+            })
+        });
+        if let Some(inner) = inner {
+            return Some(format!("`{name}` belongs into `{}`: indent it more", inner.key.name));
+        }
+        let (_, outer) = self
+            .above
+            .iter()
+            .rev()
+            .skip(1)
+            .find(|(id, _)| self.structure.shape(*id).keys.contains_key(name))?;
+        match self.path.get(*outer)? {
+            Seg::Key(key) => Some(format!("`{name}` belongs beside `{key}`: indent it less")),
+            Seg::Index(_) => None,
+        }
+    }
+
+    fn missing_key(&mut self, key: &str, id: Option<Id>) {
+        let about = id.and_then(|id| self.structure.about(id));
+        let help = match about {
+            Some(about) => format!("add `{key}:` ({})", lower_first(about)),
+            None => format!("add `{key}:`"),
+        };
+        let finding = Diagnostic::new(
+            Code::MissingKey,
+            self.here(),
+            format!("`{key}` is missing in {}", self.subject()),
+        )
+        .label(format!("`{key}` must be written here"))
+        .help(help);
+        self.findings.push(finding);
+    }
+
+    /// Where a whole map or list is talked about: its key, or its first line where it has none.
+    pub(super) fn here(&self) -> Place {
+        let file = Arc::clone(self.document.file.path());
+        let path = Path::from(self.path.clone());
+        match self.path.last() {
+            Some(Seg::Key(_)) => Place::key(file, path),
+            _ => Place::value(file, path),
+        }
+    }
+
+    pub(super) fn at_key(&self, entry: &Entry) -> Place {
+        let path = Path::from(self.path.clone()).key(Arc::clone(&entry.key.name));
+        Place::key(Arc::clone(self.document.file.path()), path)
+    }
+
+    pub(super) fn at_value(&self) -> Place {
+        Place::value(Arc::clone(self.document.file.path()), Path::from(self.path.clone()))
+    }
+
+    /// What the walk stands in, for a sentence: `` `trigger.stripe` ``, or the file.
+    pub(super) fn subject(&self) -> String {
+        if self.path.is_empty() { "this file".into() } else { format!("`{}`", Path::from(self.path.clone())) }
+    }
+}
+
+pub(super) fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    // `A Rhai condition` begins small in a sentence, `HTTP` does not.
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), second) if !second.is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.into(),
+    }
+}
