@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod catalog;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod engine;
 pub mod expr;
 pub mod listing;
 pub mod metrics;
+pub mod nearest;
 pub mod project;
 pub mod serving;
 pub mod steps;

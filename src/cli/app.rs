@@ -9,6 +9,7 @@ use super::completions::Completions;
 use super::exit::ExitCode;
 use super::rules::Rules;
 use super::schema::Schema;
+use super::validate::Validate;
 use super::{help, output};
 
 /// Keeps Stripe and your CRMs telling the same story, from YAML that is checked like code.
@@ -22,6 +23,8 @@ pub(super) struct App {
 /// Every command; `help.rs` has them in groups.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Checks the YAML: everything that can be known before running
+    Validate(Validate),
     /// Explains what `validate` can find, and what to do about it
     Rules(Rules),
     /// Prints the JSON Schemas of the files, for editors
@@ -33,6 +36,7 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Validate(command) => command.run(),
             Self::Rules(command) => command.run(),
             Self::Schema(command) => command.run(),
             Self::Completions(command) => command.run(),

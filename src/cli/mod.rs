@@ -12,6 +12,7 @@ mod help;
 mod output;
 mod rules;
 mod schema;
+mod validate;
 
 pub use app::run;
 pub use exit::ExitCode;

@@ -62,6 +62,18 @@ codes! {
     // Which files there are (src/config/load.rs).
     StrayFile "stray-file" Warning,
     MissingClient "missing-client" Error,
+    // Looking at a client as a whole (src/check/rules/).
+    NameDiffers "name-differs" Error,
+    DuplicateName "duplicate-name" Error,
+    BadPlaceholder "bad-placeholder" Error,
+    SecretWritten "secret-written" Error,
+    UnusedConnection "unused-connection" Warning,
+    UnknownEvent "unknown-event" Error,
+    DisabledPipeline "disabled-pipeline" Warning,
+    RetryTooLong "retry-too-long" Warning,
+    UnusedPart "unused-part" Warning,
+    UnknownPipeline "unknown-pipeline" Error,
+    TestCase "test-case" Error,
 }
 
 impl fmt::Display for Code {

@@ -93,9 +93,19 @@ impl Source for Arc<SourceFile> {
     }
 }
 
+/// As many asterisks as the character has bytes, so that all places stay where they are; line ends stay.
+fn blots(c: char) -> impl Iterator<Item = char> {
+    let (blot, count) = if c == '\n' || c == '\r' { (c, 1) } else { ('*', c.len_utf8()) };
+    std::iter::repeat_n(blot, count)
+}
+
 /// All files of a check, by path.
 #[derive(Debug, Default)]
-pub struct Sources(BTreeMap<Arc<str>, Box<dyn Source>>);
+pub struct Sources {
+    files: BTreeMap<Arc<str>, Box<dyn Source>>,
+    /// Files with secrets in them, as they may be shown.
+    blotted: BTreeMap<Arc<str>, Arc<SourceFile>>,
+}
 
 impl Sources {
     /// No files yet.
@@ -105,22 +115,35 @@ impl Sources {
 
     /// Adds a file; one of the same path is replaced.
     pub fn add(&mut self, source: impl Source + 'static) {
-        self.0.insert(Arc::clone(source.file().path()), Box::new(source));
+        self.files.insert(Arc::clone(source.file().path()), Box::new(source));
     }
 
     /// How many files there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.files.len()
     }
 
     /// True when there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.files.is_empty()
     }
 
-    /// The file of a path.
+    /// The file of a path, as it may be shown.
     pub fn file(&self, path: &str) -> Option<&Arc<SourceFile>> {
-        self.0.get(path).map(|source| source.file())
+        self.blotted.get(path).or_else(|| self.files.get(path).map(|source| source.file()))
+    }
+
+    /// Blots out the text of a place wherever the file is shown: a secret that was written out must not go on into
+    /// a build's log (invariant 5).
+    pub fn blot(&mut self, place: &Place) {
+        let span = self.resolve(place);
+        let Some(file) = self.file(&place.file) else { return };
+        let (before, after) = (file.text().get(..span.range().start), file.text().get(span.range().end..));
+        if let (Some(before), Some(after)) = (before, after) {
+            let hidden: String = file.slice(span).chars().flat_map(blots).collect();
+            let shown = Arc::new(SourceFile::new(Arc::clone(file.path()), [before, &hidden, after].concat()));
+            self.blotted.insert(Arc::clone(shown.path()), shown);
+        }
     }
 
     /// The bytes of a place. An unknown file has none.
@@ -129,7 +152,7 @@ impl Sources {
             Spot::File => Span::default(),
             Spot::Bytes(span) => *span,
             Spot::Node { path, part, within } => self
-                .0
+                .files
                 .get(&place.file)
                 .map_or_else(Span::default, |source| source.locate(path, *part, within.clone())),
         }

@@ -122,8 +122,8 @@ impl Client {
     }
 }
 
-/// The entries of a written map as one value.
-pub(crate) fn map_of<K: AsRef<str>>(entries: &IndexMap<K, Value>) -> Value {
-    let map: Map = entries.iter().map(|(key, value)| (Arc::from(key.as_ref()), value.clone())).collect();
+/// Written entries as one value.
+pub(crate) fn map_of<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>) -> Value {
+    let map: Map = entries.map(|(key, value)| (Arc::from(key), value.clone())).collect();
     Value::from(map)
 }

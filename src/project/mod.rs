@@ -7,5 +7,6 @@
 mod client;
 mod whole;
 
+pub(crate) use client::map_of;
 pub use client::{Client, ClientParts, ConnectionConfig, MissingSetting, Resolved};
 pub use whole::Project;

@@ -1,0 +1,196 @@
+//! The one way from a draft to a project.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::rules::RULES;
+use super::view::{Found, View};
+use crate::config::{ClientDraft, ClientFile, ClientOverlay, Draft, DraftFile, Shared};
+use crate::diagnostic::{Code, Diagnostic, Path, Report, Severity, SourceFile, Sources};
+use crate::project::{Client, ClientParts, ConnectionConfig, Project, map_of};
+
+/// Which environments a check is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environments<'a> {
+    /// `client.yaml` alone.
+    Base,
+    /// `client.yaml` under `client.<env>.yaml`; a client without one is taken as it is.
+    One(&'a str),
+    /// `client.yaml` alone, and under every overlay. The project is that of `client.yaml` alone.
+    All,
+}
+
+/// Why nothing could be checked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// An environment was named that no client has.
+    #[error("no client has a `client.{0}.yaml`")]
+    UnknownEnvironment(String),
+}
+
+/// What a check gave.
+#[derive(Debug)]
+pub struct Checked {
+    /// The clients without errors.
+    pub project: Project,
+    /// The clients with errors, by folder name. They must not run; the others can (invariant 6).
+    pub broken: BTreeSet<Arc<str>>,
+    /// Everything that was found.
+    pub report: Report,
+    /// The files, to draw the report with.
+    pub sources: Sources,
+}
+
+/// Checks a draft: all findings, and a project of the clients that have no errors.
+pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckError> {
+    if let Environments::One(name) = environments {
+        let has = |client: &ClientDraft| client.overlays.iter().any(|overlay| &*overlay.stem == name);
+        if !draft.clients.iter().any(has) {
+            return Err(CheckError::UnknownEnvironment(name.to_owned()));
+        }
+    }
+    let Draft { root, mut sources, mut findings, clients, shared } = draft;
+    let mut passed = Vec::new();
+    let mut broken = BTreeSet::new();
+    for draft in &clients {
+        let outcome = ClientCheck { draft, shared: &shared, found_before: &findings }.run(environments);
+        match outcome.client {
+            Some(client) => passed.push(Arc::new(client)),
+            None => {
+                broken.insert(Arc::clone(&draft.folder));
+            }
+        }
+        findings.extend(outcome.findings);
+    }
+    for finding in findings.iter().filter(|finding| finding.code == Code::SecretWritten) {
+        sources.blot(&finding.place);
+    }
+    let report = Report::new(findings, &sources);
+    Ok(Checked { project: Project::of_checked(root, passed), broken, report, sources })
+}
+
+/// One client under examination.
+struct ClientCheck<'a> {
+    draft: &'a ClientDraft,
+    shared: &'a Shared,
+    found_before: &'a [Diagnostic],
+}
+
+struct Outcome {
+    client: Option<Client>,
+    findings: Vec<Diagnostic>,
+}
+
+impl<'a> ClientCheck<'a> {
+    fn run(&self, environments: Environments) -> Outcome {
+        let overlay = match environments {
+            Environments::One(name) => self.draft.overlays.iter().find(|overlay| &*overlay.stem == name),
+            Environments::Base | Environments::All => None,
+        };
+        let mut outcome = self.environment(overlay);
+        if environments == Environments::All {
+            for overlay in &self.draft.overlays {
+                outcome.findings.extend(self.environment(Some(overlay)).findings);
+            }
+        }
+        outcome
+    }
+
+    /// The client in one environment.
+    fn environment(&self, overlay: Option<&'a DraftFile<ClientOverlay>>) -> Outcome {
+        let mut findings = Vec::new();
+        let Some(client) = self.laid(overlay, &mut findings) else {
+            return Outcome { client: None, findings };
+        };
+        let view = View { draft: self.draft, shared: self.shared, overlay, client: &client };
+        for rule in RULES {
+            let mut found = Found::new(rule.code);
+            (rule.check)(&view, &mut found);
+            findings.extend(found.into_findings());
+        }
+        let client = (!self.is_broken(overlay, &findings)).then(|| self.client(overlay, &client));
+        Outcome { client, findings }
+    }
+
+    /// `client.yaml` with the overlay over it; nothing when one of them could not be read.
+    fn laid(
+        &self,
+        overlay: Option<&DraftFile<ClientOverlay>>,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Option<ClientFile> {
+        let base = self.draft.file.content.as_ref()?;
+        let Some(file) = overlay else { return Some(base.clone()) };
+        let (client, incomplete) = base.under(file.content.as_ref()?);
+        for name in incomplete {
+            let path = Path::root().key("connections").key(Arc::clone(&name.0));
+            let fact = format!("the connection `{}` has no `connector`", name.0);
+            let finding = Diagnostic::new(Code::MissingKey, file.key(path), fact)
+                .label("client.yaml does not have this connection")
+                .help("add `connector: <name>`, or write the connection into client.yaml");
+            findings.push(finding);
+        }
+        Some(client)
+    }
+
+    /// True when an error stands in a file that this environment runs from. A broken test, or another environment,
+    /// keeps nobody from running.
+    fn is_broken(&self, overlay: Option<&DraftFile<ClientOverlay>>, findings: &[Diagnostic]) -> bool {
+        let files: BTreeSet<&str> = self.files(overlay).map(|file| &**file.path()).collect();
+        self.found_before
+            .iter()
+            .chain(findings)
+            .any(|it| it.severity == Severity::Error && files.contains(&*it.place.file))
+    }
+
+    /// The files that the client runs from.
+    fn files<'b>(
+        &'b self,
+        overlay: Option<&'b DraftFile<ClientOverlay>>,
+    ) -> impl Iterator<Item = &'b Arc<SourceFile>> {
+        std::iter::once(&self.draft.file.file)
+            .chain(overlay.map(|file| &file.file))
+            .chain(self.draft.pipelines.iter().map(|file| &file.file))
+            .chain(self.draft.parts.iter().chain(&self.shared.parts).map(|file| &file.file))
+            .chain(&self.draft.library)
+            .chain(&self.shared.library)
+    }
+
+    fn client(&self, overlay: Option<&DraftFile<ClientOverlay>>, file: &ClientFile) -> Client {
+        let mut version = Sha256::new();
+        for file in self.files(overlay) {
+            // Name and text with their lengths: no two sets of files run together to the same bytes. The folder is
+            // left out: where the project stands changes nothing.
+            let name = file.path().rsplit('/').next().unwrap_or_default();
+            for text in [name, &**file.text()] {
+                version.update(text.len().to_le_bytes());
+                version.update(text);
+            }
+        }
+        let connections = file.connections.iter().map(|(name, connection)| {
+            let config = ConnectionConfig {
+                name: Arc::clone(&name.0),
+                connector: connection.connector.as_str().into(),
+                config: map_of(connection.config.iter().map(|(key, value)| (key.as_str(), value))),
+                rate_limit: connection.rate_limit,
+                concurrency: connection.concurrency,
+                fields: connection.fields.clone(),
+            };
+            (Arc::clone(&name.0), config)
+        });
+        Client::of_checked(ClientParts {
+            name: Arc::clone(&file.name.0),
+            description: file.description.clone(),
+            zone: file.timezone.0.clone(),
+            vars: map_of(file.vars.iter().map(|(name, value)| (&*name.0, value))),
+            connections: connections.collect(),
+            ownership: file.ownership.clone(),
+            version: hex(&version.finalize()).into(),
+        })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,74 @@
+#![doc = include_str!("unknown-event.md")]
+
+use super::super::view::{Found, View};
+use super::Rule;
+use crate::catalog::Catalog;
+use crate::config::{DraftFile, PipelineFile, StaleFile, StripeTrigger, TriggerFile};
+use crate::diagnostic::{Code, Path};
+
+pub(super) const RULE: Rule = Rule { code: Code::UnknownEvent, check };
+
+fn check(view: &View, found: &mut Found) {
+    for file in &view.draft.pipelines {
+        let Some(pipeline) = &file.content else { continue };
+        let TriggerFile::Stripe(trigger) = &pipeline.trigger else { continue };
+        let catalog = view.catalog(&trigger.connection);
+        if catalog.knows_events() {
+            events(file, trigger, catalog, found);
+            stale(file, pipeline, trigger, catalog, found);
+        }
+    }
+}
+
+fn events(
+    file: &DraftFile<PipelineFile>,
+    trigger: &StripeTrigger,
+    catalog: &Catalog,
+    found: &mut Found,
+) {
+    let list = Path::root().key("trigger").key("stripe").key("events");
+    for (index, pattern) in trigger.events.iter().enumerate() {
+        if catalog.events_matching(pattern).next().is_some() {
+            continue;
+        }
+        let place = file.value(list.index(index));
+        let finding = if pattern.contains('*') {
+            let head = pattern.split('*').next().unwrap_or_default().trim_end_matches('.');
+            let near = catalog.nearest_event(head).and_then(|event| event.rsplit_once('.'));
+            found
+                .at(place, format!("no event of Stripe is called like `{pattern}`"))
+                .label("it matches nothing")
+                .help_maybe(near.map(|(prefix, _)| format!("did you mean `{prefix}.*`?")))
+        } else {
+            let near = catalog.nearest_event(pattern).map(|near| format!("did you mean `{near}`?"));
+            found
+                .at(place, format!("Stripe has no event `{pattern}`"))
+                .label(format!("API version {} does not know it", catalog.api_version()))
+                .help_maybe(near)
+        };
+        found.push(finding);
+    }
+}
+
+/// `order.stale` by event type: a type that the trigger never brings decides nothing.
+fn stale(
+    file: &DraftFile<PipelineFile>,
+    pipeline: &PipelineFile,
+    trigger: &StripeTrigger,
+    catalog: &Catalog,
+    found: &mut Found,
+) {
+    let Some(StaleFile::ByType(words)) = pipeline.order.as_ref().and_then(|order| order.stale.as_ref()) else {
+        return;
+    };
+    let brought = || trigger.events.iter().flat_map(|pattern| catalog.events_matching(pattern));
+    for name in words.keys().filter(|name| *name != "*") {
+        if !catalog.events_matching(name).any(|event| brought().any(|other| other.name == event.name)) {
+            let place = file.key(Path::root().key("order").key("stale").key(name.as_str()));
+            let fact = format!("the trigger brings no event `{name}`");
+            let names = brought().map(|event| event.name.as_str());
+            let help = crate::nearest::did_you_mean(name, names);
+            found.push(found.at(place, fact).label("this line decides nothing").help_maybe(help));
+        }
+    }
+}

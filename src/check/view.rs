@@ -1,0 +1,76 @@
+//! What a rule sees: one client in one environment, and where everything in it is written.
+
+use crate::catalog::Catalog;
+use crate::config::{ClientDraft, ClientFile, ClientOverlay, DraftFile, Identifier, PartFile, Shared};
+use crate::diagnostic::{Code, Diagnostic, Path, Place};
+
+/// One client in one environment.
+pub(super) struct View<'a> {
+    /// The client's files.
+    pub(super) draft: &'a ClientDraft,
+    /// What all clients share.
+    pub(super) shared: &'a Shared,
+    /// The overlay of the environment, when there is one.
+    pub(super) overlay: Option<&'a DraftFile<ClientOverlay>>,
+    /// `client.yaml` with the overlay over it.
+    pub(super) client: &'a ClientFile,
+}
+
+impl<'a> View<'a> {
+    /// The file in which `path` of the client is written: the overlay, where that has it.
+    fn written_in(&self, path: &Path, place: impl Fn(&str, Path) -> Place) -> Place {
+        match self.overlay {
+            Some(overlay) if overlay.has(path) => place(&overlay.path, path.clone()),
+            _ => place(&self.draft.file.path, path.clone()),
+        }
+    }
+
+    /// The place of a value of the client.
+    pub(super) fn value(&self, path: &Path) -> Place {
+        self.written_in(path, |file, path| Place::value(file, path))
+    }
+
+    /// The place of a key of the client.
+    pub(super) fn key(&self, path: &Path) -> Place {
+        self.written_in(path, |file, path| Place::key(file, path))
+    }
+
+    /// What is known of the events of a connection: of the API version that it names, else of the newest.
+    pub(super) fn catalog(&self, connection: &Identifier) -> &'static Catalog {
+        self.client
+            .connections
+            .get(connection)
+            .and_then(|connection| Catalog::of(connection.config.get("api_version")?.as_str()?))
+            .unwrap_or_else(Catalog::newest)
+    }
+
+    /// The parts that the client's pipelines can use: its own before shared ones.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &'a DraftFile<PartFile>> {
+        self.draft.parts.iter().chain(&self.shared.parts)
+    }
+}
+
+/// What a rule has found.
+pub(super) struct Found {
+    code: Code,
+    findings: Vec<Diagnostic>,
+}
+
+impl Found {
+    pub(super) fn new(code: Code) -> Self {
+        Self { code, findings: Vec::new() }
+    }
+
+    /// A finding of the rule, for [`Self::push`].
+    pub(super) fn at(&self, place: Place, fact: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(self.code, place, fact)
+    }
+
+    pub(super) fn push(&mut self, finding: Diagnostic) {
+        self.findings.push(finding);
+    }
+
+    pub(super) fn into_findings(self) -> Vec<Diagnostic> {
+        self.findings
+    }
+}
