@@ -11,9 +11,11 @@ use crate::config;
 use crate::diagnostic::Color;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lockstep validate\n  lockstep validate pipelines/acme --env production\n  \
+#[command(
+    after_help = "Examples:\n  lockstep validate\n  lockstep validate pipelines/acme --env production\n  \
                         lockstep validate --format json --deny warnings\n\n\
-                        No secret has to be set. Exit codes: 0 no errors, 1 errors found, 2 could not check.")]
+                        No secret has to be set. Exit codes: 0 no errors, 1 errors found, 2 could not check."
+)]
 pub(super) struct Validate {
     /// The project, its `pipelines`, clients or single files; the nearest project when left out
     paths: Vec<PathBuf>,

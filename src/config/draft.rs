@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, TestFile};
-use crate::diagnostic::{Diagnostic, Part, Path, Place, Source, SourceFile, Sources, Span};
+use crate::diagnostic::{Diagnostic, Path, Place, SourceFile, Sources};
 use crate::yaml::Document;
 
 /// A project as its files say it, and where they say it. Only `check` turns it into something that can run.
@@ -88,10 +88,5 @@ impl<T> DraftFile<T> {
     /// True when the file has a value at `path`.
     pub fn has(&self, path: &Path) -> bool {
         self.document.as_ref().is_some_and(|document| document.node(path).is_some())
-    }
-
-    /// The bytes of the value at `path`, for excerpts.
-    pub fn span(&self, path: &Path) -> Span {
-        self.document.as_ref().map_or_else(Span::default, |document| document.locate(path, Part::Value, None))
     }
 }

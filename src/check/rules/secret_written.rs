@@ -7,8 +7,8 @@ use regex::{Regex, RegexSet};
 
 use super::super::view::{Found, View};
 use super::Rule;
-use crate::config::env::Template;
 use crate::config::DraftFile;
+use crate::config::env::Template;
 use crate::diagnostic::{Code, Path, Place, SourceFile, Span};
 use crate::value::Value;
 
@@ -29,9 +29,8 @@ const LOOKS: &[(&str, &str)] = &[
 
 static ANY: LazyLock<Option<RegexSet>> =
     LazyLock::new(|| RegexSet::new(LOOKS.iter().map(|(look, _)| look)).ok());
-static EACH: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    LOOKS.iter().filter_map(|(look, what)| Some((Regex::new(look).ok()?, *what))).collect()
-});
+static EACH: LazyLock<Vec<(Regex, &str)>> =
+    LazyLock::new(|| LOOKS.iter().filter_map(|(look, what)| Some((Regex::new(look).ok()?, *what))).collect());
 static SECRET_KEY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)(?:secret|password|passwd|token|api_?key|private_?key|credential)s?$").ok()
 });
@@ -154,8 +153,13 @@ mod tests {
         for text in ["3MVG9ux34Ig8G5eoz3.jL", "a8f5f167f44f4964e6c998dee827110c"] {
             assert!(looks_random(text.to_owned()), "{text}");
         }
-        for text in ["", "changeme", "the token of the sandbox", "https://login.example.com/oauth2/token", "aaaaaaaaaaaaaaaaaa1"]
-        {
+        for text in [
+            "",
+            "changeme",
+            "the token of the sandbox",
+            "https://login.example.com/oauth2/token",
+            "aaaaaaaaaaaaaaaaaa1",
+        ] {
             assert!(!looks_random(text.to_owned()), "{text}");
         }
     }

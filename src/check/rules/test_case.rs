@@ -82,10 +82,13 @@ impl Cases<'_> {
             ("unlink", &write.unlink),
             ("call", &write.call),
         ];
-        let written: Vec<_> = verbs.iter().filter_map(|(verb, object)| Some((*verb, object.as_ref()?))).collect();
+        let written: Vec<_> =
+            verbs.iter().filter_map(|(verb, object)| Some((*verb, object.as_ref()?))).collect();
         match written.as_slice() {
             [(verb, object)] => self.connection(object, &at.key(*verb), false),
-            [] => self.report(at, false, "the write has no verb: create, update, delete, link, unlink or call"),
+            [] => {
+                self.report(at, false, "the write has no verb: create, update, delete, link, unlink or call")
+            }
             [_, (second, _), ..] => self.report(&at.key(*second), true, "a write has one verb"),
         }
     }

@@ -20,12 +20,7 @@ fn check(view: &View, found: &mut Found) {
     }
 }
 
-fn events(
-    file: &DraftFile<PipelineFile>,
-    trigger: &StripeTrigger,
-    catalog: &Catalog,
-    found: &mut Found,
-) {
+fn events(file: &DraftFile<PipelineFile>, trigger: &StripeTrigger, catalog: &Catalog, found: &mut Found) {
     let list = Path::root().key("trigger").key("stripe").key("events");
     for (index, pattern) in trigger.events.iter().enumerate() {
         if catalog.events_matching(pattern).next().is_some() {
@@ -58,7 +53,8 @@ fn stale(
     catalog: &Catalog,
     found: &mut Found,
 ) {
-    let Some(StaleFile::ByType(words)) = pipeline.order.as_ref().and_then(|order| order.stale.as_ref()) else {
+    let Some(StaleFile::ByType(words)) = pipeline.order.as_ref().and_then(|order| order.stale.as_ref())
+    else {
         return;
     };
     let brought = || trigger.events.iter().flat_map(|pattern| catalog.events_matching(pattern));
