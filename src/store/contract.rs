@@ -12,7 +12,7 @@ use super::event::{Accepted, EventSeq, NewEvent};
 use super::query::{
     AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow,
 };
-use super::run::{QueuedRun, RunBody, RunId};
+use super::run::{Outlook, QueuedRun, RunBody, RunId};
 use crate::steps::{Grant, Identity};
 
 /// What a store's question is answered with, in the end.
@@ -44,14 +44,12 @@ pub trait Store: Send + Sync {
     /// Gives the number of held runs by client.
     fn take_up(&self) -> Answer<'static, BTreeMap<Arc<str>, u64>>;
 
-    /// The clients that have unfinished runs.
-    fn clients(&self) -> Answer<'_, Vec<Arc<str>>>;
+    /// For each client with unfinished runs that could go by themselves: whether one is due, and when the next
+    /// one will be.
+    fn outlook(&self, now: Timestamp) -> Answer<'_, Vec<Outlook>>;
 
     /// Runs of a client that are ready, held or waiting, and due: the oldest first, at most `limit`.
     fn due<'a>(&'a self, client: &'a str, now: Timestamp, limit: usize) -> Answer<'a, Vec<QueuedRun>>;
-
-    /// When the next held or waiting run of any client is due, those after `now`.
-    fn next_due(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>>;
 
     /// The blocked runs of one lane and key in lane order, at most `limit`.
     fn behind<'a>(
@@ -62,8 +60,16 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Answer<'a, Vec<QueuedRun>>;
 
-    /// What runs are carried out with, in the order asked for; a run that is not there is left out.
-    fn load(&self, runs: Vec<RunId>) -> Answer<'_, Vec<RunBody>>;
+    /// What a run is carried out with; `None` when there is no such run.
+    fn load(&self, run: RunId) -> Answer<'_, Option<RunBody>>;
+
+    /// The newest event that a pipeline has applied to an object: when it happened, and its rank.
+    fn applied<'a>(
+        &'a self,
+        client: &'a str,
+        pipeline: &'a str,
+        object: &'a str,
+    ) -> Answer<'a, Option<(Timestamp, u32)>>;
 
     /// The record that an identity is known to be.
     fn known<'a>(&'a self, client: &'a str, identity: &'a Identity) -> Answer<'a, Option<Arc<str>>>;

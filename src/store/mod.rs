@@ -1,6 +1,6 @@
 //! What must survive: events, runs, what runs have done, and what they changed.
 //!
-//! [`Store`] is the seam: SQLite is one side, one file with nothing to install. Every method is a
+//! [`Store`] is the seam: SQLite is one side ([`sqlite`]), one file with nothing to install. Every method is a
 //! batch or a question; none is about a single table, so that a store may lay its tables out as it likes.
 //!
 //! It guarantees that what it answered is on disk, that changes come to disk in the order in which they were
@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod query;
 mod run;
+pub mod sqlite;
 
 pub use change::{Applied, Change, CircuitState, ConnectionState, NewIntent};
 pub use contract::Store;
@@ -22,4 +23,4 @@ pub use query::{
     AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, PageLimit, RunDetail,
     RunFilter, RunRow,
 };
-pub use run::{Outcome, Place, QueuedRun, RunBody, RunId, RunState, Version};
+pub use run::{Outcome, Outlook, Place, QueuedRun, RunBody, RunId, RunState, Version};

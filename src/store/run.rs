@@ -184,6 +184,15 @@ pub struct RunBody {
     pub body: Bytes,
     /// What the run has done so far.
     pub journal: HashMap<CallId, Entry>,
-    /// The newest event that this pipeline has applied to the object: when it happened, and its rank.
-    pub applied: Option<(Timestamp, u32)>,
+}
+
+/// What a client's unfinished runs look like to the clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// The client.
+    pub client: Arc<str>,
+    /// True when a run is due, whether or not it is in somebody's memory already.
+    pub due_now: bool,
+    /// When the next held or waiting run will be due.
+    pub next: Option<Timestamp>,
 }

@@ -1,3 +1,4 @@
 //! What users see, black-box: through the binary, HTTP and YAML. One file for each thing a user can do.
 
+mod store;
 mod tidy;

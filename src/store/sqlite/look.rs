@@ -1,0 +1,232 @@
+//! What people ask: listings with filters, and one thing with everything about it.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params_from_iter};
+
+use super::columns::{ENDLESS, json, micros, outcome, small, state, state_number, time, unreadable};
+use super::read::source;
+use crate::steps::{AuditEntry, FieldChange};
+use crate::store::{
+    AuditFilter, AuditRow, CallRow, EventDetail, EventFilter, EventRow, EventSeq, PageLimit, RunDetail,
+    RunFilter, RunId, RunRow, RunState, Version,
+};
+use crate::value::Value;
+
+/// The conditions of a listing, put together from what a filter narrows.
+#[derive(Default)]
+struct Where {
+    sql: String,
+    values: Vec<Sql>,
+}
+
+impl Where {
+    /// Narrows by `condition`, whose one `?` is `value`, when there is one.
+    fn narrow(&mut self, condition: &str, value: Option<impl Into<Sql>>) {
+        if let Some(value) = value {
+            self.literal(condition);
+            self.values.push(value.into());
+        }
+    }
+
+    /// Narrows by a condition that has no value.
+    fn literal(&mut self, condition: &str) {
+        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(condition);
+    }
+
+    fn rows<T>(
+        &self,
+        connection: &Connection,
+        select: &str,
+        rest: &str,
+        read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = connection.prepare_cached(&format!("{select}{}{rest}", self.sql))?;
+        statement.query_map(params_from_iter(&self.values), read)?.collect()
+    }
+}
+
+fn text(word: Option<&Arc<str>>) -> Option<String> {
+    word.map(ToString::to_string)
+}
+
+const EVENT: &str = "SELECT seq, client, connection, id, kind, object, source, created, received, outcome, reason \
+     FROM event";
+
+fn event_row(row: &Row<'_>) -> Result<EventRow> {
+    let ended = match row.get::<_, Option<i64>>(9)? {
+        Some(number) => Some((outcome(number)?, row.get::<_, Option<String>>(10)?.unwrap_or_default())),
+        None => None,
+    };
+    Ok(EventRow {
+        seq: EventSeq(row.get(0)?),
+        client: row.get(1)?,
+        connection: row.get(2)?,
+        id: row.get(3)?,
+        kind: row.get(4)?,
+        object: row.get(5)?,
+        source: source(row.get_ref(6)?.as_str()?)?,
+        created: time(row.get(7)?),
+        received: time(row.get(8)?),
+        ended,
+    })
+}
+
+pub(super) fn events(connection: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>> {
+    let mut wanted = Where::default();
+    wanted.narrow("client = ?", text(filter.client.as_ref()));
+    wanted.narrow("connection = ?", text(filter.connection.as_ref()));
+    wanted.narrow("kind = ?", text(filter.kind.as_ref()));
+    wanted.narrow("id = ?", text(filter.id.as_ref()));
+    wanted.narrow("received >= ?", filter.since.map(micros));
+    wanted.narrow("seq < ?", filter.before.map(|seq| seq.0));
+    let rest = format!(" ORDER BY seq DESC LIMIT {}", filter.limit.get());
+    wanted.rows(connection, EVENT, &rest, event_row)
+}
+
+pub(super) fn event(connection: &Connection, seq: EventSeq) -> Result<Option<EventDetail>> {
+    let mut one = connection.prepare_cached(&format!("{EVENT} WHERE seq = ?1"))?;
+    let Some(event) = one.query_row([seq.0], event_row).optional()? else { return Ok(None) };
+    let mut content = connection.prepare_cached(
+        "SELECT p.body, e.first_run, e.runs FROM event e JOIN payload p USING (seq) WHERE e.seq = ?1",
+    )?;
+    let (body, first, count) = content.query_row([seq.0], |row| {
+        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    })?;
+    let body = Value::from_json(&body).map_err(|failure| unreadable(failure.to_string()))?;
+    let mut runs = Vec::new();
+    for id in first..first + count {
+        runs.extend(run(connection, RunId(id))?);
+    }
+    Ok(Some(EventDetail { event, body, runs }))
+}
+
+const RUN: &str = "SELECT r.id, r.event, e.id, e.kind, r.client, r.pipeline, r.version, r.lane, r.order_key, r.state, \
+     r.attempts, r.reason, r.candidates, r.created, r.received, r.due, r.parked, r.ended \
+     FROM run r JOIN event e ON e.seq = r.event";
+
+fn run_row(row: &Row<'_>) -> Result<RunRow> {
+    let state = state(row.get(9)?)?;
+    let candidates = match row.get_ref(12)?.as_str_or_null()? {
+        Some(text) => json(text)?.as_list().unwrap_or_default().to_vec(),
+        None => Vec::new(),
+    };
+    let due: i64 = row.get(15)?;
+    let waits = matches!(state, RunState::Held | RunState::Waiting) && due != ENDLESS;
+    Ok(RunRow {
+        id: RunId(row.get(0)?),
+        event: EventSeq(row.get(1)?),
+        event_id: row.get(2)?,
+        kind: row.get(3)?,
+        client: row.get(4)?,
+        pipeline: row.get(5)?,
+        version: Version(row.get(6)?),
+        lane: row.get(7)?,
+        key: row.get(8)?,
+        state,
+        attempts: small(row.get(10)?),
+        reason: row.get(11)?,
+        candidates,
+        created: time(row.get(13)?),
+        received: time(row.get(14)?),
+        due: waits.then(|| time(due)),
+        connection: row.get(16)?,
+        ended: row.get::<_, Option<i64>>(17)?.map(time),
+    })
+}
+
+pub(super) fn runs(connection: &Connection, filter: &RunFilter) -> Result<Vec<RunRow>> {
+    let mut wanted = Where::default();
+    if let Some(state) = filter.state {
+        // As a literal: dead letters and conflicts have an index each, and it must be recognised.
+        wanted.literal(&format!("r.state = {}", state_number(state)));
+    }
+    wanted.narrow("r.client = ?", text(filter.client.as_ref()));
+    wanted.narrow("r.pipeline = ?", text(filter.pipeline.as_ref()));
+    wanted.narrow("r.received >= ?", filter.since.map(micros));
+    wanted.narrow("r.id < ?", filter.before.map(|run| run.0));
+    if let Some(event) = filter.event {
+        wanted.narrow("r.id >= (SELECT first_run FROM event WHERE seq = ?)", Some(event.0));
+        wanted.narrow("r.event = ?", Some(event.0));
+    }
+    let rest = format!(" ORDER BY r.id DESC LIMIT {}", filter.limit.get());
+    wanted.rows(connection, RUN, &rest, run_row)
+}
+
+pub(super) fn run(connection: &Connection, id: RunId) -> Result<Option<RunDetail>> {
+    let mut one = connection.prepare_cached(&format!("{RUN} WHERE r.id = ?1"))?;
+    let Some(run) = one.query_row([id.0], run_row).optional()? else { return Ok(None) };
+    let mut journal = connection.prepare_cached("SELECT call, result FROM journal WHERE run = ?1")?;
+    let calls = journal.query_map([id.0], |row| {
+        let result = row.get_ref(1)?.as_str_or_null()?.map(json).transpose()?;
+        Ok(CallRow { call: row.get(0)?, result })
+    })?;
+    let calls = calls.collect::<Result<_>>()?;
+    let audit = audit(
+        connection,
+        &AuditFilter { run: Some(id), limit: PageLimit::new(u32::MAX), ..AuditFilter::default() },
+    )?;
+    Ok(Some(RunDetail { run, calls, audit }))
+}
+
+const AUDIT: &str = "SELECT a.at, a.client, r.pipeline, a.run, e.id, a.call, a.connection, a.object, a.record, a.verb, \
+     a.step, a.changes, a.left_alone, a.note \
+     FROM audit a JOIN run r ON r.id = a.run JOIN event e ON e.seq = r.event";
+
+pub(super) fn audit(connection: &Connection, filter: &AuditFilter) -> Result<Vec<AuditRow>> {
+    let mut wanted = Where::default();
+    wanted.narrow("a.run = ?", filter.run.map(|run| run.0));
+    wanted.narrow("a.client = ?", text(filter.client.as_ref()));
+    wanted.narrow("r.pipeline = ?", text(filter.pipeline.as_ref()));
+    wanted.narrow("a.connection = ?", text(filter.connection.as_ref()));
+    wanted.narrow("a.object = ?", text(filter.object.as_ref()));
+    wanted.narrow("a.record = ?", text(filter.record.as_ref()));
+    wanted.narrow("a.at >= ?", filter.since.map(micros));
+    let rest = format!(" ORDER BY a.run DESC, a.call DESC LIMIT {}", filter.limit.get());
+    wanted.rows(connection, AUDIT, &rest, audit_row)
+}
+
+fn audit_row(row: &Row<'_>) -> Result<AuditRow> {
+    Ok(AuditRow {
+        at: time(row.get(0)?),
+        client: row.get(1)?,
+        pipeline: row.get(2)?,
+        run: RunId(row.get(3)?),
+        event_id: row.get(4)?,
+        call: row.get(5)?,
+        entry: AuditEntry {
+            connection: row.get(6)?,
+            object: row.get(7)?,
+            record: row.get(8)?,
+            verb: verb(row.get_ref(9)?.as_str()?)?,
+            step: row.get(10)?,
+            changes: changes(&json(row.get_ref(11)?.as_str()?)?),
+            left_alone: texts(&json(row.get_ref(12)?.as_str()?)?),
+            note: row.get(13)?,
+        },
+    })
+}
+
+/// The words that an audit entry's verb can be.
+const VERBS: [&str; 7] = ["create", "update", "upsert", "delete", "link", "unlink", "call"];
+
+fn verb(word: &str) -> Result<&'static str> {
+    let known = VERBS.into_iter().find(|verb| *verb == word);
+    known.ok_or_else(|| unreadable(format!("`{word}` is no verb of an audit entry")))
+}
+
+fn changes(value: &Value) -> Vec<FieldChange> {
+    let triple = |change: &Value| match change.as_list() {
+        Some([field, before, after]) => {
+            Some(FieldChange { field: field.to_text()?, before: before.clone(), after: after.clone() })
+        }
+        _ => None,
+    };
+    value.as_list().unwrap_or_default().iter().filter_map(triple).collect()
+}
+
+fn texts(value: &Value) -> Vec<Arc<str>> {
+    value.as_list().unwrap_or_default().iter().filter_map(Value::to_text).collect()
+}

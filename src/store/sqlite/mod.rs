@@ -1,0 +1,21 @@
+//! SQLite: one file, nothing to install.
+//!
+//! One thread owns the connection that writes, with one mailbox: whatever gathered there during the last fsync is
+//! the next transaction, so that many events share one fsync, and what was handed over first is on disk first.
+//! Readers have connections of their own on blocking threads and never wait for the writer (WAL).
+//!
+//! Begin reading at [`SqliteStore`], then `writer`.
+
+mod columns;
+mod look;
+mod open;
+mod read;
+mod readers;
+mod store;
+#[cfg(test)]
+mod tests;
+mod write;
+mod writer;
+
+pub use open::Access;
+pub use store::SqliteStore;

@@ -1,0 +1,161 @@
+//! Opening a store's file: what it must be, how it is set up, and how an older one is brought up to date.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::columns::error;
+use crate::store::StoreError;
+
+/// What for a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To carry runs out: the file is made when it is missing, and kept from other such processes.
+    Run,
+    /// To look at it, or to change a little, beside a process that carries runs out. The file must be there.
+    Beside,
+}
+
+/// The migrations in order: the schema's version is how many of them were applied.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_begin.sql")];
+
+/// Marks an SQLite file as ours: "LKST".
+const APPLICATION_ID: i32 = 0x4c4b_5354;
+
+/// How long one process waits for another one's transaction, which takes milliseconds.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The writer's connection, and the name of the store.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) mark: String,
+    /// Keeps other processes from carrying out the runs of this store, as long as it is open.
+    pub(super) guard: Option<File>,
+}
+
+/// Opens the store at `path`, makes it or brings it up to date.
+pub(super) fn open(path: &Path, access: Access) -> Result<Opened, StoreError> {
+    let guard = match access {
+        Access::Run => Some(lock(path)?),
+        Access::Beside => None,
+    };
+    let flags = match access {
+        Access::Run => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        Access::Beside => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    if access == Access::Beside && !path.exists() {
+        return Err(StoreError::Unopened { path: path.into(), reason: "there is no such file".into() });
+    }
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let mut connection = connection.map_err(|failure| error(&failure, path))?;
+    let version = identify(&connection, path)?;
+    set_up(&connection).map_err(|failure| error(&failure, path))?;
+    migrate(&mut connection, version).map_err(|failure| error(&failure, path))?;
+    let mark = connection
+        .query_row("SELECT value FROM meta WHERE name = 'mark'", [], |row| row.get(0))
+        .map_err(|failure| error(&failure, path))?;
+    Ok(Opened { connection, mark, guard })
+}
+
+/// A connection for reading.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        // 2 MB: readers touch few pages, and there are several of them.
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
+        Ok(connection)
+    };
+    open().map_err(|failure: rusqlite::Error| error(&failure, path))
+}
+
+/// One process at a time carries runs out: an SQLite store writes no claims. The lock goes with the process.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let unopened = |failure: &std::io::Error| match failure.kind() {
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::ReadOnly { path: path.into(), reason: failure.to_string() }
+        }
+        _ => StoreError::Unopened { path: path.into(), reason: failure.to_string() },
+    };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+    let file = file.map_err(|failure| unopened(&failure))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.into() }),
+        Err(TryLockError::Error(failure)) => Err(unopened(&failure)),
+    }
+}
+
+/// The schema version of a file that is ours or new; anything else is refused before it is touched.
+fn identify(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+    let number = |pragma: &str| {
+        connection
+            .query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0))
+            .map_err(|failure| error(&failure, path))
+    };
+    connection.busy_timeout(BUSY).map_err(|failure| error(&failure, path))?;
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+        .map_err(|failure| error(&failure, path))?;
+    if tables > 0 && application != i64::from(APPLICATION_ID) {
+        let reason = "it is a database of another program".into();
+        return Err(StoreError::Damaged { path: path.into(), reason });
+    }
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() {
+        let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        return Err(StoreError::Newer {
+            path: path.into(),
+            found: short(version),
+            known: short(MIGRATIONS.len()),
+        });
+    }
+    Ok(version)
+}
+
+/// `page_size` works only before the first table. With pages of 8 kB an event's body lies in one, and a commit
+/// writes half as many frames. 8 MB of cache: indexes of some hundred thousand unfinished runs. A checkpoint every
+/// 1,000 pages keeps the log near 8 MB; one that could not run (a long reader) is cut back when it can.
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "PRAGMA page_size = 8192;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 1000;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -8192;
+         PRAGMA temp_store = MEMORY;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Applies what is missing, each migration in a transaction of its own. The version is read again inside: another
+/// process may have been faster.
+fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
+    for (number, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let present: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if usize::try_from(present).is_ok_and(|present| present > number) {
+            continue;
+        }
+        transaction.execute_batch(migration)?;
+        if number == 0 {
+            transaction.execute(
+                "INSERT INTO meta (name, value) VALUES ('mark', ?1)",
+                [uuid::Uuid::now_v7().simple().to_string()],
+            )?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        }
+        transaction.pragma_update(None, "user_version", i64::try_from(number + 1).unwrap_or(i64::MAX))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! The store over one SQLite file.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use super::open::{self, Access, Opened};
+use super::readers::Readers;
+use super::writer::{Mailbox, Op};
+use super::{look, read};
+use crate::steps::{Grant, Identity};
+use crate::store::{
+    Accepted, AuditFilter, AuditRow, Change, ConnectionState, Counts, EventDetail, EventFilter, EventRow,
+    EventSeq, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, Store,
+    StoreError,
+};
+
+/// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
+pub struct SqliteStore {
+    mark: String,
+    mailbox: Mailbox,
+    readers: Readers,
+    /// Held as long as the store is: see [`Access::Run`].
+    _guard: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`, makes it when it is missing, brings it up to date when an older lockstep made it.
+    /// Blocks for as long as that takes: some milliseconds, when there is nothing to migrate.
+    pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
+        let Opened { connection, mark, guard } = open::open(path, access)?;
+        let mailbox = Mailbox::start(connection, path.into())
+            .map_err(|failure| StoreError::Unopened { path: path.into(), reason: failure.to_string() })?;
+        Ok(Self { mark, mailbox, readers: Readers::new(path), _guard: guard })
+    }
+}
+
+impl Store for SqliteStore {
+    fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// One mailbox, one log.
+    fn prefix_durable(&self) -> bool {
+        true
+    }
+
+    fn accept(&self, events: Vec<NewEvent>) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
+        self.mailbox.accept(events)
+    }
+
+    fn intend(&self, intent: NewIntent) -> BoxFuture<'static, Result<Grant, StoreError>> {
+        self.mailbox.send(intent, Op::Intend)
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.mailbox.send(changes, Op::Commit)
+    }
+
+    fn take_up(&self) -> BoxFuture<'static, Result<BTreeMap<Arc<str>, u64>, StoreError>> {
+        self.mailbox.send((), Op::TakeUp)
+    }
+
+    fn outlook(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Outlook>, StoreError>> {
+        self.readers.ask(move |connection| read::outlook(connection, now)).boxed()
+    }
+
+    fn due<'a>(
+        &'a self,
+        client: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
+        let client = client.to_owned();
+        self.readers.ask(move |connection| read::due(connection, &client, now, limit)).boxed()
+    }
+
+    fn behind<'a>(
+        &'a self,
+        client: &'a str,
+        lane: &'a str,
+        key: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
+        let [client, lane, key] = [client, lane, key].map(str::to_owned);
+        self.readers.ask(move |connection| read::behind(connection, &client, &lane, &key, limit)).boxed()
+    }
+
+    fn load(&self, run: RunId) -> BoxFuture<'_, Result<Option<RunBody>, StoreError>> {
+        self.readers.ask(move |connection| read::load(connection, run)).boxed()
+    }
+
+    fn applied<'a>(
+        &'a self,
+        client: &'a str,
+        pipeline: &'a str,
+        object: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Timestamp, u32)>, StoreError>> {
+        let [client, pipeline, object] = [client, pipeline, object].map(str::to_owned);
+        self.readers.ask(move |connection| read::applied(connection, &client, &pipeline, &object)).boxed()
+    }
+
+    fn known<'a>(
+        &'a self,
+        client: &'a str,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Option<Arc<str>>, StoreError>> {
+        let (client, identity) = (client.to_owned(), identity.clone());
+        self.readers.ask(move |connection| read::known(connection, &client, &identity)).boxed()
+    }
+
+    fn connections(&self) -> BoxFuture<'_, Result<Vec<ConnectionState>, StoreError>> {
+        self.readers.ask(read::connections).boxed()
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        self.readers.ask(read::counts).boxed()
+    }
+
+    fn events(&self, filter: EventFilter) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>> {
+        self.readers.ask(move |connection| look::events(connection, &filter)).boxed()
+    }
+
+    fn event(&self, seq: EventSeq) -> BoxFuture<'_, Result<Option<EventDetail>, StoreError>> {
+        self.readers.ask(move |connection| look::event(connection, seq)).boxed()
+    }
+
+    fn runs(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
+        self.readers.ask(move |connection| look::runs(connection, &filter)).boxed()
+    }
+
+    fn run(&self, id: RunId) -> BoxFuture<'_, Result<Option<RunDetail>, StoreError>> {
+        self.readers.ask(move |connection| look::run(connection, id)).boxed()
+    }
+
+    fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRow>, StoreError>> {
+        self.readers.ask(move |connection| look::audit(connection, &filter)).boxed()
+    }
+
+    fn retry_dead(&self, run: RunId, now: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.mailbox.send((run, now), Op::RetryDead)
+    }
+
+    fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.readers.close();
+        self.mailbox.send((), Op::Close)
+    }
+}

@@ -1,0 +1,366 @@
+//! What is written, statement by statement. Everything here runs on the writer's thread inside its transaction.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::columns::{self, ENDLESS, micros, stale_number, state_number};
+use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
+use crate::store::{
+    Accepted, Applied, Change, CircuitState, ConnectionState, EventSeq, NewEvent, NewIntent, NewRun, Outcome,
+    RunId, RunState, StoreError,
+};
+use crate::value::Value;
+
+/// Why something was not written.
+#[derive(Debug, Clone)]
+pub(super) enum WriteError {
+    /// What was taken for granted is not so.
+    Assumption(Arc<str>),
+    /// A statement failed.
+    Sql(Arc<rusqlite::Error>),
+    /// The transaction failed, with all that is in it.
+    All(StoreError),
+}
+
+impl WriteError {
+    pub(super) fn told(self, path: &Path) -> StoreError {
+        match self {
+            Self::Assumption(what) => StoreError::Assumption(what),
+            Self::Sql(failure) => columns::error(&failure, path),
+            Self::All(failure) => failure,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(failure: rusqlite::Error) -> Self {
+        Self::Sql(Arc::new(failure))
+    }
+}
+
+type Written<T = ()> = Result<T, WriteError>;
+
+/// One transaction.
+pub(super) struct Batch<'a> {
+    connection: &'a Connection,
+    /// The next free run number, once it was asked for: nobody else can take one while we write.
+    next_run: Option<i64>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self { connection, next_run: None }
+    }
+
+    /// Events with their runs; those that are there already are left as they are (invariant 9: their runs tell
+    /// whether they are done).
+    pub(super) fn accept(&mut self, events: &[NewEvent]) -> Written<Vec<Accepted>> {
+        events.iter().map(|event| self.accept_one(event)).collect()
+    }
+
+    fn accept_one(&mut self, event: &NewEvent) -> Written<Accepted> {
+        let first_run = self.next_run()?;
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO event (client, connection, id, kind, object_kind, object, source, created, received,
+                                outcome, reason, first_run, runs)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             ON CONFLICT (client, connection, id) DO NOTHING",
+        )?;
+        let rows = insert.execute(params![
+            event.client,
+            event.connection,
+            event.id,
+            event.kind,
+            event.object_kind,
+            event.object,
+            event.source.word(),
+            micros(event.created),
+            micros(event.received),
+            event.ended.as_ref().map(|(outcome, _)| state_number(RunState::Ended(*outcome))),
+            event.ended.as_ref().map(|(_, reason)| reason),
+            first_run,
+            i64::try_from(event.runs.len()).unwrap_or(0),
+        ])?;
+        if rows == 0 {
+            return Ok(Accepted::Duplicate);
+        }
+        let seq = self.connection.last_insert_rowid();
+        let mut insert = self.connection.prepare_cached("INSERT INTO payload (seq, body) VALUES (?1, ?2)")?;
+        insert.execute(params![seq, &event.body[..]])?;
+        let mut runs = Vec::with_capacity(event.runs.len());
+        for (run, id) in event.runs.iter().zip(first_run..) {
+            self.insert_run(seq, id, event, run)?;
+            runs.push(RunId(id));
+        }
+        self.next_run = Some(first_run + i64::try_from(runs.len()).unwrap_or(0));
+        Ok(Accepted::New { seq: EventSeq(seq), runs })
+    }
+
+    fn next_run(&mut self) -> Written<i64> {
+        if let Some(next) = self.next_run {
+            return Ok(next);
+        }
+        let mut last = self.connection.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM run")?;
+        let next = last.query_row([], |row| row.get(0))?;
+        self.next_run = Some(next);
+        Ok(next)
+    }
+
+    fn insert_run(&self, seq: i64, id: i64, event: &NewEvent, run: &NewRun) -> Written {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO run (id, event, client, pipeline, version, lane, order_key, created, rank, stale, state,
+                              due, received, reason, ended)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, min(?8, ?12), ?12, ?13, ?14)",
+        )?;
+        let state = run.ended.as_ref().map_or(RunState::Ready, |(outcome, _)| RunState::Ended(*outcome));
+        insert.execute(params![
+            id,
+            seq,
+            event.client,
+            run.pipeline,
+            run.version.0,
+            run.place.lane,
+            run.place.key,
+            micros(run.place.created),
+            run.place.rank,
+            stale_number(run.stale),
+            state_number(state),
+            micros(event.received),
+            run.ended.as_ref().map_or("", |(_, reason)| reason),
+            run.ended.as_ref().map(|_| micros(event.received)),
+        ])?;
+        Ok(())
+    }
+
+    /// The intent and its identities: all of them, or none when another run holds one.
+    pub(super) fn intend(&self, new: &NewIntent) -> Written<Grant> {
+        let mut holder = self.connection.prepare_cached(
+            "SELECT run FROM intent WHERE client = ?1 AND connection = ?2 AND object = ?3 AND identity = ?4",
+        )?;
+        for identity in &new.intent.identities {
+            let Identity { connection, object, key } = identity;
+            let held: Option<i64> = holder
+                .query_row(params![new.client, connection, object, key], |row| row.get(0))
+                .optional()?;
+            if held.is_some_and(|run| run != new.run.0) {
+                return Ok(Grant::Held);
+            }
+        }
+        let mut take = self.connection.prepare_cached(
+            "INSERT INTO intent (client, connection, object, identity, run, call, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (client, connection, object, identity) DO UPDATE SET call = excluded.call, at = excluded.at",
+        )?;
+        for Identity { connection, object, key } in &new.intent.identities {
+            let call = &new.intent.call.0;
+            take.execute(params![new.client, connection, object, key, new.run.0, call, micros(new.at)])?;
+        }
+        let mut note = self.connection.prepare_cached(
+            "INSERT INTO journal (run, call, fingerprint) VALUES (?1, ?2, ?3)
+             ON CONFLICT (run, call) DO UPDATE SET fingerprint = excluded.fingerprint WHERE result IS NULL",
+        )?;
+        let rows =
+            note.execute(params![new.run.0, new.intent.call.0, new.intent.fingerprint.cast_signed()])?;
+        one_row(rows, || format!("call {} of run {} was done already", new.intent.call, new.run))?;
+        Ok(Grant::Granted)
+    }
+
+    /// One change.
+    pub(super) fn change(&self, change: &Change) -> Written {
+        match change {
+            Change::Called { run, client, at, outcome } => self.called(*run, client, *at, outcome),
+            Change::Withdrawn { run, call } => self.withdrawn(*run, call),
+            Change::Ended { run, at, attempts, outcome, reason, candidates, applied } => {
+                self.ended(*run, *at, *attempts, *outcome, reason, candidates)?;
+                applied.as_ref().map_or(Ok(()), |applied| self.applied(applied))
+            }
+            Change::Held { run, due, connection, attempts, reason } => self.unfinished(
+                *run,
+                "UPDATE run SET state = 2, due = ?2, parked = ?3, attempts = ?4, reason = ?5
+                 WHERE id = ?1 AND state < 4",
+                params![run.0, due.map_or(ENDLESS, micros), connection, attempts, reason],
+            ),
+            Change::Waiting { run, due, reason } => self.unfinished(
+                *run,
+                "UPDATE run SET state = 3, due = ?2, parked = NULL, reason = ?3 WHERE id = ?1 AND state < 4",
+                params![run.0, micros(*due), reason],
+            ),
+            Change::Blocked { run } => {
+                self.unfinished(*run, "UPDATE run SET state = 1 WHERE id = ?1 AND state < 4", params![run.0])
+            }
+            Change::Versioned { run, version } => self.unfinished(
+                *run,
+                "UPDATE run SET version = ?2 WHERE id = ?1 AND state < 4",
+                params![run.0, version.0],
+            ),
+            Change::Connection(state) => self.connection_state(state),
+            Change::Released { client, connection, due } => {
+                let mut update = self.connection.prepare_cached(
+                    "UPDATE run SET due = ?3, parked = NULL WHERE state = 2 AND client = ?1 AND parked = ?2",
+                )?;
+                update.execute(params![client, connection, micros(*due)])?;
+                Ok(())
+            }
+        }
+    }
+
+    fn unfinished(&self, run: RunId, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Written {
+        let rows = self.connection.prepare_cached(sql)?.execute(values)?;
+        one_row(rows, || format!("run {run} is not there, or has ended already"))
+    }
+
+    /// Invariant 2: an outcome is journalled once.
+    fn called(&self, run: RunId, client: &str, at: Timestamp, outcome: &CallOutcome) -> Written {
+        let mut keep = self.connection.prepare_cached(
+            "INSERT INTO journal (run, call, fingerprint, result) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (run, call) DO UPDATE SET fingerprint = excluded.fingerprint, result = excluded.result
+             WHERE result IS NULL",
+        )?;
+        let rows = keep.execute(params![
+            run.0,
+            outcome.call.0,
+            outcome.fingerprint.cast_signed(),
+            outcome.result.to_json()
+        ])?;
+        one_row(rows, || format!("call {} of run {run} was journalled already", outcome.call))?;
+        if let Some(entry) = &outcome.audit {
+            self.audit(run, client, at, &outcome.call, entry)?;
+        }
+        for (Identity { connection, object, key }, record) in &outcome.identified {
+            let mut learn = self.connection.prepare_cached(
+                "INSERT INTO identity (client, connection, object, identity, record, run)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (client, connection, object, identity)
+                 DO UPDATE SET record = excluded.record, run = excluded.run",
+            )?;
+            learn.execute(params![client, connection, object, key, record, run.0])?;
+        }
+        self.close_intent(run, &outcome.call)
+    }
+
+    fn audit(&self, run: RunId, client: &str, at: Timestamp, call: &CallId, entry: &AuditEntry) -> Written {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO audit (run, call, at, client, connection, object, record, verb, step, changes, left_alone,
+                                note)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?;
+        let changes = Value::list(entry.changes.iter().map(|change| {
+            let field = Value::from(Arc::clone(&change.field));
+            Value::list([field, change.before.clone(), change.after.clone()])
+        }));
+        let left_alone = Value::list(entry.left_alone.iter().cloned().map(Value::from));
+        insert.execute(params![
+            run.0,
+            call.0,
+            micros(at),
+            client,
+            entry.connection,
+            entry.object,
+            entry.record,
+            entry.verb,
+            entry.step,
+            changes.to_json(),
+            left_alone.to_json(),
+            entry.note,
+        ])?;
+        Ok(())
+    }
+
+    fn withdrawn(&self, run: RunId, call: &CallId) -> Written {
+        let mut delete = self
+            .connection
+            .prepare_cached("DELETE FROM journal WHERE run = ?1 AND call = ?2 AND result IS NULL")?;
+        delete.execute(params![run.0, call.0])?;
+        self.close_intent(run, call)
+    }
+
+    fn close_intent(&self, run: RunId, call: &CallId) -> Written {
+        let mut close = self.connection.prepare_cached("DELETE FROM intent WHERE run = ?1 AND call = ?2")?;
+        close.execute(params![run.0, call.0])?;
+        Ok(())
+    }
+
+    fn ended(
+        &self,
+        run: RunId,
+        at: Timestamp,
+        attempts: u32,
+        outcome: Outcome,
+        reason: &str,
+        candidates: &[Value],
+    ) -> Written {
+        let candidates = (!candidates.is_empty()).then(|| Value::list(candidates.iter().cloned()).to_json());
+        self.unfinished(
+            run,
+            "UPDATE run SET state = ?2, attempts = ?3, reason = ?4, candidates = ?5, ended = ?6, parked = NULL
+             WHERE id = ?1 AND state < 4",
+            params![run.0, state_number(RunState::Ended(outcome)), attempts, reason, candidates, micros(at)],
+        )?;
+        // Whatever it had in mind, it will not do: others may.
+        self.connection.prepare_cached("DELETE FROM intent WHERE run = ?1")?.execute([run.0])?;
+        Ok(())
+    }
+
+    fn applied(&self, applied: &Applied) -> Written {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO applied (client, pipeline, object, created, rank) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (client, pipeline, object) DO UPDATE SET created = excluded.created, rank = excluded.rank
+             WHERE (excluded.created, excluded.rank) > (created, rank)",
+        )?;
+        let Applied { client, pipeline, object, created, rank } = applied;
+        upsert.execute(params![client, pipeline, object, micros(*created), rank])?;
+        Ok(())
+    }
+
+    fn connection_state(&self, state: &ConnectionState) -> Written {
+        let (probes, probe_at) = match state.circuit {
+            CircuitState::Closed => (0, None),
+            CircuitState::Open { probes, probe_at } => (probes, Some(micros(probe_at))),
+        };
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO connection_state (client, connection, probes, probe_at, since, reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (client, connection) DO UPDATE
+             SET probes = excluded.probes, probe_at = excluded.probe_at, since = excluded.since, reason = excluded.reason",
+        )?;
+        upsert.execute(params![
+            state.client,
+            state.connection,
+            probes,
+            probe_at,
+            micros(state.since),
+            state.reason
+        ])?;
+        Ok(())
+    }
+
+    /// Runs that stood behind others are ready again: who goes first is decided anew.
+    pub(super) fn take_up(&self) -> Written<BTreeMap<Arc<str>, u64>> {
+        self.connection.execute("UPDATE run SET state = 0 WHERE state = 1", [])?;
+        let mut held = self.connection.prepare_cached(
+            "SELECT client, count(*) FROM run INDEXED BY run_held WHERE state = 2 GROUP BY client",
+        )?;
+        let rows = held.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+        rows.map(|row| row.map(|(client, count)| (client, count.unsigned_abs())).map_err(WriteError::from))
+            .collect()
+    }
+
+    /// A dead letter goes again.
+    pub(super) fn retry_dead(&self, run: RunId, now: Timestamp) -> Written {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE run SET state = 0, due = ?2, attempts = 0, reason = '', candidates = NULL, ended = NULL
+             WHERE id = ?1 AND state = 7",
+        )?;
+        let rows = update.execute(params![run.0, micros(now)])?;
+        one_row(rows, || format!("run {run} is not there, or is not a dead letter"))
+    }
+}
+
+/// State changes say what they assumed.
+fn one_row(rows: usize, otherwise: impl FnOnce() -> String) -> Written {
+    if rows == 1 { Ok(()) } else { Err(WriteError::Assumption(otherwise().into())) }
+}

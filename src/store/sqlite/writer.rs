@@ -1,0 +1,199 @@
+//! The thread that writes: one mailbox, first in, first on disk, many in one transaction.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::columns::error;
+use super::write::{Batch, WriteError};
+use crate::steps::Grant;
+use crate::store::{Accepted, Change, NewEvent, NewIntent, RunId, StoreError};
+
+/// Operations in one transaction. More would gain little (an fsync shared by 512 costs each of them nothing) and
+/// keep the first one waiting.
+const BATCH: usize = 512;
+
+/// Bytes in one transaction: what a disk writes in a few milliseconds.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Bytes of events that may wait to be written. Beyond, events are refused, and their sender comes back.
+const WAITING_BYTES: usize = 32 << 20;
+
+/// One thing to write, and whom to tell.
+pub(super) struct Task<I, O> {
+    input: I,
+    output: Option<O>,
+    reply: oneshot::Sender<Result<O, StoreError>>,
+}
+
+/// What can be asked of the writer.
+pub(super) enum Op {
+    Accept(Task<Vec<NewEvent>, Vec<Accepted>>),
+    Intend(Task<NewIntent, Grant>),
+    Commit(Task<Vec<Change>, ()>),
+    TakeUp(Task<(), BTreeMap<Arc<str>, u64>>),
+    RetryDead(Task<(RunId, Timestamp), ()>),
+    Close(Task<(), ()>),
+}
+
+/// The writer's mailbox. Events are bounded here; everything else is bounded by the runs that are in memory.
+pub(super) struct Mailbox {
+    sender: mpsc::Sender<Op>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Mailbox {
+    /// Starts the thread. It ends when it is told to close, or when the mailbox is dropped.
+    pub(super) fn start(connection: Connection, path: PathBuf) -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let writer = Writer { connection, path, waiting: Arc::clone(&waiting) };
+        std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&receiver))?;
+        Ok(Self { sender, waiting })
+    }
+
+    /// Hands events over, unless too many wait already.
+    pub(super) fn accept(
+        &self,
+        events: Vec<NewEvent>,
+    ) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
+        let weight = events.iter().map(NewEvent::weight).sum();
+        if self.waiting.fetch_add(weight, Ordering::AcqRel) > WAITING_BYTES {
+            self.waiting.fetch_sub(weight, Ordering::AcqRel);
+            return async { Err(StoreError::Busy) }.boxed();
+        }
+        self.send(events, Op::Accept)
+    }
+
+    /// Hands something over. It is queued when this returns; the future tells when it is on disk.
+    pub(super) fn send<I, O: Send + 'static>(
+        &self,
+        input: I,
+        op: impl FnOnce(Task<I, O>) -> Op,
+    ) -> BoxFuture<'static, Result<O, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        // A writer that is gone drops the reply's other end, which the future reports.
+        drop(self.sender.send(op(Task { input, output: None, reply })));
+        async move { answer.await.unwrap_or(Err(StoreError::Closed)) }.boxed()
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    path: PathBuf,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    fn run(mut self, mailbox: &mpsc::Receiver<Op>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while let Ok(first) = mailbox.recv() {
+            let mut bytes = first.weight();
+            let mut closing = matches!(first, Op::Close(_));
+            batch.push(first);
+            // Whatever gathered during the last fsync goes with this one: no timer, so an idle store answers at once.
+            while !closing && batch.len() < BATCH && bytes < BATCH_BYTES {
+                let Ok(op) = mailbox.try_recv() else { break };
+                bytes += op.weight();
+                closing = matches!(op, Op::Close(_));
+                batch.push(op);
+            }
+            self.write(&mut batch);
+            if closing {
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch in one transaction and tells everyone. When one of them cannot be written, nothing of the
+    /// batch is, and each is tried in a transaction of its own, so that one mistake does not hit its neighbours.
+    fn write(&mut self, batch: &mut Vec<Op>) {
+        let together = self.transaction(batch);
+        let alone =
+            batch.len() > 1 && matches!(together, Err(WriteError::Assumption(_) | WriteError::Sql(_)));
+        for mut op in batch.drain(..) {
+            let result =
+                if alone { self.transaction(std::slice::from_mut(&mut op)) } else { together.clone() };
+            self.waiting.fetch_sub(op.counted(), Ordering::AcqRel);
+            op.tell(result.map_err(|failure| failure.told(&self.path)));
+        }
+    }
+
+    fn transaction(&mut self, ops: &mut [Op]) -> Result<(), WriteError> {
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|failure| WriteError::of_all(&failure, &self.path))?;
+        let mut batch = Batch::new(&transaction);
+        for op in ops {
+            op.perform(&mut batch)?;
+        }
+        drop(batch);
+        transaction.commit().map_err(|failure| WriteError::of_all(&failure, &self.path))
+    }
+}
+
+impl Op {
+    /// About how many bytes it writes.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Accept(_) => self.counted(),
+            Self::Commit(task) => task.input.len() * 512,
+            Self::Intend(_) | Self::TakeUp(_) | Self::RetryDead(_) | Self::Close(_) => 512,
+        }
+    }
+
+    /// What it adds to the bytes that wait.
+    fn counted(&self) -> usize {
+        match self {
+            Self::Accept(task) => task.input.iter().map(NewEvent::weight).sum(),
+            _ => 0,
+        }
+    }
+
+    fn perform(&mut self, batch: &mut Batch<'_>) -> Result<(), WriteError> {
+        match self {
+            Self::Accept(task) => task.output = Some(batch.accept(&task.input)?),
+            Self::Intend(task) => task.output = Some(batch.intend(&task.input)?),
+            Self::Commit(task) => {
+                task.input.iter().try_for_each(|change| batch.change(change))?;
+                task.output = Some(());
+            }
+            Self::TakeUp(task) => task.output = Some(batch.take_up()?),
+            Self::RetryDead(task) => task.output = Some(batch.retry_dead(task.input.0, task.input.1)?),
+            Self::Close(task) => task.output = Some(()),
+        }
+        Ok(())
+    }
+
+    fn tell(self, result: Result<(), StoreError>) {
+        match self {
+            Self::Accept(task) => task.tell(result),
+            Self::Intend(task) => task.tell(result),
+            Self::Commit(task) => task.tell(result),
+            Self::TakeUp(task) => task.tell(result),
+            Self::RetryDead(task) => task.tell(result),
+            Self::Close(task) => task.tell(result),
+        }
+    }
+}
+
+impl<I, O> Task<I, O> {
+    fn tell(self, result: Result<(), StoreError>) {
+        let answer = result.and_then(|()| self.output.ok_or(StoreError::Closed));
+        // Whoever asked may have gone; what was written stays written.
+        drop(self.reply.send(answer));
+    }
+}
+
+impl WriteError {
+    /// A failure that hits the whole transaction, whatever is in it.
+    fn of_all(failure: &rusqlite::Error, path: &std::path::Path) -> Self {
+        Self::All(error(failure, path))
+    }
+}

@@ -1,0 +1,488 @@
+//! What every store must do. One suite; a second store runs the same cases.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lockstep::config::Stale;
+use lockstep::steps::{
+    AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent,
+};
+use lockstep::store::sqlite::{Access, SqliteStore};
+use lockstep::store::{
+    Accepted, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter, EventSeq, NewEvent,
+    NewIntent, NewRun, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState, Source, Store,
+    StoreError, Version,
+};
+use lockstep::value::Value;
+use pretty_assertions::assert_eq;
+
+/// A store of its own for one case, and what must live as long as it does.
+struct Bench {
+    store: Arc<dyn Store>,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("a.db"), Access::Run).unwrap());
+        Self { store, folder }
+    }
+
+    /// Closes the store and opens it again, as a restart does.
+    async fn restart(self) -> Self {
+        self.store.close().await.unwrap();
+        let Self { store, folder } = self;
+        drop(store);
+        let store = Arc::new(SqliteStore::open(&folder.path().join("a.db"), Access::Run).unwrap());
+        Self { store, folder }
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+fn event(id: &str, created: i64, key: &str) -> NewEvent {
+    NewEvent {
+        client: "acme".into(),
+        connection: "billing".into(),
+        id: id.into(),
+        kind: "customer.updated".into(),
+        object_kind: Some("customer".into()),
+        object: Some("cus_1".into()),
+        source: Source::Webhook,
+        created: at(created),
+        received: at(1_000),
+        body: format!(r#"{{"id":"{id}","amount":1.10}}"#).into(),
+        ended: None,
+        runs: vec![NewRun {
+            pipeline: "sync".into(),
+            version: Version("v1".into()),
+            place: Place { lane: "sync".into(), key: key.into(), created: at(created), rank: 0 },
+            stale: Stale::Skip,
+            ended: None,
+        }],
+    }
+}
+
+async fn accept_one(store: &dyn Store, event: NewEvent) -> RunId {
+    match store.accept(vec![event]).await.unwrap().remove(0) {
+        Accepted::New { runs, .. } => runs[0],
+        Accepted::Duplicate => panic!("a duplicate"),
+    }
+}
+
+async fn due(store: &dyn Store, now: i64) -> Vec<QueuedRun> {
+    store.due("acme", at(now), 100).await.unwrap()
+}
+
+async fn due_ids(store: &dyn Store, now: i64) -> Vec<RunId> {
+    due(store, now).await.iter().map(|run| run.id).collect()
+}
+
+fn call(id: &str) -> CallId {
+    CallId(id.into())
+}
+
+fn identity(key: &str) -> Identity {
+    Identity { connection: "crm".into(), object: "Task".into(), key: key.into() }
+}
+
+fn intent(run: RunId, id: &str, keys: &[&str]) -> NewIntent {
+    NewIntent {
+        run,
+        client: "acme".into(),
+        at: at(1_001),
+        intent: Intent {
+            call: call(id),
+            fingerprint: u64::MAX,
+            identities: keys.iter().map(|key| identity(key)).collect(),
+        },
+    }
+}
+
+fn called(run: RunId, id: &str, keys: &[&str]) -> Change {
+    Change::Called {
+        run,
+        client: "acme".into(),
+        at: at(1_002),
+        outcome: CallOutcome {
+            call: call(id),
+            fingerprint: u64::MAX,
+            result: Value::map([("id", Value::from("00T1")), ("amount", Value::number("1.10"))]),
+            audit: Some(AuditEntry {
+                connection: "crm".into(),
+                object: "Task".into(),
+                record: Some("00T1".into()),
+                verb: "create",
+                step: "2 task".into(),
+                changes: vec![FieldChange {
+                    field: "Priority".into(),
+                    before: Value::Null,
+                    after: Value::from("High"),
+                }],
+                left_alone: vec!["OwnerId".into()],
+                note: None,
+            }),
+            identified: keys.iter().map(|key| (identity(key), "00T1".into())).collect(),
+            durability: Durability::BeforeGoingOn,
+        },
+    }
+}
+
+fn ended(run: RunId, outcome: Outcome, reason: &str) -> Change {
+    Change::Ended {
+        run,
+        at: at(1_010),
+        attempts: 0,
+        outcome,
+        reason: reason.into(),
+        candidates: Vec::new(),
+        applied: None,
+    }
+}
+
+fn held(run: RunId, until: Option<i64>, connection: Option<&str>) -> Change {
+    Change::Held {
+        run,
+        due: until.map(at),
+        connection: connection.map(Arc::from),
+        attempts: 3,
+        reason: "503".into(),
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_kept_once_with_its_runs() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let answers = store.accept(vec![event("evt_1", 5, "a"), event("evt_1", 5, "a"), event("evt_2", 3, "a")]);
+    let answers = answers.await.unwrap();
+    assert_eq!(
+        answers,
+        [
+            Accepted::New { seq: EventSeq(1), runs: vec![RunId(1)] },
+            Accepted::Duplicate,
+            Accepted::New { seq: EventSeq(2), runs: vec![RunId(2)] },
+        ]
+    );
+    // The same id over another connection is another event.
+    let other = NewEvent { connection: "billing_eu".into(), ..event("evt_1", 5, "a") };
+    assert!(matches!(store.accept(vec![other]).await.unwrap()[0], Accepted::New { .. }));
+    assert_eq!(due_ids(store, 2_000).await, [RunId(2), RunId(1), RunId(3)], "oldest first");
+    assert_eq!(store.accept(vec![event("evt_1", 5, "a")]).await.unwrap(), [Accepted::Duplicate]);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let bench = Bench::new();
+    let mark = bench.store.mark().to_owned();
+    let run = accept_one(&*bench.store, event("evt_1", 0, "a")).await;
+    assert_eq!(bench.store.intend(intent(run, "2", &["k"])).await.unwrap(), Grant::Granted);
+    let bench = bench.restart().await;
+    assert_eq!(bench.store.mark(), mark);
+    let body = bench.store.load(run).await.unwrap().unwrap();
+    assert_eq!(&body.body[..], br#"{"id":"evt_1","amount":1.10}"#);
+    let entry = &body.journal[&call("2")];
+    assert_eq!((entry.fingerprint, &entry.state), (u64::MAX, &EntryState::Intended));
+    assert_eq!(bench.store.load(RunId(77)).await.unwrap().map(|body| body.id), None);
+}
+
+#[tokio::test]
+async fn an_event_without_runs_tells_how_it_ended() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let ended = Some((Outcome::Conflict, "it is of another account".to_owned()));
+    store.accept(vec![NewEvent { ended, runs: vec![], ..event("evt_1", 0, "a") }]).await.unwrap();
+    let listed = store.events(EventFilter::default()).await.unwrap();
+    assert_eq!(listed[0].ended, Some((Outcome::Conflict, "it is of another account".to_owned())));
+    assert_eq!(store.outlook(at(2_000)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_identity_is_held_by_one_run_at_a_time() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let one = accept_one(store, event("evt_1", 0, "a")).await;
+    let two = accept_one(store, event("evt_2", 0, "b")).await;
+    assert_eq!(store.intend(intent(one, "2", &["k1", "k2"])).await.unwrap(), Grant::Granted);
+    assert_eq!(
+        store.intend(intent(one, "2", &["k1", "k2"])).await.unwrap(),
+        Grant::Granted,
+        "it has it already"
+    );
+    assert_eq!(store.intend(intent(two, "2", &["k0", "k2"])).await.unwrap(), Grant::Held);
+    // All or none: k0 was not taken.
+    assert_eq!(store.intend(intent(one, "3", &["k0"])).await.unwrap(), Grant::Granted);
+    store.commit(vec![called(one, "2", &["k1", "k2"]), called(one, "3", &["k0"])]).await.unwrap();
+    assert_eq!(store.known("acme", &identity("k2")).await.unwrap().as_deref(), Some("00T1"));
+    assert_eq!(store.known("globex", &identity("k2")).await.unwrap(), None);
+    assert_eq!(store.intend(intent(two, "2", &["k0", "k2"])).await.unwrap(), Grant::Granted);
+}
+
+#[tokio::test]
+async fn an_intent_ends_with_its_run_or_when_taken_back() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let one = accept_one(store, event("evt_1", 0, "a")).await;
+    let two = accept_one(store, event("evt_2", 0, "b")).await;
+    store.intend(intent(one, "2", &["k"])).await.unwrap();
+    store.commit(vec![Change::Withdrawn { run: one, call: call("2") }]).await.unwrap();
+    assert_eq!(store.load(one).await.unwrap().unwrap().journal.len(), 0);
+    assert_eq!(store.intend(intent(two, "2", &["k"])).await.unwrap(), Grant::Granted);
+    store.commit(vec![ended(two, Outcome::Dead, "refused")]).await.unwrap();
+    assert_eq!(store.intend(intent(one, "2", &["k"])).await.unwrap(), Grant::Granted);
+}
+
+/// Invariant 2, as the store upholds it.
+#[tokio::test]
+async fn an_outcome_is_journalled_once() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let run = accept_one(store, event("evt_1", 0, "a")).await;
+    store.commit(vec![called(run, "2", &[])]).await.unwrap();
+    let again = store.commit(vec![ended(run, Outcome::Succeeded, ""), called(run, "2", &[])]).await;
+    assert!(matches!(again, Err(StoreError::Assumption(_))), "{again:?}");
+    assert_eq!(due_ids(store, 2_000).await, [run], "nothing of a refused change is kept");
+    assert!(matches!(store.intend(intent(run, "2", &[])).await, Err(StoreError::Assumption(_))));
+    let EntryState::Done(result) = &store.load(run).await.unwrap().unwrap().journal[&call("2")].state else {
+        panic!("not done")
+    };
+    assert_eq!(result.to_json(), r#"{"id":"00T1","amount":1.10}"#, "to the cent");
+}
+
+#[tokio::test]
+async fn one_mistake_does_not_hit_what_is_written_beside_it() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let run = accept_one(store, event("evt_1", 0, "a")).await;
+    let wrong = store.commit(vec![ended(RunId(99), Outcome::Dead, "")]);
+    let right = store.commit(vec![ended(run, Outcome::Succeeded, "")]);
+    let new = store.accept(vec![event("evt_2", 0, "a")]);
+    let (wrong, right, new) = tokio::join!(wrong, right, new);
+    assert!(matches!(wrong, Err(StoreError::Assumption(_))), "{wrong:?}");
+    assert!(right.is_ok() && new.is_ok(), "{right:?} {new:?}");
+}
+
+#[tokio::test]
+async fn an_ended_run_stays_ended() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let run = accept_one(store, event("evt_1", 0, "a")).await;
+    store.commit(vec![ended(run, Outcome::Skipped, "nothing to do")]).await.unwrap();
+    for change in [
+        ended(run, Outcome::Succeeded, ""),
+        held(run, Some(2_000), None),
+        Change::Blocked { run },
+        Change::Waiting { run, due: at(0), reason: String::new() },
+        Change::Versioned { run, version: Version("v2".into()) },
+    ] {
+        let refused = store.commit(vec![change.clone()]).await;
+        assert!(matches!(refused, Err(StoreError::Assumption(_))), "{change:?}: {refused:?}");
+    }
+    assert_eq!(due_ids(store, 9_000).await, []);
+    let row = store.run(run).await.unwrap().unwrap().run;
+    assert_eq!((row.state, row.reason.as_str()), (RunState::Ended(Outcome::Skipped), "nothing to do"));
+}
+
+#[tokio::test]
+async fn a_held_run_keeps_those_after_it_behind() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let head = accept_one(store, event("evt_2", 20, "a")).await;
+    let older = accept_one(store, event("evt_1", 10, "a")).await;
+    let younger = accept_one(store, event("evt_3", 30, "a")).await;
+    let elsewhere = accept_one(store, event("evt_4", 40, "b")).await;
+    store.commit(vec![held(head, Some(5_000), None)]).await.unwrap();
+    let behind: BTreeMap<RunId, bool> =
+        due(store, 2_000).await.iter().map(|run| (run.id, run.behind)).collect();
+    assert_eq!(behind, BTreeMap::from([(older, false), (younger, true), (elsewhere, false)]));
+    store.commit(vec![Change::Blocked { run: younger }]).await.unwrap();
+    assert_eq!(due_ids(store, 2_000).await, [older, elsewhere]);
+    assert_eq!(due_ids(store, 5_000).await, [head, older, elsewhere], "held runs first");
+    let blocked = store.behind("acme", "sync", "a", 10).await.unwrap();
+    assert_eq!(blocked.iter().map(|run| (run.id, run.behind)).collect::<Vec<_>>(), [(younger, true)]);
+    assert_eq!(store.behind("acme", "sync", "b", 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn taking_up_puts_blocked_runs_in_line_again_and_counts_the_held() {
+    let bench = Bench::new();
+    let (one, two) = {
+        let store = &*bench.store;
+        let one = accept_one(store, event("evt_1", 1, "a")).await;
+        let two = accept_one(store, event("evt_2", 2, "a")).await;
+        store.commit(vec![held(one, Some(5_000), None), Change::Blocked { run: two }]).await.unwrap();
+        (one, two)
+    };
+    let bench = bench.restart().await;
+    assert_eq!(bench.store.take_up().await.unwrap(), BTreeMap::from([("acme".into(), 1)]));
+    let runs = due(&*bench.store, 6_000).await;
+    assert_eq!(runs.iter().map(|run| (run.id, run.behind)).collect::<Vec<_>>(), [(one, false), (two, true)]);
+    assert_eq!(runs[0].attempts, 3);
+}
+
+#[tokio::test]
+async fn a_parked_run_waits_for_its_connection_and_not_for_a_time() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let run = accept_one(store, event("evt_1", 0, "a")).await;
+    store.commit(vec![held(run, None, Some("crm"))]).await.unwrap();
+    let outlook = |due_now, next| vec![Outlook { client: "acme".into(), due_now, next }];
+    assert_eq!(store.outlook(at(9_000_000)).await.unwrap(), outlook(false, None));
+    let released = |connection: &str| Change::Released {
+        client: "acme".into(),
+        connection: connection.into(),
+        due: at(3_000),
+    };
+    store.commit(vec![released("mail")]).await.unwrap();
+    assert_eq!(store.outlook(at(2_000)).await.unwrap(), outlook(false, None));
+    store.commit(vec![released("crm")]).await.unwrap();
+    assert_eq!(store.outlook(at(2_000)).await.unwrap(), outlook(false, Some(at(3_000))));
+    assert_eq!(due_ids(store, 3_000).await, [run]);
+}
+
+#[tokio::test]
+async fn the_outlook_names_each_client_once() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    for client in ["initech", "acme", "globex"] {
+        for id in ["evt_1", "evt_2"] {
+            store.accept(vec![NewEvent { client: client.into(), ..event(id, 0, "a") }]).await.unwrap();
+        }
+    }
+    let waiting = Change::Waiting { run: RunId(1), due: at(7_000), reason: "no account yet".into() };
+    store.commit(vec![waiting, ended(RunId(2), Outcome::Succeeded, "")]).await.unwrap();
+    let outlook = |client: &str, due_now, next| Outlook { client: client.into(), due_now, next };
+    assert_eq!(
+        store.outlook(at(2_000)).await.unwrap(),
+        [
+            outlook("acme", true, None),
+            outlook("globex", true, None),
+            outlook("initech", false, Some(at(7_000))),
+        ]
+    );
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.unfinished.values().copied().collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(counts.oldest, Some(at(1_000)));
+}
+
+#[tokio::test]
+async fn only_the_newest_applied_event_is_remembered() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    for (number, (created, rank)) in [(20, 1), (10, 9), (20, 0), (20, 2)].into_iter().enumerate() {
+        let run = accept_one(store, event(&format!("evt_{number}"), created, "a")).await;
+        let mut end = ended(run, Outcome::Succeeded, "");
+        if let Change::Ended { applied, .. } = &mut end {
+            *applied = Some(Applied {
+                client: "acme".into(),
+                pipeline: "sync".into(),
+                object: "cus_1".into(),
+                created: at(created),
+                rank,
+            });
+        }
+        store.commit(vec![end]).await.unwrap();
+    }
+    assert_eq!(store.applied("acme", "sync", "cus_1").await.unwrap(), Some((at(20), 2)));
+    assert_eq!(store.applied("acme", "other", "cus_1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_dead_letter_goes_again_with_what_it_has_done() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let run = accept_one(store, event("evt_1", 0, "a")).await;
+    let not_yet = store.retry_dead(run, at(1_500)).await;
+    assert!(matches!(not_yet, Err(StoreError::Assumption(_))), "{not_yet:?}");
+    store.commit(vec![called(run, "2", &["k"]), ended(run, Outcome::Dead, "refused")]).await.unwrap();
+    let dead = RunFilter { state: Some(RunState::Ended(Outcome::Dead)), ..RunFilter::default() };
+    assert_eq!(store.runs(dead.clone()).await.unwrap()[0].reason, "refused");
+    store.retry_dead(run, at(1_500)).await.unwrap();
+    assert_eq!(store.runs(dead).await.unwrap(), []);
+    let again = &due(store, 2_000).await[0];
+    assert_eq!((again.id, again.attempts), (run, 0));
+    assert!(matches!(store.load(run).await.unwrap().unwrap().journal[&call("2")].state, EntryState::Done(_)));
+}
+
+#[tokio::test]
+async fn a_connections_health_is_kept() {
+    let bench = Bench::new();
+    let open = ConnectionState {
+        client: "acme".into(),
+        connection: "crm".into(),
+        circuit: CircuitState::Open { probes: 2, probe_at: at(60) },
+        since: at(1),
+        reason: "the key was revoked".into(),
+    };
+    bench.store.commit(vec![Change::Connection(open.clone())]).await.unwrap();
+    let bench = bench.restart().await;
+    assert_eq!(bench.store.connections().await.unwrap(), [open.clone()]);
+    let closed = ConnectionState { circuit: CircuitState::Closed, ..open };
+    bench.store.commit(vec![Change::Connection(closed.clone())]).await.unwrap();
+    assert_eq!(bench.store.connections().await.unwrap(), [closed]);
+}
+
+#[tokio::test]
+async fn events_runs_and_audit_can_be_looked_at() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let run = accept_one(store, event("evt_1", 0, "a")).await;
+    accept_one(store, NewEvent { client: "globex".into(), ..event("evt_2", 0, "a") }).await;
+    store.commit(vec![called(run, "2", &[]), ended(run, Outcome::Succeeded, "")]).await.unwrap();
+
+    let acme = || Some(Arc::from("acme"));
+    let events = store.events(EventFilter { client: acme(), ..EventFilter::default() }).await.unwrap();
+    assert_eq!(events.iter().map(|event| &*event.id).collect::<Vec<_>>(), ["evt_1"]);
+    let later = EventFilter { since: Some(at(1_001)), ..EventFilter::default() };
+    assert_eq!(store.events(later).await.unwrap(), []);
+    let runs = store.runs(RunFilter { event: Some(EventSeq(2)), ..RunFilter::default() }).await.unwrap();
+    assert_eq!(
+        runs.iter().map(|run| (&*run.client, run.state)).collect::<Vec<_>>(),
+        [("globex", RunState::Ready)]
+    );
+    let page = RunFilter { before: Some(RunId(2)), ..RunFilter::default() };
+    assert_eq!(store.runs(page).await.unwrap().len(), 1);
+
+    let audit =
+        store.audit(AuditFilter { record: Some("00T1".into()), ..AuditFilter::default() }).await.unwrap();
+    assert_eq!(audit.len(), 1);
+    assert_eq!((&*audit[0].pipeline, &*audit[0].event_id, audit[0].run), ("sync", "evt_1", run));
+    let Change::Called { outcome, .. } = called(run, "2", &[]) else { unreachable!() };
+    assert_eq!(Some(&audit[0].entry), outcome.audit.as_ref());
+    let nobody = AuditFilter { pipeline: Some("other".into()), ..AuditFilter::default() };
+    assert_eq!(store.audit(nobody).await.unwrap(), []);
+
+    let detail = store.event(EventSeq(1)).await.unwrap().unwrap();
+    assert_eq!(detail.body.get("id"), Some(&Value::from("evt_1")));
+    assert_eq!((detail.runs.len(), detail.runs[0].calls.len(), detail.runs[0].audit.len()), (1, 1, 1));
+    assert_eq!(store.event(EventSeq(9)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn too_many_waiting_events_are_refused_and_none_of_them_kept() {
+    let bench = Bench::new();
+    let big =
+        |id: usize| NewEvent { body: vec![b' '; 4 << 20].into(), ..event(&format!("evt_{id}"), 0, "a") };
+    // Handed over at once, before the writer can write the first.
+    let answers = (0..40).map(|id| bench.store.accept(vec![big(id)]));
+    let answers = futures_util::future::join_all(answers.collect::<Vec<_>>()).await;
+    let kept = answers.iter().filter(|answer| answer.is_ok()).count();
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(StoreError::Busy))).count();
+    assert_eq!(kept + refused, 40);
+    assert!(refused > 0, "32 MB may wait, 160 MB were handed over");
+    let listed = bench.store.events(EventFilter::default()).await.unwrap();
+    assert_eq!(listed.len(), kept);
+    assert!(bench.store.accept(vec![event("later", 0, "a")]).await.is_ok(), "it takes events again");
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let bench = Bench::new();
+    bench.store.close().await.unwrap();
+    assert!(matches!(bench.store.accept(vec![event("evt_1", 0, "a")]).await, Err(StoreError::Closed)));
+    assert!(matches!(bench.store.counts().await, Err(StoreError::Closed)));
+}
