@@ -142,6 +142,12 @@ impl Structure {
         self.shapes[id].about.as_deref().or(self.shape(id).about.as_deref())
     }
 
+    /// Every key that may stand in a map of a shape, those of its alternatives among them.
+    pub(super) fn known<'s>(&'s self, shape: &'s Shape) -> Vec<&'s str> {
+        let branches = shape.branches.iter().flat_map(|id| self.shape(*id).keys.keys());
+        shape.keys.keys().chain(branches).map(|key| &**key).collect()
+    }
+
     /// An example of what may stand at `id`, or in one of its alternatives.
     pub(super) fn example(&self, id: Id) -> Option<&str> {
         let shape = self.shape(id);

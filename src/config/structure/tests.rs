@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Structure;
 use crate::config::words::{NoneFound, Rate};
 use crate::config::{ClientFile, PipelineFile};
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Code, Diagnostic, Sources};
 use crate::yaml::{Document, Path, SourceFile, parse};
 
 fn read(yaml: &str) -> Document {
@@ -316,3 +316,48 @@ fn the_files_of_the_language_compile_to_structures() {
     assert_eq!(told(&client, "name: acme\nconnections: { stripe: { connector: stripe } }\n"), [""; 0]);
     assert_eq!(told(&client, "name: acme\ntimezone: Europe/Londn\nconnections: {}\n").len(), 1);
 }
+
+/// The YAML block under a heading of a rule's page.
+fn block<'a>(page: &'a str, heading: &str) -> &'a str {
+    let after = page.split(&format!("\n## {heading}\n\n```yaml\n")).nth(1).unwrap();
+    after.split("```").next().unwrap()
+}
+
+#[test]
+fn the_pages_of_these_stages_show_what_they_tell_of() {
+    let (pipeline, client) = (Structure::of::<PipelineFile>(), Structure::of::<ClientFile>());
+    let codes = |yaml: &str| {
+        let (document, findings) = parse(&Arc::new(SourceFile::new("x.yaml", yaml)));
+        let structure = if yaml.starts_with("# file: client.yaml") { &client } else { &pipeline };
+        let more = document.map(|document| structure.check(&document));
+        findings.into_iter().chain(more.into_iter().flatten()).map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    for code in STAGE_CODES {
+        assert_eq!(codes(block(code.page(), "Wrong")), [*code], "{code}");
+        assert_eq!(codes(block(code.page(), "Right")), [], "{code}");
+    }
+}
+
+/// The codes that a file can have before its meaning is looked at.
+const STAGE_CODES: &[Code] = &[
+    Code::YamlSyntax,
+    Code::TextAfterQuotes,
+    Code::ColonInText,
+    Code::UnexpectedTag,
+    Code::BracketInFlow,
+    Code::CommentCutsText,
+    Code::PlusNumber,
+    Code::TabIndentation,
+    Code::DuplicateKey,
+    Code::KeyNotText,
+    Code::BadAlias,
+    Code::YamlLimit,
+    Code::SeveralDocuments,
+    Code::UnknownKey,
+    Code::MissingKey,
+    Code::WrongType,
+    Code::UnknownWord,
+    Code::OneOf,
+    Code::InvalidFormat,
+    Code::InvalidValue,
+];

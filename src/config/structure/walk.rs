@@ -29,7 +29,8 @@ impl<'a> Walk<'a> {
             self.wrong_type(id, node);
             return;
         }
-        let shape = self.structure.shape(id);
+        let structure = self.structure;
+        let shape = structure.shape(id);
         for part in &shape.all {
             self.visit(*part, node);
         }
@@ -57,9 +58,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn map(&mut self, shape: &Shape, entries: &[Entry]) {
+    fn map(&mut self, shape: &'a Shape, entries: &[Entry]) {
         self.count(shape.entries, entries.len(), "entry");
-        let known = self.known(shape);
         let mut unknown = Vec::new();
         for entry in entries {
             if let Some(names) = shape.names {
@@ -71,6 +71,8 @@ impl<'a> Walk<'a> {
                 Rest::Refused => unknown.push(entry),
             }
         }
+        let structure = self.structure;
+        let known = if unknown.is_empty() { Vec::new() } else { structure.known(shape) };
         for entry in &unknown {
             self.unknown_key(entry, entries, &known);
         }
@@ -106,12 +108,6 @@ impl<'a> Walk<'a> {
             }
             rest => rest,
         }
-    }
-
-    /// Every key that may stand in a map of this shape.
-    pub(super) fn known(&self, shape: &'a Shape) -> Vec<&'a str> {
-        let branches = shape.branches.iter().flat_map(|id| self.structure.shape(*id).keys.keys());
-        shape.keys.keys().chain(branches).map(|key| &**key).collect()
     }
 
     /// Checks the value of an entry.
@@ -163,22 +159,16 @@ impl<'a> Walk<'a> {
 
     /// A key that is known one level up or down is most likely indented wrongly.
     fn belongs(&self, name: &str, beside: &[Entry]) -> Option<String> {
-        let inner = self.above.last().and_then(|(id, _)| {
-            let shape = self.structure.shape(*id);
-            beside.iter().find(|other| {
-                let value = shape.keys.get(&other.key.name).map(|id| self.structure.shape(*id));
-                other.value.as_map().is_some() && value.is_some_and(|value| value.keys.contains_key(name))
-            })
+        let knows = |id: Id| self.structure.known(self.structure.shape(id)).contains(&name);
+        let here = self.structure.shape(self.above.last()?.0);
+        let inner = beside.iter().find(|other| {
+            let value = here.keys.get(&other.key.name);
+            other.value.as_map().is_some() && value.is_some_and(|value| knows(*value))
         });
         if let Some(inner) = inner {
             return Some(format!("`{name}` belongs into `{}`: indent it more", inner.key.name));
         }
-        let (_, outer) = self
-            .above
-            .iter()
-            .rev()
-            .skip(1)
-            .find(|(id, _)| self.structure.shape(*id).keys.contains_key(name))?;
+        let (_, outer) = self.above.iter().rev().skip(1).find(|(id, _)| knows(*id))?;
         match self.path.get(*outer)? {
             Seg::Key(key) => Some(format!("`{name}` belongs beside `{key}`: indent it less")),
             Seg::Index(_) => None,
