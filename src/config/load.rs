@@ -4,13 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-
 use super::discover::{LoadError, Wanted, relative, select};
+use super::read::{FileType, read};
 use super::{ClientDraft, ClientFile, Draft, DraftFile, Shared};
 use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources};
-use crate::yaml;
 
 /// Reads the project that `paths` name (with none, the nearest one at or above `here`). Files are named as seen
 /// from `here`. A file with mistakes stops no other.
@@ -234,13 +231,9 @@ impl Loader {
     }
 
     /// Reads a YAML file as a `T`.
-    fn read<T: DeserializeOwned + JsonSchema>(
-        &mut self,
-        path: &Path,
-        stem: &str,
-    ) -> Result<DraftFile<T>, LoadError> {
+    fn read<T: FileType>(&mut self, path: &Path, stem: &str) -> Result<DraftFile<T>, LoadError> {
         let file = self.text(path)?;
-        let (document, content, findings) = read_text::<T>(&file);
+        let (document, content, findings) = read::<T>(&file);
         self.findings.extend(findings);
         match &document {
             Some(document) => self.sources.add(document.clone()),
@@ -255,22 +248,6 @@ impl Loader {
             content,
         })
     }
-}
-
-/// Text -> tree -> `T`, with everything that is wrong on the way.
-fn read_text<T: DeserializeOwned + JsonSchema>(
-    file: &Arc<SourceFile>,
-) -> (Option<yaml::Document>, Option<T>, Vec<Diagnostic>) {
-    let (document, mut findings) = yaml::parse(file);
-    let content = document.as_ref().and_then(|document| match yaml::from_node::<T>(&document.root) {
-        Ok(content) => Some(content),
-        Err((path, message)) => {
-            let place = Place::value(Arc::clone(file.path()), path);
-            findings.push(Diagnostic::new(Code::InvalidValue, place, message));
-            None
-        }
-    });
-    (document, content, findings)
 }
 
 #[cfg(test)]

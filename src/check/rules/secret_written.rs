@@ -90,7 +90,8 @@ fn named_so(view: &View, path: &Path, value: &Value, found: &mut Found) {
             let is_named_so = path
                 .last_key()
                 .is_some_and(|key| SECRET_KEY.as_ref().is_some_and(|secret| secret.is_match(key)));
-            if is_named_so && !has_known_look(text) && written_out(text).any(looks_random) {
+            if is_named_so && !has_known_look(text) && written_out(text).iter().any(|part| looks_random(part))
+            {
                 report(found, view.value(path), "this looks like a secret, written out");
             }
         }
@@ -113,14 +114,12 @@ fn has_known_look(text: &str) -> bool {
 }
 
 /// The parts of a text that are not placeholders.
-fn written_out(text: &str) -> impl Iterator<Item = String> {
-    let parts: Vec<String> =
-        Template::parse(text).map(|it| it.written_out().map(str::to_owned).collect()).unwrap_or_default();
-    parts.into_iter()
+fn written_out(text: &str) -> Vec<String> {
+    Template::parse(text).map(|it| it.written_out().map(str::to_owned).collect()).unwrap_or_default()
 }
 
 /// Long, without blanks, of letters and digits, and of no few different ones.
-fn looks_random(text: String) -> bool {
+fn looks_random(text: &str) -> bool {
     let is_token = text.len() >= 16 && text.chars().all(|c| c.is_ascii_graphic()) && !text.contains("://");
     let mixes = text.chars().any(|c| c.is_ascii_digit()) && text.chars().any(|c| c.is_ascii_alphabetic());
     let mut different: Vec<char> = text.chars().collect();
@@ -151,7 +150,7 @@ mod tests {
     #[test]
     fn random_is_told_from_words() {
         for text in ["3MVG9ux34Ig8G5eoz3.jL", "a8f5f167f44f4964e6c998dee827110c"] {
-            assert!(looks_random(text.to_owned()), "{text}");
+            assert!(looks_random(text), "{text}");
         }
         for text in [
             "",
@@ -160,7 +159,7 @@ mod tests {
             "https://login.example.com/oauth2/token",
             "aaaaaaaaaaaaaaaaaa1",
         ] {
-            assert!(!looks_random(text.to_owned()), "{text}");
+            assert!(!looks_random(text), "{text}");
         }
     }
 }
