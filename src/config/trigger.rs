@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::words::{Identifier, ObjectRef, Rate};
 use super::written::Written;
+use crate::diagnostic::Path;
 
 /// Where a pipeline's events come from; the key names the kind.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -15,6 +16,38 @@ pub enum TriggerFile {
     Stripe(StripeTrigger),
     /// What lockstep itself reports: alerts are pipelines too.
     Lockstep(LockstepTrigger),
+}
+
+impl TriggerFile {
+    /// What is read when a run begins, and where it is written.
+    pub fn read(&self) -> Option<(Path, &ReadFile)> {
+        match self {
+            Self::Stripe(trigger) => trigger
+                .read
+                .as_ref()
+                .map(|read| (Path::root().key("trigger").key("stripe").key("read"), read)),
+            Self::Lockstep(_) => None,
+        }
+    }
+
+    /// The connection whose events these are, where it is written, and the types; `None` for lockstep's own reports.
+    pub fn events(&self) -> Option<(Path, &Identifier, &[String])> {
+        match self {
+            Self::Stripe(trigger) => {
+                let path = Path::root().key("trigger").key("stripe").key("connection");
+                Some((path, &trigger.connection, &trigger.events))
+            }
+            Self::Lockstep(_) => None,
+        }
+    }
+
+    /// Which of lockstep's own reports these are.
+    pub fn reports(&self) -> Option<&LockstepTrigger> {
+        match self {
+            Self::Lockstep(trigger) => Some(trigger),
+            Self::Stripe(_) => None,
+        }
+    }
 }
 
 /// Events of Stripe.

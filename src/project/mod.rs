@@ -5,8 +5,10 @@
 //! systems. Begin reading at [`Client`].
 
 mod client;
+mod pipeline;
 mod whole;
 
 pub(crate) use client::map_of;
 pub use client::{Client, ClientParts, ConnectionConfig, MissingSetting, Resolved};
+pub use pipeline::{Order, Pipeline, Trigger};
 pub use whole::Project;

@@ -1,0 +1,146 @@
+//! One pipeline that passed: when it starts, in which order, and what it does.
+
+use std::sync::Arc;
+
+use crate::config::{DraftFile, LockstepTrigger, PipelineFile, Stale, StaleFile};
+use crate::diagnostic::{Diagnostic, Path};
+use crate::expr::Expr;
+use crate::steps::{self, ClientScope, Program};
+
+/// A pipeline that can run.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Its name within its client; the same as its file's.
+    pub name: Arc<str>,
+    /// The file, as output names it.
+    pub path: Arc<str>,
+    /// The file's content: what `lockstep show` tells, and rules look at.
+    pub written: PipelineFile,
+    /// False when it is switched off: it is checked, and never runs.
+    pub enabled: bool,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// Which of its runs go one after another.
+    pub order: Order,
+    /// What a run of it does.
+    pub program: Program,
+    /// A hash of all that it is made of, so that a run can finish with what it began with.
+    pub version: Arc<str>,
+}
+
+/// What starts a pipeline.
+#[derive(Debug)]
+pub enum Trigger {
+    /// Events of a connection.
+    Events {
+        /// The connection's name.
+        connection: Arc<str>,
+        /// Event types; in each, one `*` stands for any text.
+        patterns: Vec<Arc<str>>,
+    },
+    /// Lockstep's own reports.
+    Reports(LockstepTrigger),
+}
+
+/// Which runs go one after another.
+#[derive(Debug)]
+pub struct Order {
+    /// Runs with an equal key go one at a time; `None` for the trigger's own key.
+    pub key: Option<Expr>,
+    /// The lane that its runs stand in.
+    pub lane: Arc<str>,
+    stale: Option<StaleFile>,
+}
+
+impl Pipeline {
+    /// Compiles a written pipeline. Everything that is wrong with it is added to `findings`; nothing is given when
+    /// something is. `version` names all the sources that it is made of.
+    pub(crate) fn compile(
+        scope: ClientScope<'_>,
+        file: &DraftFile<PipelineFile>,
+        version: Arc<str>,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let written = file.content.as_ref()?;
+        let program = Program::compile(scope, &file.path, written, findings);
+        let trigger = trigger(scope, file, written, findings);
+        let order = order(scope, file, written, findings);
+        Some(Self {
+            name: Arc::clone(&written.name.0),
+            path: Arc::clone(&file.path),
+            written: written.clone(),
+            enabled: written.enabled,
+            trigger: trigger?,
+            order: order?,
+            program: program?,
+            version,
+        })
+    }
+
+    /// True when an event of this type, from this connection, starts a run of it.
+    pub fn starts_on(&self, connection: &str, event_type: &str) -> bool {
+        match &self.trigger {
+            Trigger::Events { connection: own, patterns } => {
+                &**own == connection && patterns.iter().any(|pattern| fits(pattern, event_type))
+            }
+            Trigger::Reports(_) => false,
+        }
+    }
+}
+
+impl Order {
+    /// What an event of this type does that is older than one already applied; `None` where the pipeline leaves it
+    /// to what is usual for the type.
+    pub fn stale(&self, event_type: &str) -> Option<Stale> {
+        match self.stale.as_ref()? {
+            StaleFile::All(stale) => Some(*stale),
+            StaleFile::ByType(types) => {
+                let best = types.iter().filter(|(pattern, _)| fits(pattern, event_type));
+                best.max_by_key(|(pattern, _)| pattern.len()).map(|(_, stale)| *stale)
+            }
+        }
+    }
+}
+
+/// True when `name` is `pattern`, in which one `*` stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((head, tail)) => {
+            name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
+        }
+        None => pattern == name,
+    }
+}
+
+fn trigger(
+    scope: ClientScope<'_>,
+    file: &DraftFile<PipelineFile>,
+    written: &PipelineFile,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Trigger> {
+    if let Some(reports) = written.trigger.reports() {
+        return Some(Trigger::Reports(reports.clone()));
+    }
+    let (path, connection, patterns) = written.trigger.events()?;
+    steps::connection(scope, &file.path, &path, connection, findings)?;
+    let patterns = patterns.iter().map(|pattern| pattern.as_str().into()).collect();
+    Some(Trigger::Events { connection: Arc::clone(&connection.0), patterns })
+}
+
+fn order(
+    scope: ClientScope<'_>,
+    file: &DraftFile<PipelineFile>,
+    written: &PipelineFile,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Order> {
+    let order = written.order.clone().unwrap_or_default();
+    let key = match &order.key {
+        Some(key) => {
+            let path = Path::root().key("order").key("key");
+            Some(steps::order_key(scope, &file.path, &path, key, findings)?)
+        }
+        None => None,
+    };
+    let lane = order.lane.map_or_else(|| Arc::clone(&written.name.0), |lane| lane.0);
+    Some(Order { key, lane, stale: order.stale })
+}

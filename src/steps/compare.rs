@@ -1,0 +1,129 @@
+//! Whether a field already holds what is to be written. A write that would change nothing is not sent.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
+
+use crate::value::Value;
+
+/// True when `current` means what `wanted` says.
+///
+/// Nothing, empty text and empty lists are one. Numbers compare by value, also against text that is a number, for
+/// systems that give all values as text; times by their instant; ids and everything else as text. Of a map only
+/// the wanted keys count: a nested payload changes what it names.
+pub(super) fn same(wanted: &Value, current: &Value) -> bool {
+    if wanted.is_blank() || current.is_blank() {
+        return wanted.is_blank() && current.is_blank();
+    }
+    match (wanted, current) {
+        (Value::Map(wanted), Value::Map(current)) => {
+            wanted.iter().all(|(key, wanted)| same(wanted, current.get(key).unwrap_or(&Value::Null)))
+        }
+        (Value::List(wanted), Value::List(current)) => {
+            wanted.len() == current.len() && wanted.iter().zip(current.iter()).all(|(a, b)| same(a, b))
+        }
+        (Value::Text(wanted), Value::Text(current)) => wanted == current || same_time(wanted, current),
+        _ => same_scalar(wanted, current),
+    }
+}
+
+/// Of two scalars at least one is not text: a number decides by value, otherwise the text does.
+fn same_scalar(wanted: &Value, current: &Value) -> bool {
+    match (number(wanted), number(current)) {
+        (Some(wanted), Some(current)) => wanted == current,
+        _ => wanted.to_text().is_some_and(|wanted| current.to_text() == Some(wanted)),
+    }
+}
+
+fn number(value: &Value) -> Option<Decimal> {
+    value.as_decimal().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+fn same_time(a: &str, b: &str) -> bool {
+    matches!((instant(a), instant(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// The instant that a text names; a date is its midnight in UTC. Only what looks like a date is tried.
+fn instant(text: &str) -> Option<Timestamp> {
+    let bytes = text.as_bytes();
+    let looks_like_a_date = bytes.len() >= 10 && bytes[4] == b'-' && bytes[7] == b'-';
+    if !looks_like_a_date {
+        return None;
+    }
+    if bytes.len() == 10 {
+        let date: Date = text.parse().ok()?;
+        return date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    }
+    text.parse().ok().or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
+}
+
+/// True when both texts are one e-mail address: trimmed and case-folded.
+pub(super) fn folded(text: &str) -> String {
+    let text = text.trim();
+    if is_email(text) { text.to_lowercase() } else { text.to_owned() }
+}
+
+fn is_email(text: &str) -> bool {
+    matches!(text.split_once('@'), Some((name, host)) if !name.is_empty() && host.contains('.') && !host.contains('@'))
+        && !text.contains(char::is_whitespace)
+}
+
+/// True when two values identify the same: as [`same`], and e-mails trimmed and case-folded.
+pub(super) fn same_identity(a: &Value, b: &Value) -> bool {
+    match (a.as_str(), b.as_str()) {
+        (Some(a), Some(b)) => folded(a) == folded(b),
+        _ => same(a, b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(json: &str) -> Value {
+        Value::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn values_are_the_same_when_they_mean_the_same() {
+        for (wanted, current) in [
+            ("45", "45.00"),
+            ("45.00", r#""45""#),
+            (r#""45.0""#, "45"),
+            ("true", r#""true""#),
+            ("null", r#""""#),
+            (r#""2026-01-05T10:00:00Z""#, r#""2026-01-05T10:00:00.000+0000""#),
+            (r#""2026-01-05T10:00:00Z""#, r#""2026-01-05T12:00:00+02:00""#),
+            (r#""2026-01-05""#, r#""2026-01-05T00:00:00Z""#),
+            (r#"{"a":1}"#, r#"{"a":1.0,"b":2}"#),
+            (r"[1,2]", r"[1,2.0]"),
+        ] {
+            assert!(same(&value(wanted), &value(current)), "{wanted} and {current}");
+        }
+    }
+
+    #[test]
+    fn values_differ_when_any_doubt_is_left() {
+        for (wanted, current) in [
+            (r#""45.0""#, r#""45.00""#),
+            (r#""a""#, r#""A""#),
+            (r#""a""#, r#"" a""#),
+            ("0", "null"),
+            ("false", "null"),
+            (r#""2026-01-05""#, r#""2026-01-06""#),
+            (r#""2026-01-05""#, r#""2026-01-05T10:00:00Z""#),
+            (r#"{"a":1,"b":2}"#, r#"{"a":1}"#),
+            ("[1,2]", "[2,1]"),
+            (r#""001000000000001""#, r#""001000000000001AAA""#),
+        ] {
+            assert!(!same(&value(wanted), &value(current)), "{wanted} and {current}");
+        }
+    }
+
+    #[test]
+    fn emails_identify_trimmed_and_case_folded() {
+        assert!(same_identity(&value(r#"" Ann@X.example ""#), &value(r#""ann@x.example""#)));
+        assert!(!same_identity(&value(r#""CUS_1""#), &value(r#""cus_1""#)));
+    }
+}

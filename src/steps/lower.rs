@@ -1,0 +1,333 @@
+//! Written steps become steps that can be performed: every name is resolved, every expression compiled, and every
+//! mistake found, all at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::mapping::{Field, Mapping, Operand};
+use super::target::Target;
+use super::uses::{Role, Uses};
+use crate::config::{DraftFile, Identifier, ObjectRef, PartFile};
+use crate::connector::{Abilities, ActionKind};
+use crate::diagnostic::{Code, Diagnostic, Path, Place, Seg};
+use crate::expr::{Condition, Engine, Expr, Fault, FaultKind, FaultSeg, Names, Script};
+use crate::nearest::did_you_mean;
+use crate::value::Value;
+use crate::written;
+
+/// What of a client its pipelines are compiled against.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientScope<'a> {
+    /// The client's name.
+    pub client: &'a Arc<str>,
+    /// The expression engine, with the client's library.
+    pub engine: &'a Engine,
+    /// The connections that are right, with what each can do.
+    pub connections: &'a Arc<IndexMap<Arc<str>, Arc<Abilities>>>,
+    /// Connections that are named in `client.yaml` and are wrong there: what uses them is not reported again.
+    pub broken: &'a [Arc<str>],
+    /// The names of the client's variables, in any environment.
+    pub vars: &'a [Arc<str>],
+    /// The parts it can use, by name: its own before those of all clients.
+    pub parts: &'a IndexMap<Arc<str>, &'a DraftFile<PartFile>>,
+}
+
+/// The top-level names that every expression of a pipeline sees.
+const ROOTS: [&str; 8] = ["object", "previous", "before", "event", "client", "run", "now", "set"];
+
+/// Lowers the steps of one pipeline.
+pub(super) struct Lowering<'a> {
+    pub(super) scope: ClientScope<'a>,
+    findings: &'a mut Vec<Diagnostic>,
+    /// True when something is wrong, also where another part of `check` tells it.
+    pub(super) failed: bool,
+    /// The file at hand: the pipeline's, or a part's.
+    pub(super) file: Arc<str>,
+    pub(super) names: NamesHere,
+    pub(super) uses: Uses,
+    /// The parts that are being inlined, outermost first.
+    pub(super) parts: Vec<Arc<str>>,
+    /// Where each step id of the run was given.
+    pub(super) declared: BTreeMap<Arc<str>, Place>,
+    /// Where the outermost `use` stands, while a part is inlined.
+    pub(super) used_at: Option<Place>,
+}
+
+/// What expressions see where the lowering is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NamesHere {
+    /// Steps that have run here.
+    pub(super) known: Vec<Arc<str>>,
+    /// Steps of the pipeline that have an id, wherever they stand.
+    pub(super) all: Vec<Arc<str>>,
+    /// Loop variables.
+    pub(super) locals: Vec<Arc<str>>,
+    /// What the part at hand takes; `None` outside of parts.
+    pub(super) with: Option<Vec<Arc<str>>>,
+}
+
+impl<'a> Lowering<'a> {
+    pub(super) fn new(scope: ClientScope<'a>, file: &Arc<str>, findings: &'a mut Vec<Diagnostic>) -> Self {
+        Self {
+            scope,
+            findings,
+            failed: false,
+            file: Arc::clone(file),
+            names: NamesHere::default(),
+            uses: Uses::default(),
+            parts: Vec::new(),
+            declared: BTreeMap::new(),
+            used_at: None,
+        }
+    }
+
+    /// The names that an expression sees here.
+    pub(super) fn names(&self) -> Names {
+        let later = self.names.all.iter().filter(|id| !self.names.known.contains(id));
+        let mut names = Names::new(ROOTS)
+            .with_keys("vars", self.scope.vars.iter().map(|name| &**name))
+            .with_steps(self.names.known.iter().map(|id| &**id), later.map(|id| &**id));
+        for local in &self.names.locals {
+            names = names.with(local);
+        }
+        match &self.names.with {
+            Some(keys) => names.with_keys("with", keys.iter().map(|key| &**key)),
+            None => names,
+        }
+    }
+
+    pub(super) fn find(&mut self, finding: Diagnostic) {
+        self.failed = true;
+        self.findings.push(finding);
+    }
+
+    /// A finding that stops nothing.
+    pub(super) fn warn(&mut self, finding: Diagnostic) {
+        self.findings.push(finding);
+    }
+
+    pub(super) fn value(&self, path: &Path) -> Place {
+        Place::value(Arc::clone(&self.file), path.clone())
+    }
+
+    pub(super) fn key(&self, path: &Path) -> Place {
+        Place::key(Arc::clone(&self.file), path.clone())
+    }
+
+    /// A value expression.
+    pub(super) fn expression(&mut self, path: &Path, written: &Value, role: Role) -> Option<Expr> {
+        self.expression_with(path, written, role, &[])
+    }
+
+    /// A value expression that sees `more` names.
+    pub(super) fn expression_with(
+        &mut self,
+        path: &Path,
+        written: &Value,
+        role: Role,
+        more: &[&str],
+    ) -> Option<Expr> {
+        let names = more.iter().fold(self.names(), |names, name| names.with(name));
+        let compiled = self.scope.engine.expression(written, &names);
+        let expression = self.without_faults(path, compiled)?;
+        self.uses.add(expression.references(), role);
+        Some(expression)
+    }
+
+    /// An expression whose value a step works with.
+    pub(super) fn operand(&mut self, path: &Path, written: &written::Written) -> Option<Operand> {
+        self.expression(path, &written.0, Role::Value).map(Operand::Written)
+    }
+
+    /// The author's words for an ending; they may name the candidates.
+    pub(super) fn reason(&mut self, path: &Path, written: Option<&written::Written>) -> Option<Option<Expr>> {
+        let Some(written) = written else { return Some(None) };
+        self.expression_with(&path.key("reason"), &written.0, Role::Value, &["candidates"]).map(Some)
+    }
+
+    /// A condition.
+    pub(super) fn condition(&mut self, path: &Path, written: &written::Script) -> Option<Condition> {
+        self.condition_with(path, written, &[])
+    }
+
+    /// A condition that sees `more` names.
+    pub(super) fn condition_with(
+        &mut self,
+        path: &Path,
+        written: &written::Script,
+        more: &[&str],
+    ) -> Option<Condition> {
+        let names = more.iter().fold(self.names(), |names, name| names.with(name));
+        let compiled = self.scope.engine.condition(&written.0, &names);
+        let condition = self.without_faults(path, compiled)?;
+        self.uses.add(condition.references(), Role::Branch);
+        Some(condition)
+    }
+
+    /// `when:`, where there is one.
+    pub(super) fn when(
+        &mut self,
+        path: &Path,
+        written: Option<&written::Script>,
+    ) -> Option<Option<Condition>> {
+        match written {
+            Some(written) => self.condition(&path.key("when"), written).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// A script with calls.
+    pub(super) fn script(&mut self, path: &Path, written: &written::Script) -> Option<Script> {
+        let scope = self.scope;
+        let connections: Vec<&str> = scope.connections.keys().map(|name| &**name).collect();
+        let compiled = scope.engine.script(&written.0, &self.names(), &connections);
+        let script = self.without_faults(path, compiled)?;
+        self.uses.add(script.references(), Role::Branch);
+        Some(script)
+    }
+
+    /// A mapping: every line of it, so that all its mistakes are found.
+    pub(super) fn mapping<'w, K: AsRef<str> + 'w>(
+        &mut self,
+        path: &Path,
+        written: impl IntoIterator<Item = (&'w K, &'w written::Written)>,
+        role: Role,
+    ) -> Option<Mapping> {
+        let mut fields = Some(Vec::new());
+        for (name, value) in written {
+            let name: Arc<str> = name.as_ref().into();
+            let compiled = self.expression(&path.key(Arc::clone(&name)), &value.0, role);
+            match (compiled, &mut fields) {
+                (Some(value), Some(fields)) => fields.push(Field { name, value: Operand::Written(value) }),
+                _ => fields = None,
+            }
+        }
+        fields.map(Mapping)
+    }
+
+    /// Turns the faults of what was compiled into findings at their places below `path`.
+    fn without_faults<T>(&mut self, path: &Path, compiled: Result<T, Vec<Fault>>) -> Option<T> {
+        match compiled {
+            Ok(compiled) => Some(compiled),
+            Err(faults) => {
+                for fault in faults {
+                    let finding = finding_of(&self.file, path, fault);
+                    self.find(finding);
+                }
+                None
+            }
+        }
+    }
+
+    /// The object that a step acts on, when it exists and `kind` can be done with it.
+    pub(super) fn target(&mut self, path: &Path, object: &ObjectRef, kind: ActionKind) -> Option<Target> {
+        let target = self.object(path, object)?;
+        if target.action(kind).is_none() {
+            let finding = unsupported(self.value(path), &target, kind);
+            self.find(finding);
+            return None;
+        }
+        Some(target)
+    }
+
+    fn object(&mut self, path: &Path, object: &ObjectRef) -> Option<Target> {
+        let (connection, abilities) = self.connection(path, &object.connection)?;
+        if abilities.object(&object.object).is_none() {
+            let known: Vec<&str> = abilities.objects().map(|(name, _)| name).collect();
+            let fact = format!("`{connection}` has no object `{}`", object.object);
+            let finding = Diagnostic::new(Code::UnknownObject, self.value(path), fact)
+                .help_maybe(did_you_mean(&object.object, known));
+            self.find(finding);
+            return None;
+        }
+        Some(Target { connection, object: Arc::clone(&object.object), abilities })
+    }
+
+    /// A connection of the client, by the name that stands at `path`.
+    pub(super) fn connection(&mut self, path: &Path, name: &str) -> Option<(Arc<str>, Arc<Abilities>)> {
+        let scope = self.scope;
+        if let Some((name, abilities)) = scope.connections.get_key_value(name) {
+            return Some((Arc::clone(name), Arc::clone(abilities)));
+        }
+        self.failed = true;
+        if scope.broken.iter().all(|broken| &**broken != name) {
+            let known = scope.connections.keys().chain(scope.broken).map(|name| &**name);
+            let fact = format!("`{}` has no connection `{name}`", scope.client);
+            let finding = Diagnostic::new(Code::UnknownConnection, self.value(path), fact)
+                .help_maybe(did_you_mean(name, known));
+            self.find(finding);
+        }
+        None
+    }
+}
+
+fn unsupported(place: Place, target: &Target, kind: ActionKind) -> Diagnostic {
+    let can: Vec<&str> = ActionKind::ALL
+        .into_iter()
+        .filter(|kind| target.action(*kind).is_some())
+        .map(ActionKind::word)
+        .collect();
+    let fact = format!("`{target}` has no `{}`", kind.word());
+    let finding = Diagnostic::new(Code::UnsupportedAction, place, fact);
+    if can.is_empty() { finding } else { finding.help(format!("it has {}", can.join(", "))) }
+}
+
+/// The expression of an order key: it is evaluated when the event comes in, before any step.
+pub fn order_key(
+    scope: ClientScope<'_>,
+    file: &Arc<str>,
+    path: &Path,
+    written: &written::Written,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Expr> {
+    Lowering::new(scope, file, findings).expression(path, &written.0, Role::Value)
+}
+
+/// A connection that a trigger names.
+pub fn connection(
+    scope: ClientScope<'_>,
+    file: &Arc<str>,
+    path: &Path,
+    name: &Identifier,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Arc<Abilities>> {
+    let mut lowering = Lowering::new(scope, file, findings);
+    lowering.connection(path, &name.0).map(|(_, abilities)| abilities)
+}
+
+/// A mistake in an expression as a finding, at its exact place.
+pub fn finding_of(file: &Arc<str>, path: &Path, fault: Fault) -> Diagnostic {
+    let path = fault.path.into_iter().fold(path.clone(), |path, seg| match seg {
+        FaultSeg::Key(key) => path.with(Seg::Key(key.into())),
+        FaultSeg::Index(index) => path.with(Seg::Index(index)),
+    });
+    let mut place = Place::value(Arc::clone(file), path);
+    if let Some(range) = fault.within {
+        place = place.within(range);
+    }
+    Diagnostic::new(code_of(fault.kind), place, fault.message).help_maybe(fault.help)
+}
+
+fn code_of(kind: FaultKind) -> Code {
+    match kind {
+        FaultKind::PathSyntax => Code::PathSyntax,
+        FaultKind::ScriptSyntax => Code::ScriptSyntax,
+        FaultKind::TemplateSyntax => Code::TemplateSyntax,
+        FaultKind::UnknownVariable => Code::UnknownVariable,
+        FaultKind::UnknownFunction => Code::UnknownFunction,
+        FaultKind::WrongArguments => Code::WrongArguments,
+        FaultKind::UnknownStep => Code::UnknownStep,
+        FaultKind::LaterStep => Code::LaterStep,
+        FaultKind::UnknownModifier => Code::UnknownModifier,
+        FaultKind::ModifierValue => Code::ModifierValue,
+        FaultKind::ModifierClash => Code::ModifierClash,
+        FaultKind::BlankValue => Code::BlankValue,
+        FaultKind::BadTransform => Code::BadTransform,
+        FaultKind::BadMap => Code::BadMap,
+        FaultKind::ReservedName => Code::ReservedName,
+        FaultKind::BadForm => Code::BadForm,
+        FaultKind::TooComplex => Code::TooComplex,
+    }
+}

@@ -1,0 +1,121 @@
+//! What a run executes: steps with every name resolved and every expression compiled.
+
+use std::sync::Arc;
+
+use super::calls::At;
+use super::execute::{Execution, Stop};
+use super::lower::{ClientScope, Lowering};
+use super::lower_steps;
+use super::{
+    call, check, choose, create, delete, find, for_each, get, link, list, read, script, set, update, upsert,
+    use_part,
+};
+use crate::config::step::OnError;
+use crate::config::{PipelineFile, RetryFile};
+use crate::diagnostic::{Diagnostic, Path};
+use crate::expr::Condition;
+use crate::value::Value;
+
+/// The part of a pipeline that runs: what is read first, the condition, the steps.
+#[derive(Debug)]
+pub struct Program {
+    /// The pipeline's name: `run.pipeline` in expressions.
+    pub pipeline: Arc<str>,
+    /// What `object` is, when it is not the event's own object.
+    pub(super) read: Option<read::Read>,
+    /// The pipeline's condition.
+    pub(super) when: Option<Condition>,
+    /// How often and how long a failed run is tried again.
+    pub retry: RetryFile,
+    /// What is done, in order.
+    pub(super) steps: Vec<Step>,
+}
+
+/// A step that can be performed.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// The name under which later steps read what it gave.
+    pub(super) id: Option<Arc<str>>,
+    /// For people: its place in the file, and its id.
+    pub(super) label: Arc<str>,
+    pub(super) when: Option<Condition>,
+    pub(super) retry: Option<RetryFile>,
+    pub(super) on_error: OnError,
+    /// True when a later branch, loop or script reads what it gave: then another attempt must get the same.
+    pub(super) remembered: bool,
+    pub(super) verb: Verb,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(super) enum Verb {
+    Find(find::Find),
+    Get(get::Get),
+    List(list::List),
+    Create(create::Create),
+    Update(update::Update),
+    Upsert(upsert::Upsert),
+    Delete(delete::Delete),
+    Link(link::Link),
+    Call(call::Call),
+    Script(script::Script),
+    Set(set::Set),
+    ForEach(for_each::ForEach),
+    Choose(choose::Choose),
+    Check(check::Check),
+    Use(use_part::Use),
+}
+
+impl Verb {
+    /// Does it, and tells what later steps read as `steps.<id>`.
+    pub(super) async fn perform(&self, at: &At<'_>, run: &mut Execution<'_>) -> Result<Value, Stop> {
+        match self {
+            Self::Find(verb) => verb.perform(at, run).await,
+            Self::Get(verb) => verb.perform(at, run).await,
+            Self::List(verb) => verb.perform(at, run).await,
+            Self::Create(verb) => verb.perform(at, run).await,
+            Self::Update(verb) => verb.perform(at, run).await,
+            Self::Upsert(verb) => verb.perform(at, run).await,
+            Self::Delete(verb) => verb.perform(at, run).await,
+            Self::Link(verb) => verb.perform(at, run).await,
+            Self::Call(verb) => verb.perform(at, run).await,
+            Self::Script(verb) => verb.perform(at, run).await,
+            Self::Set(verb) => verb.perform(at, run),
+            Self::ForEach(verb) => verb.perform(at, run).await,
+            Self::Choose(verb) => verb.perform(at, run).await,
+            Self::Check(verb) => verb.perform(at, run),
+            Self::Use(verb) => verb.perform(at, run).await,
+        }
+    }
+}
+
+impl Program {
+    /// Compiles what a pipeline does. Everything that is wrong with it is added to `findings`; nothing is given when
+    /// something is.
+    pub fn compile(
+        scope: ClientScope<'_>,
+        file: &Arc<str>,
+        written: &PipelineFile,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let mut lowering = Lowering::new(scope, file, findings);
+        lowering.names.all = lower_steps::ids(&written.steps, scope.parts);
+        let top = Path::root();
+        let read = match written.trigger.read() {
+            Some((path, read)) => lowering.trigger_read(&path, read).map(Some),
+            None => Some(None),
+        };
+        let when = lowering.when(&top, written.when.as_ref());
+        let steps = lowering.steps(&top.key("steps"), &written.steps);
+        let (uses, failed) = (lowering.uses, lowering.failed);
+        let mut program = Self {
+            pipeline: Arc::clone(&written.name.0),
+            read: read?,
+            when: when?,
+            retry: written.retry,
+            steps: steps?,
+        };
+        lower_steps::settle(&mut program.steps, &uses);
+        (!failed).then_some(program)
+    }
+}
