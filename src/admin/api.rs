@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::question::{AuditQuestion, EventQuestion, QuestionError, RunQuestion};
 use super::server::Admin;
-use crate::listing::{AuditView, EventDetailView, EventView, NotFound, RunDetailView, RunView, ShelfError};
+use crate::listing::{AuditView, EventDetailView, EventView, ListingError, NotFound, RunDetailView, RunView};
 use crate::store::Outcome;
 
 /// The reading addresses.
@@ -35,7 +35,7 @@ type Asked<T> = Result<Query<T>, QueryRejection>;
 /// Why a question was not answered.
 pub(super) enum Refused {
     Question(String),
-    Shelf(ShelfError),
+    Listings(ListingError),
 }
 
 impl From<QueryRejection> for Refused {
@@ -50,9 +50,9 @@ impl From<QuestionError> for Refused {
     }
 }
 
-impl From<ShelfError> for Refused {
-    fn from(error: ShelfError) -> Self {
-        Self::Shelf(error)
+impl From<ListingError> for Refused {
+    fn from(error: ListingError) -> Self {
+        Self::Listings(error)
     }
 }
 
@@ -60,11 +60,13 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, words) = match self {
             Self::Question(words) => (StatusCode::BAD_REQUEST, words),
-            Self::Shelf(ShelfError::NotFound(missing @ NotFound::SeveralEvents { .. })) => {
+            Self::Listings(ListingError::NotFound(missing @ NotFound::SeveralEvents { .. })) => {
                 (StatusCode::CONFLICT, missing.to_string())
             }
-            Self::Shelf(ShelfError::NotFound(missing)) => (StatusCode::NOT_FOUND, missing.to_string()),
-            Self::Shelf(ShelfError::Store(error)) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            Self::Listings(ListingError::NotFound(missing)) => (StatusCode::NOT_FOUND, missing.to_string()),
+            Self::Listings(ListingError::Store(error)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
         };
         (status, Json(json!({ "error": words }))).into_response()
     }
@@ -87,11 +89,11 @@ struct Audit {
 
 async fn events(State(admin): State<Arc<Admin>>, asked: Asked<EventQuestion>) -> Answer<Events> {
     let filter = asked?.0.filter(admin.clock.now())?;
-    Ok(Json(Events { events: admin.shelf.events(filter).await? }))
+    Ok(Json(Events { events: admin.listings.events(filter).await? }))
 }
 
 async fn event(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer<EventDetailView> {
-    Ok(Json(admin.shelf.event(&id, None).await?))
+    Ok(Json(admin.listings.event(&id, None).await?))
 }
 
 async fn runs(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -> Answer<Runs> {
@@ -99,7 +101,7 @@ async fn runs(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -> Ans
 }
 
 async fn run(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer<RunDetailView> {
-    Ok(Json(admin.shelf.run(&id, None).await?))
+    Ok(Json(admin.listings.run(&id, None).await?))
 }
 
 async fn dead(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -> Answer<Runs> {
@@ -107,7 +109,7 @@ async fn dead(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -> Ans
 }
 
 async fn dead_letter(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer<RunDetailView> {
-    Ok(Json(admin.shelf.run(&id, Some(Outcome::Dead)).await?))
+    Ok(Json(admin.listings.run(&id, Some(Outcome::Dead)).await?))
 }
 
 async fn conflicts(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -> Answer<Runs> {
@@ -115,15 +117,15 @@ async fn conflicts(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -
 }
 
 async fn conflict(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer<RunDetailView> {
-    Ok(Json(admin.shelf.run(&id, Some(Outcome::Conflict)).await?))
+    Ok(Json(admin.listings.run(&id, Some(Outcome::Conflict)).await?))
 }
 
 async fn audit(State(admin): State<Arc<Admin>>, asked: Asked<AuditQuestion>) -> Answer<Audit> {
     let filter = asked?.0.filter(admin.clock.now())?;
-    Ok(Json(Audit { audit: admin.shelf.audit(filter).await? }))
+    Ok(Json(Audit { audit: admin.listings.audit(filter).await? }))
 }
 
 async fn list(admin: &Admin, asked: Asked<RunQuestion>, only: Option<Outcome>) -> Answer<Runs> {
     let filter = asked?.0.filter(only, admin.clock.now())?;
-    Ok(Json(Runs { runs: admin.shelf.runs(filter).await? }))
+    Ok(Json(Runs { runs: admin.listings.runs(filter).await? }))
 }

@@ -14,7 +14,7 @@ use super::access::{Access, guard};
 use super::api;
 use super::health::{Health, healthz, readyz};
 use crate::clock::SharedClock;
-use crate::listing::Shelf;
+use crate::listing::Listings;
 use crate::metrics::Metrics;
 use crate::store::{CircuitState, Store};
 
@@ -25,7 +25,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Admin {
     pub(super) access: Access,
     pub(super) store: Arc<dyn Store>,
-    pub(super) shelf: Shelf,
+    pub(super) listings: Listings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
     pub(super) clock: SharedClock,
@@ -40,7 +40,7 @@ impl Admin {
         health: Arc<Health>,
         clock: SharedClock,
     ) -> Self {
-        Self { access, shelf: Shelf::new(Arc::clone(&store)), store, metrics, health, clock }
+        Self { access, listings: Listings::new(Arc::clone(&store)), store, metrics, health, clock }
     }
 
     /// All admin addresses. Probes need no token: a load balancer has none.

@@ -5,9 +5,14 @@ use std::ffi::OsString;
 use anyhow::Context;
 use clap::{FromArgMatches, Parser, Subcommand};
 
+use super::audit::Audit;
 use super::completions::Completions;
+use super::conflicts::Conflicts;
+use super::dead::Dead;
+use super::events::Events;
 use super::exit::ExitCode;
 use super::rules::Rules;
+use super::runs::Runs;
 use super::schema::Schema;
 use super::validate::Validate;
 use super::{help, output};
@@ -25,6 +30,16 @@ pub(super) struct App {
 enum Command {
     /// Checks the YAML: everything that can be known before running
     Validate(Validate),
+    /// Lists the events that came in; `show` says what each pipeline made of one, and why
+    Events(Events),
+    /// Lists runs; `show` says what one called and changed
+    Runs(Runs),
+    /// Lists runs that failed for good; `retry` tries them again
+    Dead(Dead),
+    /// Lists ambiguities that a person has to decide
+    Conflicts(Conflicts),
+    /// Lists who changed which field of which record, from what to what, and why
+    Audit(Audit),
     /// Explains what `validate` can find, and what to do about it
     Rules(Rules),
     /// Prints the JSON Schemas of the files, for editors
@@ -37,6 +52,11 @@ impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Validate(command) => command.run(),
+            Self::Events(command) => command.run(),
+            Self::Runs(command) => command.run(),
+            Self::Dead(command) => command.run(),
+            Self::Conflicts(command) => command.run(),
+            Self::Audit(command) => command.run(),
             Self::Rules(command) => command.run(),
             Self::Schema(command) => command.run(),
             Self::Completions(command) => command.run(),

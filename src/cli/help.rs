@@ -7,8 +7,11 @@ use clap::CommandFactory;
 use super::app::App;
 
 /// Every command is in exactly one group.
-const GROUPS: &[(&str, &[&str])] =
-    &[("Checking", &["validate"]), ("Reference", &["rules", "schema", "completions"])];
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Checking", &["validate"]),
+    ("Looking", &["events", "runs", "dead", "conflicts", "audit"]),
+    ("Reference", &["rules", "schema", "completions"]),
+];
 
 /// The wide column: the longest command name and two blanks.
 const NAME_WIDTH: usize = 14;

@@ -6,14 +6,22 @@
 //! know.
 
 mod app;
+mod audit;
+mod block_on;
 mod completions;
+mod conflicts;
+mod dead;
+mod events;
 mod exit;
 mod help;
+mod look;
 mod output;
 mod rules;
+mod runs;
 mod schema;
 mod validate;
 
 pub use app::run;
+use block_on::runtime;
 pub use exit::ExitCode;
 pub use help::command;

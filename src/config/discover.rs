@@ -137,6 +137,11 @@ fn is_pipeline(file: &str) -> bool {
     file.strip_suffix(".yaml").is_some_and(|stem| stem != "client" && !stem.contains('.'))
 }
 
+/// The project's folder: `path` itself or the nearest one above it that holds `pipelines/`.
+pub fn find_root(path: &Path) -> Result<PathBuf, LoadError> {
+    root_of(path)
+}
+
 fn root_of(path: &Path) -> Result<PathBuf, LoadError> {
     let full = path.canonicalize().map_err(LoadError::read(path))?;
     full.ancestors()

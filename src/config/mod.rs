@@ -20,7 +20,7 @@ pub mod trigger;
 
 pub use crate::{words, written};
 pub use client::{ClientFile, ClientOverlay, ConnectionFile, ConnectionOverlay, Owner, SharedOwner};
-pub use discover::LoadError;
+pub use discover::{LoadError, find_root};
 pub use draft::{ClientDraft, Draft, DraftFile, Shared};
 pub use load::load;
 pub use pipeline::{OrderFile, PartFile, PipelineFile, RetryFile, Stale, StaleFile};

@@ -34,10 +34,30 @@ pub struct EventView {
     pub outcome: Option<&'static str>,
     /// Why it started no run.
     pub reason: Option<String>,
+    /// Where its runs stand.
+    pub runs: Vec<RunBrief>,
 }
 
-impl From<EventRow> for EventView {
-    fn from(row: EventRow) -> Self {
+/// A run in one line.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunBrief {
+    /// Its number.
+    pub id: i64,
+    /// Its pipeline.
+    pub pipeline: Arc<str>,
+    /// Where it stands.
+    pub state: &'static str,
+}
+
+impl RunBrief {
+    fn of(row: &RunRow) -> Self {
+        Self { id: row.id.0, pipeline: Arc::clone(&row.pipeline), state: row.state.word() }
+    }
+}
+
+impl EventView {
+    /// The event, with where its runs stand.
+    pub(super) fn new<'a>(row: EventRow, runs: impl IntoIterator<Item = &'a RunRow>) -> Self {
         let (outcome, reason) = row.ended.map(|(outcome, reason)| (outcome.word(), reason)).unzip();
         Self {
             seq: row.seq.0,
@@ -51,6 +71,7 @@ impl From<EventRow> for EventView {
             received: row.received,
             outcome,
             reason,
+            runs: runs.into_iter().map(RunBrief::of).collect(),
         }
     }
 }
@@ -61,7 +82,8 @@ pub struct EventDetailView {
     /// The event.
     #[serde(flatten)]
     pub event: EventView,
-    /// Its runs.
+    /// What its runs did and changed.
+    #[serde(rename = "run_details")]
     pub runs: Vec<RunDetailView>,
     /// Its content, as it was received, without card data.
     pub body: Value,
@@ -70,7 +92,7 @@ pub struct EventDetailView {
 impl From<EventDetail> for EventDetailView {
     fn from(detail: EventDetail) -> Self {
         Self {
-            event: detail.event.into(),
+            event: EventView::new(detail.event, detail.runs.iter().map(|run| &run.run)),
             runs: detail.runs.into_iter().map(Into::into).collect(),
             body: detail.body,
         }

@@ -9,7 +9,7 @@ use crate::store::{
 
 /// What a look at the store failed on.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum ShelfError {
+pub enum ListingError {
     /// There is no such thing.
     #[error(transparent)]
     NotFound(#[from] NotFound),
@@ -53,21 +53,29 @@ fn numbers(seqs: &[i64]) -> String {
 
 /// A store, as it is read by people.
 #[derive(Clone)]
-pub struct Shelf(Arc<dyn Store>);
+pub struct Listings(Arc<dyn Store>);
 
-impl Shelf {
+impl Listings {
     /// Reads from `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self(store)
     }
 
     /// Events, newest first.
-    pub async fn events(&self, filter: EventFilter) -> Result<Vec<EventView>, ShelfError> {
-        Ok(self.0.events(filter).await?.into_iter().map(Into::into).collect())
+    pub async fn events(&self, filter: EventFilter) -> Result<Vec<EventView>, ListingError> {
+        let mut events = Vec::new();
+        for row in self.0.events(filter).await? {
+            let of_event =
+                RunFilter { event: Some(row.seq), limit: PageLimit::new(100), ..RunFilter::default() };
+            // An event that started no run has said so itself.
+            let runs = if row.ended.is_some() { Vec::new() } else { self.0.runs(of_event).await? };
+            events.push(EventView::new(row, &runs));
+        }
+        Ok(events)
     }
 
     /// The event with the sender's id, or our number, `name`; of `client`, when one is given.
-    pub async fn event(&self, name: &str, client: Option<Arc<str>>) -> Result<EventDetailView, ShelfError> {
+    pub async fn event(&self, name: &str, client: Option<Arc<str>>) -> Result<EventDetailView, ListingError> {
         let missing = || NotFound::Event(name.to_owned());
         let filter = EventFilter {
             client,
@@ -88,12 +96,12 @@ impl Shelf {
     }
 
     /// Runs, newest first.
-    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunView>, ShelfError> {
+    pub async fn runs(&self, filter: RunFilter) -> Result<Vec<RunView>, ListingError> {
         Ok(self.0.runs(filter).await?.into_iter().map(Into::into).collect())
     }
 
     /// The run with the number `name`; with `outcome`, only when it ended so.
-    pub async fn run(&self, name: &str, outcome: Option<Outcome>) -> Result<RunDetailView, ShelfError> {
+    pub async fn run(&self, name: &str, outcome: Option<Outcome>) -> Result<RunDetailView, ListingError> {
         let missing = || NotFound::Run(name.to_owned());
         let id = RunId(name.parse().map_err(|_| missing())?);
         let detail = self.0.run(id).await?.ok_or_else(missing)?;
@@ -107,7 +115,7 @@ impl Shelf {
     }
 
     /// Audit entries, newest run first.
-    pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditView>, ShelfError> {
+    pub async fn audit(&self, filter: AuditFilter) -> Result<Vec<AuditView>, ListingError> {
         Ok(self.0.audit(filter).await?.into_iter().map(Into::into).collect())
     }
 }

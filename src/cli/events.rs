@@ -1,0 +1,174 @@
+//! `lockstep events`: what came in, and what came of it.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::look::{Narrow, StoreArgs, Times, run_lines, table};
+use super::output::{Format, say, say_json};
+use super::{ExitCode, runtime};
+use crate::listing::{EventDetailView, EventView, Listings};
+use crate::store::EventFilter;
+
+const EMPTY: &str =
+    "no events: a system's webhooks bring them, posted to /hooks/<client>/<connection> of `lockstep run`";
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  lockstep events --client acme-saas --type invoice.payment_failed --since 24h\n  \
+                  lockstep events show evt_1N3T2r"
+)]
+pub(super) struct Events {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Lists events, newest first
+    List(List),
+    /// Shows one event, and for each pipeline of its client what it did and why it did nothing
+    Show(Show),
+}
+
+#[derive(Debug, Clone, Args)]
+struct List {
+    #[command(flatten)]
+    narrow: Narrow,
+    /// Only over this connection
+    #[arg(long, value_name = "CONNECTION")]
+    connection: Option<Arc<str>>,
+    /// Only of this type: `invoice.paid`
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<Arc<str>>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Show {
+    /// The sender's id of the event, or its number
+    event: String,
+    /// Whose event, when several clients have one of this id
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<Arc<str>>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    events: Vec<EventView>,
+}
+
+impl Events {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.action.unwrap_or(Action::List(self.list)) {
+            Action::List(list) => list.run(),
+            Action::Show(show) => show.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let filter = EventFilter {
+            client: self.narrow.client.clone(),
+            connection: self.connection,
+            kind: self.kind,
+            since: self.narrow.window.since,
+            limit: self.narrow.window.limit(),
+            ..EventFilter::default()
+        };
+        let listings = Listings::new(self.store.open()?);
+        let events = runtime()?.block_on(listings.events(filter))?;
+        if self.format == Format::Json {
+            say_json(&Listing { events })?;
+            return Ok(ExitCode::Fine);
+        }
+        if events.is_empty() {
+            say(EMPTY)?;
+            return Ok(ExitCode::Fine);
+        }
+        let zone = self.narrow.client.as_deref().and_then(|client| self.store.zone_of(client));
+        let shown = events.len();
+        say(rows(events, &Times::in_zone(zone)))?;
+        if let Some(more) = self.narrow.window.more(shown) {
+            say(more)?;
+        }
+        Ok(ExitCode::Fine)
+    }
+}
+
+fn rows(events: Vec<EventView>, times: &Times) -> String {
+    let received = times.heading("received");
+    let headings = ["event", &received, "client", "type", "about", "what came of it"].map(str::to_owned);
+    let row = |event: EventView| {
+        let result = what_came_of(&event);
+        [
+            event.id.to_string(),
+            times.show(event.received),
+            event.client.to_string(),
+            event.kind.to_string(),
+            event.object.as_deref().unwrap_or_default().to_owned(),
+            result,
+        ]
+    };
+    table(headings, events.into_iter().map(row))
+}
+
+fn what_came_of(event: &EventView) -> String {
+    match (&event.outcome, &event.reason) {
+        (Some(outcome), Some(reason)) => format!("{outcome}: {reason}"),
+        (Some(outcome), None) => (*outcome).to_owned(),
+        _ => {
+            let runs = event.runs.iter().map(|run| format!("{} {}", run.pipeline, run.state));
+            runs.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+impl Show {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let listings = Listings::new(self.store.open()?);
+        let detail = runtime()?.block_on(listings.event(&self.event, self.client.clone()))?;
+        match self.format {
+            Format::Json => say_json(&detail)?,
+            Format::Human => say(self.lines(&detail).join("\n"))?,
+        }
+        Ok(ExitCode::Fine)
+    }
+
+    fn lines(&self, detail: &EventDetailView) -> Vec<String> {
+        let event = &detail.event;
+        let times = Times::in_zone(self.store.zone_of(&event.client));
+        let mut lines = vec![
+            format!("event {} (number {}): {}", event.id, event.seq, event.kind),
+            format!("  client    {}, over connection {}", event.client, event.connection),
+            format!("  happened  {}, received {}", times.show(event.created), times.show(event.received)),
+        ];
+        if let Some(object) = &event.object {
+            lines.push(format!("  about     {object}"));
+        }
+        if event.outcome.is_some() {
+            lines.push(format!("  ended     {}", what_came_of(event)));
+        }
+        for run in &detail.runs {
+            lines.push(String::new());
+            lines.extend(run_lines(run, &times));
+        }
+        lines.push(String::new());
+        lines.push(format!("times are in {}", times.zone()));
+        lines
+    }
+}

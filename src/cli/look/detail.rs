@@ -1,0 +1,85 @@
+//! One run, and one audit entry, for people.
+
+use super::table::Times;
+use crate::listing::{AuditView, CallView, RunDetailView, RunView};
+use crate::value::Value;
+
+/// Results are cut here; `--format json` has them whole.
+const RESULT_MAX: usize = 160;
+
+/// A run with its calls and changes, line by line.
+pub(in crate::cli) fn run_lines(detail: &RunDetailView, times: &Times) -> Vec<String> {
+    let run = &detail.run;
+    let mut lines =
+        vec![format!("run {}: {} of {}: {}", run.id, run.pipeline, run.client, standing(run, times))];
+    if !run.reason.is_empty() {
+        lines.push(format!("  why       {}", run.reason));
+    }
+    lines.push(format!("  event     {} {}, received {}", run.event, run.kind, times.show(run.received)));
+    lines.push(format!("  order     lane {}, key {}", run.lane, run.key));
+    if run.attempts > 0 {
+        lines.push(format!("  attempts  {} failed", run.attempts));
+    }
+    for (number, candidate) in run.candidates.iter().enumerate() {
+        let label = if number == 0 { "between" } else { "" };
+        lines.push(format!("  {label:9} {}", short(candidate)));
+    }
+    if !detail.calls.is_empty() {
+        lines.push("  calls".to_owned());
+        lines.extend(detail.calls.iter().map(call_line));
+    }
+    if !detail.changes.is_empty() {
+        lines.push("  changes".to_owned());
+        lines.extend(detail.changes.iter().flat_map(audit_lines).map(|line| format!("    {line}")));
+    }
+    lines
+}
+
+fn standing(run: &RunView, times: &Times) -> String {
+    match (run.ended, run.due, &run.connection) {
+        (Some(ended), ..) => format!("{}, {}", run.state, times.show(ended)),
+        (None, _, Some(connection)) => format!("{} until connection {connection} is back", run.state),
+        (None, Some(due), None) => format!("{}, tried again at {}", run.state, times.show(due)),
+        (None, None, None) => run.state.to_owned(),
+    }
+}
+
+fn call_line(call: &CallView) -> String {
+    match &call.result {
+        Some(result) => format!("    step {:8} gave {}", call.call, short(result)),
+        None => format!(
+            "    step {:8} was about to be done; it is looked up before anything is sent again",
+            call.call
+        ),
+    }
+}
+
+/// An audit entry: what was done to which record, and each field from what to what.
+pub(in crate::cli) fn audit_lines(entry: &AuditView) -> Vec<String> {
+    let record = entry.record.as_deref().map(|record| format!(" {record}")).unwrap_or_default();
+    let note = entry.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+    let mut lines = vec![format!(
+        "{} {}.{}{record}, step {}{note}",
+        entry.verb, entry.connection, entry.object, entry.step
+    )];
+    for field in &entry.fields {
+        lines.push(format!("  {}: {} -> {}", field.field, short(&field.before), short(&field.after)));
+    }
+    if !entry.left_alone.is_empty() {
+        lines.push(format!("  left alone, for there was nothing to write: {}", entry.left_alone.join(", ")));
+    }
+    lines
+}
+
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "nothing".to_owned(),
+        other => other.to_json(),
+    };
+    if text.chars().count() <= RESULT_MAX {
+        return text;
+    }
+    let mut cut: String = text.chars().take(RESULT_MAX - 1).collect();
+    cut.push('…');
+    cut
+}

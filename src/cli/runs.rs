@@ -1,0 +1,186 @@
+//! `lockstep runs`: what was carried out, and how it ended.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::look::{Narrow, StoreArgs, Times, run_lines, table};
+use super::output::{Format, say, say_json};
+use super::{ExitCode, runtime};
+use crate::listing::{Listings, RunView};
+use crate::store::{Outcome, RunFilter, RunState};
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  lockstep runs --client acme-saas --since 24h\n  lockstep runs --outcome conflict\n  \
+                  lockstep runs show 17"
+)]
+pub(super) struct Runs {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Lists runs, newest first
+    List(List),
+    /// Shows one run: why it ended so, what it called and what it changed
+    Show(Show),
+}
+
+#[derive(Debug, Clone, Args)]
+struct List {
+    #[command(flatten)]
+    narrow: RunNarrow,
+    /// Only those that ended so
+    #[arg(long, value_parser = outcomes(), value_name = "OUTCOME")]
+    outcome: Option<String>,
+    /// Only those that stand there: ready, blocked, held or waiting have not ended
+    #[arg(long, value_parser = states(), value_name = "STATE", conflicts_with = "outcome")]
+    state: Option<String>,
+}
+
+/// What narrows every listing of runs.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RunNarrow {
+    #[command(flatten)]
+    narrow: Narrow,
+    /// Only of this pipeline
+    #[arg(long, value_name = "PIPELINE")]
+    pipeline: Option<Arc<str>>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// One run.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Show {
+    /// The run's number
+    run: String,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    runs: Vec<RunView>,
+}
+
+fn outcomes() -> clap::builder::PossibleValuesParser {
+    Outcome::ALL.map(Outcome::word).into()
+}
+
+fn states() -> clap::builder::PossibleValuesParser {
+    RunState::ALL.map(RunState::word).into()
+}
+
+impl Runs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.action.unwrap_or(Action::List(self.list)) {
+            Action::List(list) => list.run(),
+            Action::Show(show) => show.run(None),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let word = self.outcome.or(self.state);
+        let state = word.and_then(|word| RunState::ALL.into_iter().find(|state| state.word() == word));
+        self.narrow.run(
+            state,
+            "no runs: a run begins when an event matches a pipeline's trigger (`lockstep events`)",
+        )
+    }
+}
+
+impl RunNarrow {
+    /// The filter, for runs that stand at `state`.
+    pub(super) fn filter(&self, state: Option<RunState>) -> RunFilter {
+        RunFilter {
+            client: self.narrow.client.clone(),
+            pipeline: self.pipeline.clone(),
+            state,
+            since: self.narrow.window.since,
+            limit: self.narrow.window.limit(),
+            ..RunFilter::default()
+        }
+    }
+
+    /// Which store.
+    pub(super) fn store(&self) -> &StoreArgs {
+        &self.store
+    }
+
+    /// How to answer.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Lists the runs that stand at `state`; `empty` says what would fill an empty list.
+    pub(super) fn run(&self, state: Option<RunState>, empty: &str) -> anyhow::Result<ExitCode> {
+        let filter = self.filter(state);
+        let listings = Listings::new(self.store.open()?);
+        let runs = runtime()?.block_on(listings.runs(filter))?;
+        if self.format == Format::Json {
+            say_json(&Listing { runs })?;
+            return Ok(ExitCode::Fine);
+        }
+        if runs.is_empty() {
+            say(empty)?;
+            return Ok(ExitCode::Fine);
+        }
+        let zone = self.narrow.client.as_deref().and_then(|client| self.store.zone_of(client));
+        let times = Times::in_zone(zone);
+        let shown = runs.len();
+        say(rows(runs, &times))?;
+        if let Some(more) = self.narrow.window.more(shown) {
+            say(more)?;
+        }
+        Ok(ExitCode::Fine)
+    }
+}
+
+fn rows(runs: Vec<RunView>, times: &Times) -> String {
+    let received = times.heading("received");
+    let headings = ["run", &received, "client", "pipeline", "event", "outcome", "why"].map(str::to_owned);
+    let row = |run: RunView| {
+        [
+            run.id.to_string(),
+            times.show(run.received),
+            run.client.to_string(),
+            run.pipeline.to_string(),
+            format!("{} {}", run.kind, run.event),
+            run.state.to_owned(),
+            run.reason,
+        ]
+    };
+    table(headings, runs.into_iter().map(row))
+}
+
+impl Show {
+    /// Shows the run; with `outcome`, only when it ended so.
+    pub(super) fn run(&self, outcome: Option<Outcome>) -> anyhow::Result<ExitCode> {
+        let listings = Listings::new(self.store.open()?);
+        let detail = runtime()?.block_on(listings.run(&self.run, outcome))?;
+        match self.format {
+            Format::Json => say_json(&detail)?,
+            Format::Human => {
+                let times = Times::in_zone(self.store.zone_of(&detail.run.client));
+                say(run_lines(&detail, &times).join("\n"))?;
+                say(format_args!("times are in {}", times.zone()))?;
+            }
+        }
+        Ok(ExitCode::Fine)
+    }
+}
