@@ -3,13 +3,18 @@
 /// The name among `known` that was most likely meant; nothing when none is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let tolerance = (name.chars().count() / 3).max(1);
-    let lower = name.to_lowercase();
+    let plain = simplified(name);
     known
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&plain, &simplified(candidate)), candidate))
         .filter(|(distance, _)| *distance <= tolerance)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// `forEach`, `for-each` and `for_each` are one word.
+fn simplified(name: &str) -> String {
+    name.chars().filter(|char| !matches!(char, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 /// The help that goes with it: the nearest name, else all of them when they are few.
@@ -35,6 +40,7 @@ mod tests {
         assert_eq!(nearest("salesfroce", known), Some("salesforce"));
         assert_eq!(nearest("Stripe", known), Some("stripe"));
         assert_eq!(nearest("hubspot", known), None);
+        assert_eq!(nearest("forEach", ["find", "for_each"]), Some("for_each"));
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! What users see, black-box: through the binary, HTTP and YAML. One file for each thing a user can do.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod example;
 mod rules;
 mod store;
 mod tidy;
+mod validate;

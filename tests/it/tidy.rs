@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("catalog", &["value"]),
     ("expr", &["value"]),
     ("connector", &["clock", "diagnostic", "expr", "secret", "value", "words", "written", "yaml"]),
-    ("config", &["connector", "diagnostic", "value", "words", "written", "yaml"]),
+    ("config", &["connector", "diagnostic", "nearest", "value", "words", "written", "yaml"]),
     ("steps", &["config", "connector", "expr", "project", "value"]),
     ("project", &["config", "connector", "diagnostic", "expr", "steps", "value"]),
     (

@@ -87,7 +87,7 @@ impl Cases<'_> {
         match written.as_slice() {
             [(verb, object)] => self.connection(object, &at.key(*verb), false),
             [] => {
-                self.report(at, false, "the write has no verb: create, update, delete, link, unlink or call")
+                self.report(at, false, "the write has no verb: create, update, delete, link, unlink or call");
             }
             [_, (second, _), ..] => self.report(&at.key(*second), true, "a write has one verb"),
         }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::kinds::Kinds;
 use super::shape::{Id, Rest, Shape};
 use super::walk::Walk;
-use crate::diagnostic::{Code, Diagnostic, suggestion};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::nearest::did_you_mean;
 use crate::yaml::{Entry, Node};
 
 impl Walk<'_> {
@@ -129,7 +130,7 @@ impl Walk<'_> {
 
     pub(super) fn unknown_word(&mut self, node: &Node, words: &[&str], example: Option<&str>) {
         let written = self.written(node);
-        let nearest = suggestion(&written, words.iter().copied());
+        let nearest = did_you_mean(&written, words.iter().copied());
         let help = match (nearest, example) {
             (Some(help), Some(example)) => Some(format!("{help}, or a value such as `{example}`")),
             (help, _) => help,

@@ -7,6 +7,7 @@ use super::shape::{Count, Id, Shape};
 use super::walk::{Walk, lower_first};
 use crate::config::words;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::value::Value;
 use crate::yaml::{Data, Entry, Node, ScalarStyle};
 
 /// Longer values are cut in messages.
@@ -21,7 +22,7 @@ impl Walk<'_> {
             if !node.as_str().is_some_and(is_word)
                 && !shape.constants.iter().any(|constant| constant.same(&value))
             {
-                let constants: Vec<String> = shape.constants.iter().map(ToString::to_string).collect();
+                let constants: Vec<String> = shape.constants.iter().map(Value::to_json).collect();
                 let words =
                     shape.words.iter().map(|word| &**word).chain(constants.iter().map(String::as_str));
                 self.unknown_word(node, &words.collect::<Vec<_>>(), None);

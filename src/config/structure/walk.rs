@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::kinds::Kinds;
 use super::shape::{Id, Rest, Shape, Structure};
-use crate::diagnostic::{Code, Diagnostic, Place, listed, nearest, suggestion};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::nearest::{did_you_mean, nearest};
 use crate::yaml::{Data, Document, Entry, Node, Path, Seg};
 
 /// One check of one document.
@@ -120,7 +121,7 @@ impl<'a> Walk<'a> {
     /// Exactly one of several keys. Nothing is said where an unknown key is most likely one of them, misspelt.
     pub(super) fn exactly_one(&mut self, keys: &[Arc<str>], entries: &[Entry], unknown: bool) {
         let mut chosen = entries.iter().filter(|entry| keys.contains(&entry.key.name));
-        let names: Vec<&str> = keys.iter().map(|key| &**key).collect();
+        let names: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
         match (chosen.next(), chosen.next()) {
             (Some(_), None) => {}
             (None, _) if unknown => {}
@@ -131,7 +132,7 @@ impl<'a> Walk<'a> {
                     format!("a key is missing in {}", self.subject()),
                 )
                 .label("what it is must be said here")
-                .help(format!("write exactly one of {}", listed(&names)));
+                .help(format!("write one of {}", names.join(", ")));
                 self.findings.push(finding);
             }
             (Some(first), Some(second)) => {
@@ -148,9 +149,9 @@ impl<'a> Walk<'a> {
 
     pub(super) fn unknown_key(&mut self, entry: &Entry, beside: &[Entry], known: &[&str]) {
         let name = &entry.key.name;
-        let near = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        let help =
-            near.or_else(|| self.belongs(name, beside)).or_else(|| suggestion(name, known.iter().copied()));
+        let is_near = nearest(name, known.iter().copied()).is_some();
+        let elsewhere = if is_near { None } else { self.belongs(name, beside) };
+        let help = elsewhere.or_else(|| did_you_mean(name, known.iter().copied()));
         let fact = format!("`{name}` is not a known key of {}", self.subject());
         let finding =
             Diagnostic::new(Code::UnknownKey, self.at_key(entry), fact).label("unknown key").help_maybe(help);

@@ -181,7 +181,7 @@ mod tests {
         );
         assert_eq!(Format::Date.write(&Value::Null, &TimeZone::UTC).ok(), Some(Value::Null));
         assert_eq!(Format::parse("iso"), None);
-        assert_eq!(Format::parse("%Q"), None);
+        assert_eq!(Format::parse("%!"), None);
         assert!(zone("Europe/Londn").is_err());
     }
 }

@@ -16,6 +16,9 @@ type Compiled<T> = Result<T, String>;
 impl JsonPath {
     /// Parses a query of RFC 9535, beginning with `$`.
     pub fn parse(source: &str) -> Result<Self, PathError> {
+        if let Some(at) = places::broken_name(source) {
+            return Err(PathError { message: broken_name(source[at..].trim_start()), at });
+        }
         let query = parse_json_path(source).map_err(|error| syntax_error(source, &error))?;
         let ranges = places::segments(source);
         let range = |number: usize| ranges.get(number).cloned().unwrap_or(0..source.len());
@@ -32,6 +35,17 @@ impl JsonPath {
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { source: source.into(), singular: is_singular(&query.segments), segments: segments.into() })
+    }
+}
+
+/// What to say of two names with white space between them; `rest` begins with the second.
+fn broken_name(rest: &str) -> String {
+    let end = rest.find(|char: char| !(char.is_alphanumeric() || char == '_')).unwrap_or(rest.len());
+    match &rest[..end] {
+        word @ ("in" | "nin" | "none_of" | "any_of" | "subset_of") => {
+            format!("`{word}` is not an operator of JSONPath (RFC 9535)")
+        }
+        _ => "a name with a space in it stands in brackets and quotes: `['a b']`".to_owned(),
     }
 }
 

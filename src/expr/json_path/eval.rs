@@ -141,3 +141,98 @@ fn slice(start: Option<i64>, end: Option<i64>, step: i64, len: usize) -> impl It
         .take_while(inside)
         .filter_map(|index| usize::try_from(index).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::expr::json_path::PathError;
+
+    fn json(text: &str) -> Value {
+        Value::from_json(text.as_bytes()).unwrap()
+    }
+
+    /// Why a case of the suite fails; `None` when it passes.
+    fn failing(case: &Value) -> Option<String> {
+        let selector = case.get("selector").and_then(Value::as_str).unwrap();
+        let path = match JsonPath::parse(selector) {
+            Err(_) if case.get("invalid_selector").is_some() => return None,
+            Err(error) => return Some(format!("{selector}: {error}")),
+            Ok(_) if case.get("invalid_selector").is_some() => {
+                return Some(format!("{selector}: not refused"));
+            }
+            Ok(path) => path,
+        };
+        let document = case.get("document").unwrap();
+        let found = Value::list(path.all(document).into_iter().cloned());
+        let one = case.get("result").into_iter();
+        let several = case.get("results").and_then(Value::as_list).unwrap_or_default();
+        let is_right = one.chain(several).any(|expected| expected.same(&found));
+        (!is_right).then(|| format!("{selector}: {}", found.to_json()))
+    }
+
+    #[test]
+    fn the_compliance_suite_passes() {
+        let suite = json(include_str!("../../../tests/jsonpath-compliance/cts.json"));
+        let cases = suite.get("tests").and_then(Value::as_list).unwrap();
+        assert!(cases.len() > 680, "{} cases", cases.len());
+        let failures = cases.iter().filter_map(failing).collect::<Vec<_>>();
+        assert_eq!(failures, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_singular_path_gives_a_value_and_another_a_list() {
+        let document = json(r#"{"object":{"id":"in_1","lines":[{"n":1},{"n":2}]}}"#);
+        let cases = [
+            ("$.object.id", r#""in_1""#),
+            ("$.object.lines[-1].n", "2"),
+            ("$['object']['id']", r#""in_1""#),
+            ("$.object.missing.deeper", "null"),
+            ("$.object.id.deeper", "null"),
+            ("$.object.lines[7]", "null"),
+            ("$.object.lines[*].n", "[1,2]"),
+            ("$.object.lines[?@.n > 1].n", "[2]"),
+            ("$..n", "[1,2]"),
+            ("$.object.missing[*]", "[]"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(JsonPath::parse(path).unwrap().select(&document).to_json(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_jsonpath_is_refused_with_its_place() {
+        let cases = [
+            ("object.id", "0: a JSONPath begins with `$`"),
+            ("$.object.", "9: the JSONPath ends too early"),
+            ("$.object[", "9: the JSONPath ends too early"),
+            ("$.a-b", "3: `-` cannot stand here in a JSONPath"),
+            ("$.a b", "3: a name with a space in it stands in brackets and quotes: `['a b']`"),
+            ("$.a[?@.b c == 1]", "8: a name with a space in it stands in brackets and quotes: `['a b']`"),
+            ("$.a[?@.b in ['x']]", "8: `in` is not an operator of JSONPath (RFC 9535)"),
+            (
+                "$.a[?any_of(@.b, @.c)]",
+                "3: `any_of` is not a function of JSONPath (length, count, value, match, search)",
+            ),
+            ("$.a[?count(@.b)]", "3: the result of `count(b)` must be compared with something"),
+        ];
+        for (path, expected) in cases {
+            let PathError { message, at } = JsonPath::parse(path).unwrap_err();
+            assert_eq!(format!("{at}: {message}"), expected, "{path}");
+        }
+        assert!(JsonPath::parse(&format!("$[?{}@.a{}]", "(".repeat(200), ")".repeat(200))).is_err());
+    }
+
+    #[test]
+    fn segments_know_their_places() {
+        let places = |text: &str| {
+            let path = JsonPath::parse(text).unwrap();
+            path.segments().iter().map(|segment| text[segment.range.clone()].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(places("$.object['a.b'][0]..id"), [".object", "['a.b']", "[0]", "..id"]);
+        assert_eq!(places("$ .a [?@['x]'] == ']']"), [".a", "[?@['x]'] == ']']"]);
+        assert_eq!(places("$"), Vec::<String>::new());
+        assert_eq!(places("$.é.*"), [".é", ".*"]);
+    }
+}

@@ -61,6 +61,33 @@ fn bracket_end(bytes: &[u8], start: usize) -> usize {
     at.min(bytes.len())
 }
 
+/// Where white space parts two names, outside of quotes: `jsonpath-rust` reads `$.a b` as one name, which no
+/// query of the RFC can hold.
+pub(super) fn broken_name(source: &str) -> Option<usize> {
+    let is_name = |char: char| char.is_alphanumeric() || char == '_' || !char.is_ascii();
+    let (mut quote, mut escaped, mut name, mut gap) = (None, false, false, None);
+    for (at, char) in source.char_indices() {
+        if let Some(open) = quote {
+            match char {
+                '\\' if !escaped => escaped = true,
+                char if char == open && !escaped => quote = None,
+                _ => escaped = false,
+            }
+            continue;
+        }
+        match char {
+            '\'' | '"' => (quote, name, gap) = (Some(char), false, None),
+            char if char.is_ascii_whitespace() => gap = gap.or(name.then_some(at)),
+            char if is_name(char) => match gap {
+                Some(at) => return Some(at),
+                None => name = true,
+            },
+            _ => (name, gap) = (false, None),
+        }
+    }
+    None
+}
+
 /// Where the grammar stopped.
 pub(super) fn offset(location: InputLocation) -> usize {
     match location {

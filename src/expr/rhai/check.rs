@@ -2,6 +2,7 @@
 //! runs, all mistakes at once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, FnPtr, Position, Stmt};
 
@@ -19,8 +20,8 @@ pub(super) struct Found {
     pub(super) references: Vec<Reference>,
     /// The top-level names of the context that the script needs in its scope.
     pub(super) roots: BTreeSet<String>,
-    /// It calls something whose answer is not a constant (`today()`), or anything at all.
-    pub(super) calls: bool,
+    /// Where a method `call` is called of something in scope: the bytes of the name, and of what.
+    pub(super) calls_of: Vec<(String, Range<usize>)>,
 }
 
 /// Checks a script against the names at its place. `callable` is what exists beside its own functions.
@@ -106,9 +107,9 @@ impl<'a> Walk<'a> {
 
     fn body(&mut self, ast: &AST, name: &str, count: usize, parameters: Vec<String>) {
         let outside = std::mem::replace(&mut self.locals, vec![parameters]);
-        let only = ast.clone_functions_only_filtered(|_, _, _, candidate, parameters| {
-            candidate == name && parameters == count
-        });
+        // Rhai tells the functions' bodies only by walking a whole tree.
+        let mut only = ast.clone_functions_only();
+        only.retain_functions(|_, _, candidate, parameters| candidate == name && parameters == count);
         only.walk(&mut |path| {
             if let [ASTNode::Stmt(statement)] = path {
                 self.statement(statement);
@@ -245,6 +246,11 @@ impl<'a> Walk<'a> {
             Expr::Variable(..) | Expr::ThisPtr(_) => {}
             other => self.expr(other, Use::Whole),
         }
+        if let (Expr::Variable(name, ..), [Link::Method(call, position)]) = (base, links)
+            && call.name == "call"
+        {
+            self.found.calls_of.push((name.1.to_string(), text::token(self.source, *position)));
+        }
         for link in links {
             match link {
                 Link::Index(index) => self.expr(index, Use::Leaf),
@@ -300,7 +306,6 @@ impl<'a> Walk<'a> {
             return;
         }
         if !call.is_operator_call() && call.name != "contains" {
-            self.found.calls = true;
             self.callee(call, position, receiver);
         }
         let used = if call.is_operator_call() || is_scalar(&call.name) { Use::Leaf } else { Use::Whole };

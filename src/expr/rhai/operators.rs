@@ -86,10 +86,7 @@ fn arithmetic(engine: &mut Engine) {
         ($name:literal, $assign:literal, $int:ident, $decimal:ident, $does:literal) => {
             engine.register_fn($name, |a: i64, b: i64| match a.$int(b) {
                 Some(int) => Ok(Dynamic::from(int)),
-                None => Decimal::from(a)
-                    .$decimal(Decimal::from(b))
-                    .map(Dynamic::from)
-                    .ok_or_else(|| failure("the number became too large")),
+                None => compute($does, &a.into(), &b.into(), Decimal::$decimal),
             });
             engine.register_fn($name, |a: Dynamic, b: Dynamic| compute($does, &a, &b, Decimal::$decimal));
             engine.register_fn($assign, |a: &mut Dynamic, b: Dynamic| -> Fallible<()> {
@@ -156,7 +153,9 @@ fn compute(
         return Err(failure("a number was divided by zero"));
     }
     let result = with(left, right).ok_or_else(|| failure("the number became too large"))?;
-    Ok(whole_or(result, a.is_int() && b.is_int()))
+    let integers = a.is_int() && b.is_int();
+    // Two integers have no scale of their own: 4550 / 100 is 45.5, not 45.50.
+    Ok(whole_or(if integers { result.normalize() } else { result }, integers))
 }
 
 /// Integers stay integers where the result is whole.
