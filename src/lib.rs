@@ -14,6 +14,7 @@ pub mod listing;
 pub mod metrics;
 pub mod nearest;
 pub mod project;
+pub mod sandbox;
 pub mod serving;
 pub mod steps;
 pub mod store;

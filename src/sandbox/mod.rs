@@ -1,0 +1,28 @@
+//! Simulators of the systems that lockstep talks to, as real HTTP servers on loopback: what `lockstep demo`,
+//! `lockstep sandbox` and the tests stand on instead of accounts.
+//!
+//! Each simulator is a plain function from request to reply over a store in memory; `server.rs` gives it HTTP,
+//! recording, latency and faults, the same for all. Faithfulness is proved by the vendors' own SDKs
+//! (`tests/it/sandbox_sdk.rs`). Ids are counted, times come from the clock that is passed in: the same calls give the
+//! same world.
+//!
+//! It is not reachable from outside the machine, keeps nothing on disk and knows nothing of pipelines or manifests.
+//! Begin reading in `world.rs`.
+
+mod calls;
+mod control;
+mod faults;
+mod reply;
+mod server;
+mod world;
+
+pub mod salesforce;
+pub mod slack;
+pub mod stripe;
+
+pub use calls::{Call, Counts};
+pub use faults::{Fault, Faults};
+pub use salesforce::Salesforce;
+pub use slack::Slack;
+pub use stripe::Stripe;
+pub use world::{Sandbox, SandboxError, SandboxOptions};

@@ -1,0 +1,86 @@
+//! All simulators together.
+
+use std::io;
+use std::sync::Arc;
+
+use super::salesforce::{Salesforce, SalesforceOptions};
+use super::slack::Slack;
+use super::stripe::{Stripe, StripeOptions};
+use crate::clock::{SharedClock, SystemClock};
+
+/// What a sandbox is started with.
+#[derive(Debug, Clone)]
+pub struct SandboxOptions {
+    /// The time that the simulators live in.
+    pub clock: SharedClock,
+    /// The Stripe simulator.
+    pub stripe: StripeOptions,
+    /// The Salesforce simulator.
+    pub salesforce: SalesforceOptions,
+    /// The port of the Slack simulator; 0 takes a free one.
+    pub slack_port: u16,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            stripe: StripeOptions::default(),
+            salesforce: SalesforceOptions::default(),
+            slack_port: 0,
+        }
+    }
+}
+
+/// Why a sandbox did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The port is taken or not allowed.
+    #[error("the {simulator} simulator could not listen on port {port}")]
+    Listen {
+        /// Which simulator.
+        simulator: &'static str,
+        /// The port that was asked for; 0 is any.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The client that delivers webhooks could not be made.
+    #[error("the HTTP client for webhooks could not be made")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Running simulators. Dropped, they stop.
+#[derive(Debug)]
+pub struct Sandbox {
+    stripe: Stripe,
+    salesforce: Salesforce,
+    slack: Slack,
+}
+
+impl Sandbox {
+    /// Starts all simulators on loopback ports.
+    pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let clock = options.clock;
+        Ok(Self {
+            stripe: Stripe::start(options.stripe, Arc::clone(&clock)).await?,
+            salesforce: Salesforce::start(options.salesforce, clock).await?,
+            slack: Slack::start(options.slack_port).await?,
+        })
+    }
+
+    /// The Stripe simulator.
+    pub fn stripe(&self) -> &Stripe {
+        &self.stripe
+    }
+
+    /// The Salesforce simulator.
+    pub fn salesforce(&self) -> &Salesforce {
+        &self.salesforce
+    }
+
+    /// The Slack simulator.
+    pub fn slack(&self) -> &Slack {
+        &self.slack
+    }
+}
