@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod nearest;
 pub mod project;
 pub mod sandbox;
+pub mod secret;
 pub mod serving;
 pub mod steps;
 pub mod store;

@@ -107,12 +107,17 @@ pub struct Finder {
 impl Finder {
     /// True when it can look up by all of these fields together.
     pub fn fits(&self, fields: &[&str]) -> bool {
-        self.by.as_ref().is_none_or(|by| fields.iter().all(|field| by.iter().any(|known| **known == **field)))
+        (!self.facts.single || fields.len() == 1)
+            && self
+                .by
+                .as_ref()
+                .is_none_or(|by| fields.iter().all(|field| by.iter().any(|known| **known == **field)))
     }
 }
 
 /// What may be relied on when one operation is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by its name")]
 pub struct OperationFacts {
     /// What a second call with the same content does.
     pub repeat: Repeat,
@@ -125,6 +130,23 @@ pub struct OperationFacts {
     pub message: bool,
     /// Why a person should think before using it: it mails somebody, deletes for good.
     pub dangerous: Option<Arc<str>>,
+    /// True when it looks by exactly one field.
+    pub single: bool,
+    /// The parameters that it knows.
+    pub params: Vec<ParamFacts>,
+    /// True when it takes other parameters too.
+    pub open: bool,
+}
+
+/// One parameter of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamFacts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub description: Arc<str>,
+    /// True when the operation cannot do without it.
+    pub required: bool,
 }
 
 /// What a second call with the same content does.

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::value::{Map, Value};
 
@@ -100,17 +101,26 @@ impl Action {
 }
 
 /// The actions that an object can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
+    /// Looks records up by their identity.
     Find,
+    /// Reads one record by its id.
     Get,
+    /// Reads records page by page.
     List,
+    /// Writes a new record.
     Create,
+    /// Changes fields of a record.
     Update,
+    /// Removes a record.
     Delete,
+    /// The system's own upsert.
     Upsert,
+    /// Puts something into a set of a record.
     Link,
+    /// Takes something out of a set of a record.
     Unlink,
 }
 

@@ -4,17 +4,60 @@
 //! here and nowhere else. What may be relied on (can a create be repeated, is a look-up up to date) is read off
 //! the manifest as [`Abilities`], so that nothing outside `builtin/` knows a system by name (invariant 8).
 //!
+//! What may be written in a manifest is [`file`]; [`Manifest::compile`] gives it its meaning, and a
+//! [`Connection`] is a manifest with a client's settings. The way of a call is [`Connection::call`]: plan, context,
+//! request, credential, pace, HTTP, then the answer is read or classified.
+//!
 //! It does **not** know runs, pipelines or the journal, never tries again (but for one renewal of an expired
 //! credential) and breaks no circuit: it classifies.
-//!
-//! Begin reading at [`Gateway`].
 
 mod abilities;
+mod address;
+mod answer;
+mod auth;
+mod builtin;
 mod call;
+mod classify;
+mod compile;
+mod connection;
+mod connections;
+mod encode;
+mod events;
+mod expression;
 mod failure;
+mod fault;
+pub mod file;
 mod gateway;
+mod http;
+mod language;
+mod limit;
+mod manifest;
+mod names;
+mod object;
+mod operation;
+mod preview;
+mod quoted;
+mod request;
+mod response;
+mod settings;
+mod template;
+mod webhook;
 
-pub use abilities::{ANY_OBJECT, Abilities, AfterUnknown, Finder, ObjectFacts, OperationFacts, Repeat};
+pub use abilities::{
+    ANY_OBJECT, Abilities, AfterUnknown, Finder, ObjectFacts, OperationFacts, ParamFacts, Repeat,
+};
+pub use auth::{MemoryVault, Vault, VaultError};
+pub use builtin::{Builtin, builtin, builtins};
 pub use call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
+pub use connection::{Connection, ConnectionParts, Surroundings};
+pub use connections::Connections;
+pub use events::{Envelope, EnvelopeError, Events, matches_type};
 pub use failure::{Class, Failure};
+pub use fault::Fault;
+pub use file::ManifestFile;
 pub use gateway::Gateway;
+pub use http::{Http, HttpError};
+pub use manifest::{Manifest, Usage};
+pub use preview::PreparedRequest;
+pub use settings::{Setting, Settings};
+pub use webhook::{SignatureError, Webhook};

@@ -24,6 +24,3 @@ pub use de::from_node;
 pub use document::Document;
 pub use node::{Data, Entry, Key, Node, ScalarStyle};
 pub use parse::parse;
-
-#[cfg(test)]
-mod tests;

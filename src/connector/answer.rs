@@ -1,0 +1,89 @@
+//! A system's answer, read but not yet judged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+
+use super::file::BodyKind;
+use crate::value::{Map, Value};
+
+/// No wait is believed that is longer: a day covers every daily quota.
+const WAIT_MAX: Duration = Duration::from_hours(24);
+
+/// An answer: status, headers and body.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) kind: BodyKind,
+    /// The body as JSON, else as text.
+    pub(super) body: Value,
+    /// The body's text.
+    pub(super) text: String,
+}
+
+impl Answer {
+    /// Reads a body by what it says it is. A body that says it is JSON and is not is text.
+    pub(super) fn read(status: u16, headers: HeaderMap, bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = content_type.to_ascii_lowercase();
+        let (kind, body) = read_body(&content_type, &text);
+        Self { status, headers, kind, body, text }
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What expressions see as `response`.
+    pub(super) fn to_value(&self) -> Value {
+        let mut headers = Map::new();
+        for (name, value) in &self.headers {
+            // Headers with bytes beyond ASCII are nobody's business here.
+            if let Ok(value) = value.to_str() {
+                headers.entry(name.as_str().into()).or_insert_with(|| value.into());
+            }
+        }
+        Value::map([
+            ("status", Value::Int(i64::from(self.status))),
+            ("headers", headers.into()),
+            ("body", self.body.clone()),
+        ])
+    }
+
+    /// What `Retry-After` asks for: seconds, or a date.
+    pub(super) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return wait(seconds);
+        }
+        let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        wait(until.duration_since(now).as_secs_f64())
+    }
+}
+
+/// A wait of so many seconds, within reason.
+pub(super) fn wait(seconds: f64) -> Option<Duration> {
+    let seconds = seconds.min(WAIT_MAX.as_secs_f64());
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn read_body(content_type: &str, text: &str) -> (BodyKind, Value) {
+    let trimmed = text.trim_start();
+    if trimmed.is_empty() {
+        return (BodyKind::Empty, Value::Null);
+    }
+    let text_value = || Value::Text(Arc::from(text));
+    if content_type.contains("html") || trimmed.starts_with("<!") || trimmed.starts_with("<html") {
+        return (BodyKind::Html, text_value());
+    }
+    let says_json = content_type.contains("json") || content_type.is_empty();
+    match says_json.then(|| Value::from_json(text.as_bytes())) {
+        Some(Ok(body)) => (BodyKind::Json, body),
+        Some(Err(_)) | None => (BodyKind::Text, text_value()),
+    }
+}

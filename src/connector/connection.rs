@@ -1,0 +1,490 @@
+//! One connection: a manifest, its settings, and the way of a call through it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+use reqwest::Url;
+use tokio::sync::Semaphore;
+
+use super::answer::Answer;
+use super::auth::{Asking, Auth, Credential, Grant, Tokens, Vault, Way};
+use super::call::{Action, ActionKind, Call, Fields, Reply, Select};
+use super::classify::{self, Circumstances, classify};
+use super::failure::{Class, Failure};
+use super::http::{HostPattern, Http, Reach};
+use super::limit::Pace;
+use super::manifest::{Manifest, Plan, Usage};
+use super::names::FieldNames;
+use super::operation::Operation;
+use super::preview::PreparedRequest;
+use super::request::Outgoing;
+use super::response::NEXT_URL;
+use super::settings::Settings;
+use crate::clock::SharedClock;
+use crate::expr::{Context, Frame};
+use crate::secret::Redactor;
+use crate::value::{Map, Value};
+use crate::words::Rate;
+
+/// What a connection is made of.
+pub struct ConnectionParts {
+    /// The client it belongs to.
+    pub client: Arc<str>,
+    /// The name that pipelines use.
+    pub name: Arc<str>,
+    /// What it is a connection of.
+    pub manifest: Arc<Manifest>,
+    /// Its settings, with secrets in clear.
+    pub config: Map,
+    /// Tighter than the connector's own rate limit.
+    pub rate_limit: Option<Rate>,
+    /// How many calls may be under way at once; tighter than the connector's own.
+    pub concurrency: Option<u32>,
+    /// This account's field names behind words of ours: object -> word -> field.
+    pub fields: IndexMap<String, IndexMap<String, String>>,
+}
+
+/// What the connections of a process share.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The one HTTP client.
+    pub http: Http,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// Blots out secrets.
+    pub redactor: Redactor,
+    /// Where refresh tokens outlive a restart.
+    pub vault: Arc<dyn Vault>,
+}
+
+/// One connection: it carries calls out.
+pub struct Connection {
+    client: Arc<str>,
+    name: Arc<str>,
+    manifest: Arc<Manifest>,
+    config: Value,
+    names: FieldNames,
+    reach: Reach,
+    pace: Pace,
+    /// The rate limits that operations have of their own, by their place in the manifest.
+    operation_paces: IndexMap<Arc<str>, Pace>,
+    slots: Semaphore,
+    tokens: Tokens,
+    /// The quota as the system told it last; 0 of 0 before it has.
+    used: AtomicU64,
+    quota: AtomicU64,
+    around: Surroundings,
+}
+
+/// Names only: the settings may be secret (invariant 5).
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connection({}/{}: {})", self.client, self.name, self.manifest.name())
+    }
+}
+
+impl Connection {
+    /// Opens a connection; nothing is sent yet. Fails when its settings are not what the manifest asks for.
+    pub fn open(parts: ConnectionParts, around: Surroundings) -> Result<Self, Vec<super::Fault>> {
+        let manifest = parts.manifest;
+        let faults = manifest.check_config(&parts.config);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let config = manifest.settings.complete(&parts.config);
+        around.redactor.learn_all(manifest.settings.secrets(&config).iter().map(|secret| &**secret));
+        let hosts = manifest.settings.hosts(&config).into_iter().map(|host| HostPattern::exact(&host));
+        let mut hosts: Vec<HostPattern> = hosts.chain(manifest.hosts.iter().cloned()).collect();
+        let allow_http = Settings::allows_http(&config);
+        let concurrency = parts.concurrency.unwrap_or(u32::MAX).clamp(1, manifest.limits.concurrency);
+        let rates = manifest.limits.rates.iter().copied().chain(parts.rate_limit);
+        let pace = Pace::new(rates);
+        let operation_paces =
+            manifest.operation_rates().map(|(place, rate)| (Arc::clone(place), Pace::new([rate]))).collect();
+        let config = Value::from(config);
+        // An address that does not come from an answer is the author's or the client's own, and so is its host.
+        if let Some(host) = fixed_host(&manifest, &config) {
+            hosts.push(HostPattern::exact(&host));
+        }
+        Ok(Self {
+            client: parts.client,
+            name: parts.name,
+            names: FieldNames::new(parts.fields),
+            reach: Reach::new(hosts, allow_http),
+            pace,
+            operation_paces,
+            slots: Semaphore::new(concurrency as usize),
+            tokens: Tokens::new(Arc::clone(&around.vault)),
+            used: AtomicU64::new(0),
+            quota: AtomicU64::new(0),
+            manifest,
+            config,
+            around,
+        })
+    }
+
+    /// The name that pipelines use.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What it is a connection of.
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
+    /// Its settings, defaults included; a map, with secrets in clear.
+    pub fn config(&self) -> &Map {
+        static NONE: std::sync::LazyLock<Map> = std::sync::LazyLock::new(Map::new);
+        self.config.as_map().unwrap_or(&NONE)
+    }
+
+    /// How much of the system's quota is used up, as it said last.
+    pub fn usage(&self) -> Option<Usage> {
+        let of = self.quota.load(Ordering::Relaxed);
+        (of > 0).then(|| Usage { used: self.used.load(Ordering::Relaxed), of })
+    }
+
+    /// Carries `call` out: one attempt, but for one renewal of a refused credential.
+    pub async fn call(&self, call: &Call) -> Result<Reply, Failure> {
+        let (call, object) = self.names.outward(call);
+        let reply = match self.manifest.plan(&call.action) {
+            Ok(plan) => self.carry_out(&call, plan).await,
+            Err(failure) => Err(failure),
+        };
+        match reply {
+            Ok(reply) => Ok(self.names.inward(reply, object.as_deref())),
+            Err(failure) => Err(self.redacted(failure)),
+        }
+    }
+
+    /// Proves that the connection works by a harmless request; nothing to prove is fine.
+    pub async fn check_health(&self) -> Result<(), Failure> {
+        let Some(operation) = &self.manifest.health else { return Ok(()) };
+        let call = Call::new(Arc::clone(&self.name), operation_action("health"));
+        let plan = Plan { operation, object: None };
+        self.carry_out(&call, plan).await.map(drop).map_err(|failure| self.redacted(failure))
+    }
+
+    /// The fields of `object` as the account has them: a list of `{name, label, type, required, writable, unique,
+    /// options}`. `None` when the connector cannot tell.
+    pub async fn describe(&self, object: &str) -> Result<Option<Value>, Failure> {
+        let Some(operation) = &self.manifest.describe else { return Ok(None) };
+        let params = Value::map([("object", object)].map(|(key, value)| (key, Value::from(value))));
+        let action = Action::Operation { name: "describe".into(), params };
+        let call = Call::new(Arc::clone(&self.name), action);
+        let reply = self.carry_out(&call, Plan { operation, object: None }).await;
+        reply.map(|reply| Some(reply.result)).map_err(|failure| self.redacted(failure))
+    }
+
+    /// A page of past events, newest first; `None` when the connector cannot list them.
+    pub async fn past_events(&self, filter: Fields, cursor: Option<Value>) -> Result<Option<Reply>, Failure> {
+        let Some(operation) = self.manifest.events().and_then(|events| events.list.as_ref()) else {
+            return Ok(None);
+        };
+        let action = Action::List { object: "event".into(), filter, select: Select::All, limit: 100, cursor };
+        let call = Call::new(Arc::clone(&self.name), action);
+        let reply = self.carry_out(&call, Plan { operation, object: None }).await;
+        reply.map(Some).map_err(|failure| self.redacted(failure))
+    }
+
+    /// The request that `call` would send first, with secrets blotted out. Nothing is sent, no token is asked for.
+    pub fn preview(&self, call: &Call) -> Result<PreparedRequest, Failure> {
+        let (call, _) = self.names.outward(call);
+        let preview = || {
+            let plan = self.manifest.plan(&call.action)?;
+            let context = self.context(&call, plan, &self.likely_auth());
+            let outgoing = self.request(&call, plan, &context, &Credential::Settings);
+            outgoing.map(|outgoing| PreparedRequest::of(&outgoing, &self.around.redactor))
+        };
+        preview().map_err(|failure| self.redacted(failure))
+    }
+
+    async fn carry_out(&self, call: &Call, plan: Plan<'_>) -> Result<Reply, Failure> {
+        plan.operation.check_params(&call.action)?;
+        let mut refused: Option<Arc<Grant>> = None;
+        loop {
+            let credential = self.credential(refused.as_ref()).await?;
+            let failure = match self.attempt(call, plan, &credential).await {
+                Err(failure) if failure.class == Class::Expired => failure,
+                other => return other,
+            };
+            match credential {
+                // Once: a credential that is refused when it is new will be refused again.
+                Credential::Granted(grant) if refused.is_none() => refused = Some(grant),
+                _ => return Err(failure),
+            }
+        }
+    }
+
+    async fn attempt(&self, call: &Call, plan: Plan<'_>, credential: &Credential) -> Result<Reply, Failure> {
+        let kept = match credential {
+            Credential::Granted(grant) => grant.kept.clone(),
+            Credential::Settings => Value::default(),
+        };
+        let context = self.context(call, plan, &kept);
+        let outgoing = self.request(call, plan, &context, credential)?;
+        let circumstances = self.circumstances(call, plan.operation);
+        let answer = self.send(outgoing, plan.operation, circumstances).await?;
+        if let Some(usage) = self.manifest.limits.usage.as_ref().and_then(|usage| usage.read(&answer.headers))
+        {
+            self.used.store(usage.used, Ordering::Relaxed);
+            self.quota.store(usage.of, Ordering::Relaxed);
+        }
+        let context = context.with("response", answer.to_value());
+        if plan.operation.response.is_success(&answer, &context) {
+            self.pace.relax();
+            let id = plan.object.map_or(&["id".to_owned()][..], |object| &object.id).to_vec();
+            return plan.operation.response.read(&call.action, &id, &answer, &context, circumstances);
+        }
+        let layers = classify::layers(&plan.operation.errors, &self.manifest.errors);
+        let failure = classify(&answer, &context, &layers, circumstances);
+        self.judge(failure, call, plan.operation)
+    }
+
+    /// What follows from a failure here: a look-up by address that meets nothing has found nothing, a set may be
+    /// as it should be already, and a throttled call holds the others back.
+    fn judge(&self, failure: Failure, call: &Call, operation: &Operation) -> Result<Reply, Failure> {
+        match failure.class {
+            Class::Missing if call.action.kind() == Some(ActionKind::Find) => Ok(Reply::default()),
+            // Sets: what is in already, or out already, is as it was asked for.
+            Class::Duplicate if call.action.kind() == Some(ActionKind::Link) => Ok(Reply::default()),
+            Class::Missing if call.action.kind() == Some(ActionKind::Unlink) => Ok(Reply::default()),
+            Class::Throttled => {
+                let pace = self.operation_paces.get(&operation.place).unwrap_or(&self.pace);
+                let wait = pace.hold(failure.wait);
+                Err(Failure { wait: Some(wait), ..failure })
+            }
+            _ => Err(failure),
+        }
+    }
+
+    async fn send(
+        &self,
+        outgoing: Outgoing,
+        operation: &Operation,
+        circumstances: Circumstances,
+    ) -> Result<Answer, Failure> {
+        self.reach.check(&outgoing.url)?;
+        let slot = self.slots.acquire().await;
+        if let Some(pace) = self.operation_paces.get(&operation.place) {
+            pace.turn().await?;
+        }
+        self.pace.turn().await?;
+        let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;
+        drop(slot);
+        sent.map_err(|lost| {
+            let class = if lost.sent { circumstances.lost() } else { Class::Transient };
+            Failure::new(class, lost.message)
+        })
+    }
+
+    fn way(&self) -> Option<&Way> {
+        let auth: &Auth = &self.manifest.auth;
+        auth.way(self.config())
+    }
+
+    async fn credential(&self, refused: Option<&Arc<Grant>>) -> Result<Credential, Failure> {
+        let Some(oauth2) = self.way().and_then(Way::oauth2) else { return Ok(Credential::Settings) };
+        let context = self.bare_context(Value::Null);
+        let asking = Asking {
+            oauth2,
+            http: &self.around.http,
+            reach: &self.reach,
+            clock: &self.around.clock,
+            redactor: &self.around.redactor,
+            context: &context,
+            client: &self.client,
+            connection: &self.name,
+        };
+        self.tokens.get(&asking, refused).await.map(Credential::Granted)
+    }
+
+    /// What a token's answer would keep, for a preview: the address that the client logs in at stands for the
+    /// one that its answer would name.
+    fn likely_auth(&self) -> Value {
+        let Some(oauth2) = self.way().and_then(Way::oauth2) else { return Value::Null };
+        let url = self.manifest.settings.first_url(self.config()).unwrap_or_default();
+        Value::map(oauth2.kept().map(|name| (Arc::clone(name), Value::from(url))))
+    }
+
+    fn circumstances(&self, call: &Call, operation: &Operation) -> Circumstances {
+        let by_address = call.action.kind() == Some(ActionKind::Find) && operation.facts.single;
+        let about_record = matches!(
+            call.action,
+            Action::Get { .. }
+                | Action::Update { .. }
+                | Action::Delete { .. }
+                | Action::Link { .. }
+                | Action::Unlink { .. }
+        );
+        Circumstances {
+            repeatable: operation.facts.repeat.is_harmless(call.idempotency_key.is_some()),
+            renewable: self.way().and_then(Way::oauth2).is_some(),
+            about_record: about_record || by_address,
+            now: self.around.clock.now(),
+        }
+    }
+
+    fn request(
+        &self,
+        call: &Call,
+        plan: Plan<'_>,
+        context: &Context,
+        credential: &Credential,
+    ) -> Result<Outgoing, Failure> {
+        let base = self.base(context)?;
+        let request = &plan.operation.request;
+        let defaults = &self.manifest.defaults;
+        let mut outgoing = match next_url(&call.action) {
+            Some(next) => {
+                let url = base.join(&next).map_err(|error| Failure::permanent(error.to_string()))?;
+                request.follow(url, defaults, context)?
+            }
+            None => request.build(&base, defaults, context)?,
+        };
+        if let (Some(idempotency), Some(key)) = (&self.manifest.idempotency, &call.idempotency_key)
+            && idempotency.methods.contains(&request.method)
+        {
+            let value = super::request::header_value(&idempotency.header, key)?;
+            outgoing.headers.insert(idempotency.header.clone(), value);
+        }
+        if let Some(way) = self.way() {
+            way.apply(&mut outgoing, credential, context)?;
+        }
+        Ok(outgoing)
+    }
+
+    fn base(&self, context: &Context) -> Result<Url, Failure> {
+        let text = self.manifest.base_url.eval(context)?.to_text().unwrap_or_default();
+        Url::parse(&text).ok().filter(Url::has_host).ok_or_else(|| {
+            Failure::permanent(format!("`base_url` gave no address that begins with https:// (`{text}`)"))
+        })
+    }
+
+    fn bare_context(&self, auth: Value) -> Context {
+        let root = Value::map([("config", self.config.clone()), ("auth", auth)]);
+        Context::new(root, Frame::new(self.around.clock.now(), TimeZone::UTC))
+    }
+
+    /// What the expressions of the request see.
+    fn context(&self, call: &Call, plan: Plan<'_>, auth: &Value) -> Context {
+        let mut root = Map::with_capacity(16);
+        root.insert("config".into(), self.config.clone());
+        root.insert("auth".into(), auth.clone());
+        root.insert("vars".into(), plan.object.map(|object| object.vars.clone()).unwrap_or_default());
+        root.insert("params".into(), call.params.clone());
+        root.insert("idempotency_key".into(), Value::from(call.idempotency_key.clone()));
+        describe_action(&mut root, &call.action, plan.operation);
+        Context::new(root.into(), Frame::new(self.around.clock.now(), TimeZone::UTC))
+    }
+
+    fn redacted(&self, failure: Failure) -> Failure {
+        let redactor = &self.around.redactor;
+        let redact = |text: String| redactor.redact(&text);
+        Failure {
+            message: redact(failure.message),
+            code: failure.code.map(redact),
+            fields: failure.fields.into_iter().map(redact).collect(),
+            ..failure
+        }
+    }
+}
+
+fn operation_action(name: &str) -> Action {
+    Action::Operation { name: name.into(), params: Value::Null }
+}
+
+/// The host of `base_url` when no token's answer has a say in it.
+fn fixed_host(manifest: &Manifest, config: &Value) -> Option<String> {
+    let root = Value::map([("config", config.clone()), ("auth", Value::map::<&str>([]))]);
+    let context = Context::new(root, Frame::new(jiff::Timestamp::UNIX_EPOCH, TimeZone::UTC));
+    let text = manifest.base_url.read(&context).to_text()?;
+    Url::parse(&text).ok()?.host_str().map(str::to_owned)
+}
+
+/// The address of the page that is asked for, when the cursor is one.
+fn next_url(action: &Action) -> Option<Arc<str>> {
+    match action {
+        Action::List { cursor: Some(cursor), .. } => cursor.get(NEXT_URL)?.to_text(),
+        _ => None,
+    }
+}
+
+/// Adds what an action is about to the names that expressions see.
+fn describe_action(root: &mut Map, action: &Action, operation: &Operation) {
+    let mut put = |name: &str, value: Value| root.insert(name.into(), value);
+    if let Some(object) = action.object() {
+        put("object", Arc::clone(object).into());
+    }
+    match action {
+        Action::Find { identity, select, limit, .. } => {
+            put("identity", identity.clone().into());
+            put("select", selected(select));
+            put("limit", i64::from(*limit).into());
+            put_single(root, identity, operation);
+        }
+        Action::Get { id, select, .. } => {
+            put("id", Arc::clone(id).into());
+            put("select", selected(select));
+        }
+        Action::List { filter, select, limit, cursor, .. } => {
+            put("filter", filter.clone().into());
+            put("select", selected(select));
+            put("limit", i64::from(*limit).into());
+            put("cursor", cursor.clone().unwrap_or_default());
+        }
+        Action::Create { fields, .. } => {
+            put("fields", fields.clone().into());
+        }
+        Action::Update { id, fields, .. } => {
+            put("id", Arc::clone(id).into());
+            put("fields", fields.clone().into());
+        }
+        Action::Delete { id, .. } => {
+            put("id", Arc::clone(id).into());
+        }
+        Action::Upsert { key, fields, .. } => {
+            put("key", key.clone().into());
+            put("fields", fields.clone().into());
+            put_single(root, key, operation);
+        }
+        Action::Link { id, relation, to, fields, .. } => {
+            put("id", Arc::clone(id).into());
+            put("relation", Arc::clone(relation).into());
+            put("to", to.clone());
+            put("fields", fields.clone().into());
+        }
+        Action::Unlink { id, relation, to, .. } => {
+            put("id", Arc::clone(id).into());
+            put("relation", Arc::clone(relation).into());
+            put("to", to.clone());
+        }
+        Action::Operation { params, .. } => {
+            let declared = &operation.facts.params;
+            let rest = params.as_map().into_iter().flatten();
+            let rest = rest.filter(|(name, _)| !declared.iter().any(|param| param.name == **name));
+            put("rest", Value::map(rest.map(|(name, value)| (Arc::clone(name), value.clone()))));
+            put("params", params.clone());
+        }
+    }
+}
+
+/// Names the one field that is looked for, where there is exactly one.
+fn put_single(root: &mut Map, fields: &Fields, operation: &Operation) {
+    let mut entries = fields.iter();
+    if let (true, Some((name, value)), None) = (operation.facts.single, entries.next(), entries.next()) {
+        root.insert("name".into(), Arc::clone(name).into());
+        root.insert("value".into(), value.clone());
+    }
+}
+
+fn selected(select: &Select) -> Value {
+    match select {
+        Select::All => Value::Null,
+        Select::Fields(names) => Value::list(names.iter().map(|name| Arc::clone(name).into())),
+    }
+}

@@ -1,0 +1,232 @@
+//! How a system's events read: the same for a delivery, a listing and a stored event.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::compile::Compiler;
+use super::expression::{Check, Expression};
+use super::file::{EventsFile, OperationFile};
+use super::operation::{Operation, Role};
+use crate::diagnostic::Path;
+use crate::expr::{Context, Frame, Names};
+use crate::value::{Map, Value};
+
+/// Where a type stands in a record's life when the manifest does not say.
+const RANK: u8 = 50;
+
+/// An event that cannot be read: it is none of this system's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// It has no id.
+    #[error("the event has no id")]
+    NoId,
+    /// It has no type.
+    #[error("the event has no type")]
+    NoType,
+    /// It has no time, or one that cannot be read.
+    #[error("the event has no time of creation")]
+    NoTime,
+}
+
+/// What every event tells, whatever its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// What makes two deliveries the same event.
+    pub id: Arc<str>,
+    /// Its type: `invoice.paid`.
+    pub kind: Arc<str>,
+    /// When it happened.
+    pub created: Timestamp,
+    /// The record it is about.
+    pub object: Value,
+    /// That record's id.
+    pub object_id: Option<Arc<str>>,
+    /// The old values of what changed; a map, or nothing.
+    pub previous: Value,
+    /// What runs are kept in order by.
+    pub order_key: Arc<str>,
+    /// Where its type stands in a record's life: lower comes first within one moment.
+    pub rank: u8,
+    /// True when it tells of an occurrence rather than of a record's state.
+    pub occurrence: bool,
+    /// Whether it is about real money.
+    pub livemode: Option<bool>,
+    /// The account it belongs to.
+    pub account: Option<Arc<str>>,
+    /// The version of the API whose shape it has.
+    pub api_version: Option<Arc<str>>,
+    /// The idempotency key of the request that caused it.
+    pub mark: Option<Arc<str>>,
+    /// True when there is no record in it, only the address of one.
+    pub thin: bool,
+}
+
+/// How the events of a connector read.
+#[derive(Debug)]
+pub struct Events {
+    id: Expression,
+    kind: Expression,
+    created: Expression,
+    object: Expression,
+    object_id: Expression,
+    previous: Option<Expression>,
+    order_key: Option<Expression>,
+    livemode: Option<Expression>,
+    account: Option<Expression>,
+    api_version: Option<Expression>,
+    mark: Option<Expression>,
+    thin: Option<Check>,
+    expect: Expect,
+    occurrences: Vec<String>,
+    ranks: Vec<(Vec<String>, u8)>,
+    pub(super) list: Option<Operation>,
+}
+
+#[derive(Debug)]
+struct Expect {
+    livemode: Option<Expression>,
+    account: Option<Expression>,
+    api_version: Option<Expression>,
+}
+
+impl Events {
+    pub(super) fn compile(
+        compiler: &mut Compiler,
+        at: &Path,
+        file: Option<&EventsFile>,
+        config: &Names,
+        role: &Role<'_>,
+    ) -> Option<Self> {
+        let file = file?;
+        let names = config.clone().with("event");
+        let list = file.list.as_ref().and_then(|list: &OperationFile| {
+            let role = Role { kind: Some(super::ActionKind::List), ..*role };
+            Operation::compile(compiler, &at.key("list"), list, &role)
+        });
+        let thin = compiler.check(&at.key("thin"), file.thin.as_ref(), &names);
+        let expect = at.key("expect");
+        let mut wanted = |key: &str, written| compiler.optional(&expect.key(key), written, config);
+        let expect = Expect {
+            livemode: wanted("livemode", file.expect.livemode.as_ref()),
+            account: wanted("account", file.expect.account.as_ref()),
+            api_version: wanted("api_version", file.expect.api_version.as_ref()),
+        };
+        let mut part = |key: &str, written| compiler.optional(&at.key(key), written, &names);
+        Some(Self {
+            id: part("id", Some(&file.id))?,
+            kind: part("type", Some(&file.kind))?,
+            created: part("created", Some(&file.created))?,
+            object: part("object", Some(&file.object))?,
+            object_id: part("object_id", Some(&file.object_id))?,
+            previous: part("previous", file.previous.as_ref()),
+            order_key: part("order_key", file.order_key.as_ref()),
+            livemode: part("livemode", file.livemode.as_ref()),
+            account: part("account", file.account.as_ref()),
+            api_version: part("api_version", file.api_version.as_ref()),
+            mark: part("mark", file.mark.as_ref()),
+            thin,
+            expect,
+            occurrences: file.occurrences.clone(),
+            ranks: file.ranks.iter().map(|entry| (entry.types.clone(), entry.rank)).collect(),
+            list,
+        })
+    }
+
+    /// Reads one event.
+    pub fn envelope(&self, event: &Value) -> Result<Envelope, EnvelopeError> {
+        let context = context([("event", event.clone())]);
+        let text = |part: &Expression| part.read(&context).to_text().filter(|text| !text.is_empty());
+        let maybe = |part: &Option<Expression>| part.as_ref().and_then(text);
+        let id = text(&self.id).ok_or(EnvelopeError::NoId)?;
+        let kind = text(&self.kind).ok_or(EnvelopeError::NoType)?;
+        let created = time(&self.created.read(&context)).ok_or(EnvelopeError::NoTime)?;
+        let object_id = text(&self.object_id);
+        let order_key =
+            maybe(&self.order_key).or_else(|| object_id.clone()).unwrap_or_else(|| Arc::clone(&id));
+        Ok(Envelope {
+            object: self.object.read(&context),
+            previous: self.previous.as_ref().map(|part| part.read(&context)).unwrap_or_default(),
+            rank: self.rank(&kind),
+            occurrence: self.is_occurrence(&kind),
+            livemode: self.livemode.as_ref().and_then(|part| part.read(&context).as_bool()),
+            account: maybe(&self.account),
+            api_version: maybe(&self.api_version),
+            mark: maybe(&self.mark),
+            thin: self.thin.as_ref().is_some_and(|thin| thin.holds(&context)),
+            id,
+            kind,
+            created,
+            object_id,
+            order_key,
+        })
+    }
+
+    /// Why an event is not one that a connection of this `config` expects; `None` when it is.
+    pub fn foreign(&self, envelope: &Envelope, config: &Map) -> Option<String> {
+        let context = context([("config", Value::from(config.clone()))]);
+        let wanted = |part: &Option<Expression>| {
+            part.as_ref().map(|part| part.read(&context)).filter(|value| !value.is_blank())
+        };
+        if let (Some(Value::Bool(wanted)), Some(found)) = (wanted(&self.expect.livemode), envelope.livemode)
+            && wanted != found
+        {
+            let mode = |live| if live { "live" } else { "test" };
+            return Some(format!("a {} mode event on a {} mode connection", mode(found), mode(wanted)));
+        }
+        let text = |part| wanted(part).and_then(|value| value.to_text());
+        if let Some(wanted) = text(&self.expect.account)
+            && let Some(found) = envelope.account.as_ref().filter(|found| **found != wanted)
+        {
+            return Some(format!("an event of the account {found}, and the connection is {wanted}'s"));
+        }
+        if let Some(wanted) = text(&self.expect.api_version)
+            && let Some(found) = envelope.api_version.as_ref().filter(|found| **found != wanted)
+        {
+            return Some(format!(
+                "an event of API version {found}, and the mappings are written for {wanted}"
+            ));
+        }
+        None
+    }
+
+    /// Where a type stands in a record's life.
+    pub fn rank(&self, kind: &str) -> u8 {
+        let fits = |types: &[String]| types.iter().any(|pattern| matches_type(pattern, kind));
+        self.ranks.iter().find(|(types, _)| fits(types)).map_or(RANK, |(_, rank)| *rank)
+    }
+
+    /// True when a type tells of an occurrence rather than of a record's state.
+    pub fn is_occurrence(&self, kind: &str) -> bool {
+        self.occurrences.iter().any(|pattern| matches_type(pattern, kind))
+    }
+}
+
+/// True when `kind` is what `pattern` stands for: `customer.*` for every type that begins with `customer.`.
+pub fn matches_type(pattern: &str, kind: &str) -> bool {
+    let Some((begin, rest)) = pattern.split_once('*') else { return pattern == kind };
+    let Some(mut kind) = kind.strip_prefix(begin) else { return false };
+    let parts: Vec<&str> = rest.split('*').collect();
+    let Some((last, middle)) = parts.split_last() else { return true };
+    for part in middle {
+        match kind.find(part) {
+            Some(at) => kind = &kind[at + part.len()..],
+            None => return false,
+        }
+    }
+    kind.ends_with(last)
+}
+
+fn context<const N: usize>(entries: [(&'static str, Value); N]) -> Context {
+    Context::new(Value::map(entries), Frame::new(Timestamp::UNIX_EPOCH, TimeZone::UTC))
+}
+
+/// A moment: unix seconds, or RFC 3339.
+fn time(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::Int(seconds) => Timestamp::from_second(*seconds).ok(),
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! `webhook:` and `events:`, what a system tells us of itself.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::operation::OperationFile;
+use crate::words::Span;
+use crate::written::{Script, Written};
+
+/// How the system's deliveries are known to be its own.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookFile {
+    /// The secrets that may have signed a delivery; several while one is replaced by the next.
+    pub secrets: Written,
+    /// How a delivery is signed.
+    pub signature: SignatureFile,
+}
+
+/// How a delivery is signed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureFile {
+    /// The header that carries the signature.
+    pub header: String,
+    /// How the header reads.
+    pub scheme: SignatureScheme,
+    /// How the signature is written.
+    #[serde(default)]
+    pub encoding: SignatureEncoding,
+    /// How old, or how far ahead of our clock, a signed time may be; 5 minutes when left out. Has no meaning for a
+    /// scheme without a time.
+    #[serde(default)]
+    pub tolerance: Option<Span>,
+}
+
+/// How a signature header reads. The signature is always an HMAC-SHA256.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SignatureScheme {
+    /// `t=<unix seconds>,v1=<signature>,...`: the time, a full stop and the raw body are signed. Several signatures may
+    /// stand there; keys other than these two are passed over.
+    Timestamped {
+        /// The key of the time.
+        time: String,
+        /// The key of a signature.
+        signature: String,
+    },
+    /// The signature alone, perhaps behind a prefix: the raw body is signed.
+    Plain {
+        /// What stands before the signature: `sha256=`.
+        #[serde(default)]
+        prefix: String,
+    },
+}
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureEncoding {
+    /// Lower-case hexadecimal.
+    #[default]
+    Hex,
+    /// Base64 with padding.
+    Base64,
+}
+
+/// How an event reads: the same for a delivery and for a listing. Expressions see `event`, the whole body.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsFile {
+    /// What makes two deliveries the same event.
+    pub id: Written,
+    /// The event's type: `invoice.paid`.
+    #[serde(rename = "type")]
+    pub kind: Written,
+    /// When it happened: unix seconds, or RFC 3339.
+    pub created: Written,
+    /// What the event is about.
+    pub object: Written,
+    /// The id of that record.
+    pub object_id: Written,
+    /// The old values of what changed.
+    #[serde(default)]
+    pub previous: Option<Written>,
+    /// What runs are kept in order by; the record's id when left out or nothing.
+    #[serde(default)]
+    pub order_key: Option<Written>,
+    /// Whether it is about real money.
+    #[serde(default)]
+    pub livemode: Option<Written>,
+    /// The account it belongs to.
+    #[serde(default)]
+    pub account: Option<Written>,
+    /// The version of the API whose shape it has.
+    #[serde(default)]
+    pub api_version: Option<Written>,
+    /// The idempotency key of the request that caused it: how an echo of our own write is known.
+    #[serde(default)]
+    pub mark: Option<Written>,
+    /// Holds when the event has no record in it, only the address of one.
+    #[serde(default)]
+    pub thin: Option<Script>,
+    /// What a connection expects of its events, from its `config`; an event that differs is foreign.
+    #[serde(default)]
+    pub expect: ExpectFile,
+    /// Types that tell of an occurrence (a payment failed) rather than of a record's state (it was updated): by default
+    /// they are applied even when something newer was seen before. `*` stands for any text.
+    #[serde(default)]
+    pub occurrences: Vec<String>,
+    /// The order of types within one moment of time: the first entry that fits decides.
+    #[serde(default)]
+    pub ranks: Vec<EventRankFile>,
+    /// Reads a page of past events, newest first.
+    #[serde(default)]
+    pub list: Option<OperationFile>,
+}
+
+/// What a connection expects of its events. Expressions see `config`; nothing means that anything is right.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpectFile {
+    /// Whether they are about real money.
+    pub livemode: Option<Written>,
+    /// The account they belong to.
+    pub account: Option<Written>,
+    /// The version of the API whose shape they have.
+    pub api_version: Option<Written>,
+}
+
+/// Where in a record's life some event types stand.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventRankFile {
+    /// The types; `*` stands for any text.
+    pub types: Vec<String>,
+    /// Lower comes first; 50 is the rank of every type that no entry fits.
+    pub rank: u8,
+}

@@ -1,0 +1,158 @@
+//! A manifest file, from the top.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::auth::AuthFile;
+use super::errors::ErrorsFile;
+use super::events::{EventsFile, WebhookFile};
+use super::object::ObjectFile;
+use super::operation::OperationFile;
+use super::request::{Encoding, Method};
+use super::setting::SettingFile;
+use crate::words::{Identifier, Name, Rate, Span};
+use crate::written::Written;
+
+/// A connector: how one kind of system is talked to. The built-in ones are files of this format too.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestFile {
+    /// The connector's name; the same as the file's.
+    pub name: Name,
+    /// The system's name, for people.
+    pub title: String,
+    /// What the system is, and what to know before using it.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// What a connection has to be told: the keys of its `config`.
+    #[serde(default)]
+    pub config: IndexMap<Identifier, SettingFile>,
+    /// The address that every request begins with.
+    pub base_url: Written,
+    /// Hosts that requests may go to besides those of the settings: `api.example.com`, `*.example.com`. What an answer
+    /// names (the address beside a token, the next page) is held to this list.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// How a request shows who sends it.
+    #[serde(default)]
+    pub auth: AuthFile,
+    /// What holds for every request that does not say otherwise.
+    #[serde(default)]
+    pub defaults: DefaultsFile,
+    /// How much the system takes.
+    #[serde(default)]
+    pub limits: LimitsFile,
+    /// How the system knows a repeated request.
+    #[serde(default)]
+    pub idempotency: Option<IdempotencyFile>,
+    /// Query languages and text formats, by the name that `quoted` and `escaped` use.
+    #[serde(default)]
+    pub languages: IndexMap<Identifier, LanguageFile>,
+    /// How failures read.
+    #[serde(default)]
+    pub errors: ErrorsFile,
+    /// What several objects have in common, by the name that `like` uses.
+    #[serde(default)]
+    pub shapes: IndexMap<Identifier, ObjectFile>,
+    /// The kinds of records; `"*"` stands for every one that is not named.
+    #[serde(default)]
+    pub objects: IndexMap<String, ObjectFile>,
+    /// Other operations, by the name that `call` uses.
+    #[serde(default)]
+    pub operations: IndexMap<String, OperationFile>,
+    /// A harmless request that proves that the connection works.
+    #[serde(default)]
+    pub health: Option<OperationFile>,
+    /// The fields of `object`: a list of `{name, label, type, required, writable, unique, options}`.
+    #[serde(default)]
+    pub describe: Option<OperationFile>,
+    /// How the system's deliveries are known to be its own.
+    #[serde(default)]
+    pub webhook: Option<WebhookFile>,
+    /// How its events read.
+    #[serde(default)]
+    pub events: Option<EventsFile>,
+}
+
+/// What holds for every request that does not say otherwise.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DefaultsFile {
+    /// Headers of every request, a map. Nothing leaves one out.
+    pub headers: Option<Written>,
+    /// How bodies are written; JSON when left out.
+    pub encoding: Encoding,
+    /// How long to wait for an answer; 30 seconds when left out.
+    pub timeout: Option<Span>,
+    /// How many bytes an answer may have; 8 MB when left out, and never more than 64 MB.
+    #[schemars(range(min = 1, max = 67_108_864))]
+    pub max_response: Option<u32>,
+}
+
+/// How much the system takes.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsFile {
+    /// So many requests in so long; all of them hold.
+    pub rates: Vec<Rate>,
+    /// How many requests may be under way at once; 16 when left out.
+    #[schemars(range(min = 1, max = 1024))]
+    pub concurrency: Option<u32>,
+    /// Where the system says how much of a quota is used up.
+    pub usage: Option<UsageFile>,
+}
+
+/// Where the system says how much of a quota is used up.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsageFile {
+    /// The header.
+    pub header: String,
+    /// A regular expression with two groups: what is used, and of how much.
+    pub pattern: String,
+}
+
+/// How the system knows a repeated request.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IdempotencyFile {
+    /// The header that carries the key.
+    pub header: String,
+    /// How long the system remembers a key.
+    pub valid: Span,
+    /// The methods for which it does.
+    pub methods: Vec<Method>,
+}
+
+/// How values are written in a query language or a text format, so that no value can change the text's structure.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LanguageFile {
+    /// What stands before and after a text; nothing for a format without quotes.
+    pub quote: String,
+    /// What is written for a character: `{ "'": "\\'" }`. Each character is replaced once.
+    pub escape: IndexMap<String, String>,
+    /// True to refuse control characters that `escape` does not name.
+    pub printable: bool,
+    /// A regular expression that a whole name (of a field, of an object) has to match; without it there are no names.
+    pub name: Option<String>,
+    /// A regular expression: a text that matches as a whole is written without quotes (dates, in some languages).
+    pub bare: Option<String>,
+    /// How nothing is written; refused when left out.
+    pub nothing: Option<String>,
+    /// How lists are written; refused when left out, and an empty one always.
+    pub list: Option<ListLiteralFile>,
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListLiteralFile {
+    /// What stands before it.
+    pub open: String,
+    /// What stands between its elements.
+    pub separator: String,
+    /// What stands after it.
+    pub close: String,
+}

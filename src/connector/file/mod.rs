@@ -1,0 +1,27 @@
+//! What may be written in a connector manifest.
+//!
+//! The doc comments of these types are the reference (`docs/manifest.md` is a guided tour of it): they become
+//! `schemas/connector.schema.json`, an editor's hover text and `lockstep schema connector`. These types hold what
+//! was written and judge nothing; [`Manifest::compile`](super::Manifest::compile) gives them their meaning.
+
+mod auth;
+mod errors;
+mod events;
+mod manifest;
+mod object;
+mod operation;
+mod request;
+mod setting;
+
+pub use auth::{AuthChoiceFile, AuthFile, BasicFile, JwtFile, OAuth2File, TokenRequestFile};
+pub use errors::{BodyKind, ErrorsFile, RuleFile, StatusRange, Statuses, Words};
+pub use events::{
+    EventRankFile, EventsFile, ExpectFile, SignatureEncoding, SignatureFile, SignatureScheme, WebhookFile,
+};
+pub use manifest::{
+    DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile, UsageFile,
+};
+pub use object::ObjectFile;
+pub use operation::{OperationFile, ParamFile, RepeatFile};
+pub use request::{Encoding, Method, RequestFile, ResponseFile};
+pub use setting::{SettingFile, SettingKind};

@@ -1,0 +1,81 @@
+//! One operation: a request, how its answer reads, and what may be relied on.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::errors::ErrorsFile;
+use super::request::{RequestFile, ResponseFile};
+use crate::connector::AfterUnknown;
+use crate::words::Rate;
+
+/// One operation: a request, how its answer reads, and what may be relied on.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperationFile {
+    /// What it does, for people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The request.
+    pub request: RequestFile,
+    /// How the answer reads.
+    #[serde(default)]
+    pub response: ResponseFile,
+    /// How its failures read, where they differ from the manifest's.
+    #[serde(default)]
+    pub errors: ErrorsFile,
+    /// Of a find: the fields it can look up by, all of them or any part; any field when left out.
+    #[serde(default)]
+    pub by: Option<Vec<String>>,
+    /// Of a find or an upsert: true when it looks by exactly one field, `name` with its `value`.
+    #[serde(default)]
+    pub single: bool,
+    /// Of a find or a list: false when it asks an index that lags behind writes. Finding nothing then proves nothing.
+    #[serde(default = "yes")]
+    pub consistent: bool,
+    /// What doing it twice does. When left out: reads, updates, deletes, upserts, links and unlinks are harmless; anything
+    /// else is harmless with an idempotency key where the manifest has one, and otherwise doubles.
+    #[serde(default)]
+    pub repeat: Option<RepeatFile>,
+    /// What follows when the answer was lost. When left out: `look_up`, for a message `send_again`.
+    #[serde(default)]
+    pub after_unknown: Option<AfterUnknown>,
+    /// True when it tells a person something and leaves no record, so that it needs no identity.
+    #[serde(default)]
+    pub message: bool,
+    /// Why a person should think before using it: it mails somebody, deletes for good.
+    #[serde(default)]
+    pub dangerous: Option<String>,
+    /// Of a named operation: the parameters it knows. Those it does not know are `rest` in the request; when the
+    /// request does not use `rest`, they are refused.
+    #[serde(default)]
+    pub params: IndexMap<String, ParamFile>,
+    /// Its own rate limit, besides the connection's.
+    #[serde(default)]
+    pub rate: Option<Rate>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One parameter of a named operation.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParamFile {
+    /// What it is.
+    pub description: String,
+    /// True when the operation cannot do without it.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// What doing something twice does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepeatFile {
+    /// No more than doing it once.
+    Harmless,
+    /// It is done twice.
+    Doubles,
+}

@@ -1,0 +1,162 @@
+//! How fast and how many: the pace of one connection.
+//!
+//! Calls are spaced by the rates that the manifest and the connection name, and held back for as long as the
+//! system asks after it has throttled one. A call that would have to wait long is not kept waiting: it comes back
+//! as throttled with the time to wait, so that the run, and not a task, waits.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::failure::{Class, Failure};
+use crate::words::Rate;
+
+/// A call waits here for its turn at most so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The first wait after a throttled call that named none, doubled by each further one.
+const HOLD_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest such wait.
+const HOLD_LONGEST: Duration = Duration::from_mins(1);
+
+/// Paces the calls of one connection, or of one operation.
+#[derive(Debug)]
+pub(super) struct Pace(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    rates: Vec<Meter>,
+    held_until: Option<Instant>,
+    throttled: u32,
+}
+
+/// One rate as a leaky bucket (GCRA): a burst of `count` at once, then evenly.
+#[derive(Debug)]
+struct Meter {
+    interval: Duration,
+    burst: Duration,
+    /// When the bucket will be empty.
+    empty_at: Instant,
+}
+
+impl Meter {
+    fn new(rate: Rate, now: Instant) -> Self {
+        let interval = rate.per / rate.count.max(1);
+        Self { interval, burst: rate.per.saturating_sub(interval), empty_at: now }
+    }
+
+    /// When the next call may go.
+    fn next(&self, now: Instant) -> Instant {
+        // Before the bucket has leaked enough for one more, a call has to wait.
+        let earliest = self.empty_at.checked_sub(self.burst).unwrap_or(now);
+        earliest.max(now)
+    }
+
+    fn take(&mut self, at: Instant) {
+        self.empty_at = self.empty_at.max(at) + self.interval;
+    }
+}
+
+impl Pace {
+    pub(super) fn new(rates: impl IntoIterator<Item = Rate>) -> Self {
+        let now = Instant::now();
+        let rates = rates.into_iter().map(|rate| Meter::new(rate, now)).collect();
+        Self(Mutex::new(State { rates, held_until: None, throttled: 0 }))
+    }
+
+    /// Waits for this call's turn; a turn that is far off is a throttled call at once.
+    pub(super) async fn turn(&self) -> Result<(), Failure> {
+        let now = Instant::now();
+        let at = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = state.held_until.filter(|until| *until > now).unwrap_or(now);
+            let at = state.rates.iter().map(|meter| meter.next(now)).fold(held, Instant::max);
+            let wait = at.saturating_duration_since(now);
+            if wait > PATIENCE {
+                let failure = Failure::new(Class::Throttled, "the connection is held back");
+                return Err(Failure { wait: Some(wait), ..failure });
+            }
+            for meter in &mut state.rates {
+                meter.take(at);
+            }
+            at
+        };
+        if at > now {
+            sleep_until(at).await;
+        }
+        Ok(())
+    }
+
+    /// The system throttled a call: nobody calls for so long. Returns the time.
+    pub(super) fn hold(&self, wait: Option<Duration>) -> Duration {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = wait.unwrap_or_else(|| {
+            let doubled = HOLD_FIRST.saturating_mul(1_u32.checked_shl(state.throttled).unwrap_or(u32::MAX));
+            doubled.min(HOLD_LONGEST)
+        });
+        state.throttled = (state.throttled + 1).min(16);
+        let until = Instant::now() + wait;
+        state.held_until = Some(state.held_until.map_or(until, |held| held.max(until)));
+        wait
+    }
+
+    /// The system took a call: the next throttled one begins from the shortest wait again.
+    pub(super) fn relax(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.throttled = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_evenly() {
+        let pace = Pace::new([rate("10/s")]);
+        let start = Instant::now();
+        for _ in 0..10 {
+            pace.turn().await.unwrap();
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        for _ in 0..10 {
+            pace.turn().await.unwrap();
+        }
+        assert_eq!(start.elapsed().as_millis(), 1000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_rates_hold() {
+        let pace = Pace::new([rate("100/s"), rate("2/m")]);
+        pace.turn().await.unwrap();
+        pace.turn().await.unwrap();
+        let failure = pace.turn().await.unwrap_err();
+        assert_eq!((failure.class, failure.wait), (Class::Throttled, Some(Duration::from_secs(30))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_connection_is_left_alone_for_as_long_as_it_asks() {
+        let pace = Pace::new([]);
+        assert_eq!(pace.hold(Some(Duration::from_secs(3))), Duration::from_secs(3));
+        let start = Instant::now();
+        pace.turn().await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_word_of_the_system_waits_double_until_it_takes_a_call() {
+        let pace = Pace::new([]);
+        let waits: Vec<u64> = (0..8).map(|_| pace.hold(None).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        pace.relax();
+        assert_eq!(pace.hold(None).as_secs(), 1);
+    }
+}

@@ -1,0 +1,158 @@
+//! A compiled operation: its request, how its answer reads, how it fails, and what may be relied on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regex::Regex;
+
+use super::abilities::{AfterUnknown, OperationFacts, ParamFacts, Repeat};
+use super::call::{Action, ActionKind};
+use super::classify::Errors;
+use super::compile::Compiler;
+use super::failure::Failure;
+use super::file::{IdempotencyFile, OperationFile, RepeatFile};
+use super::request::{Defaults, Request};
+use super::response::Response;
+use crate::diagnostic::Path;
+use crate::expr::Names;
+use crate::value::Value;
+use crate::words::Rate;
+
+/// A compiled operation.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) request: Request,
+    pub(super) response: Response,
+    pub(super) errors: Errors,
+    pub(super) facts: OperationFacts,
+    /// The fields that a find can look up by; `None` for any.
+    pub(super) by: Option<Vec<Arc<str>>>,
+    pub(super) rate: Option<Rate>,
+    /// What tells this operation's rate limit from another's.
+    pub(super) place: Arc<str>,
+}
+
+/// What an operation is compiled for.
+pub(super) struct Role<'a> {
+    /// The action of an object; `None` for a named operation.
+    pub(super) kind: Option<ActionKind>,
+    /// What expressions of the request see.
+    pub(super) names: &'a Names,
+    /// What every request begins with.
+    pub(super) defaults: &'a Defaults,
+    /// How the system knows a repeated request.
+    pub(super) idempotency: Option<&'a IdempotencyFile>,
+}
+
+impl Operation {
+    pub(super) fn compile(
+        compiler: &mut Compiler,
+        at: &Path,
+        file: &OperationFile,
+        role: &Role<'_>,
+    ) -> Option<Self> {
+        Self::check_words(compiler, at, file, role.kind);
+        let names = role.names;
+        let request = Request::compile(compiler, &at.key("request"), &file.request, role.defaults, names);
+        let names = names.clone().with("response").with("record");
+        let response = Response::compile(compiler, &at.key("response"), &file.response, &names);
+        let errors = Errors::compile(compiler, &at.key("errors"), &file.errors, &names);
+        let by = file.by.as_ref().map(|by| by.iter().map(|name| Arc::from(name.as_str())).collect());
+        Some(Self {
+            request: request?,
+            response,
+            errors,
+            facts: facts(file, role),
+            by,
+            rate: file.rate,
+            place: at.to_string().into(),
+        })
+    }
+
+    /// Refuses parameters that the operation does not know, and missing ones that it cannot do without.
+    pub(super) fn check_params(&self, action: &Action) -> Result<(), Failure> {
+        let Action::Operation { name, params } = action else { return Ok(()) };
+        for param in self.facts.params.iter().filter(|param| param.required) {
+            if params.get(&param.name).is_none_or(Value::is_blank) {
+                return Err(Failure::permanent(format!("`{name}` needs the parameter `{}`", param.name)));
+            }
+        }
+        let known = |name: &Arc<str>| self.facts.params.iter().any(|param| param.name == *name);
+        let mut given = params.as_map().into_iter().flat_map(|params| params.keys());
+        match given.find(|given| !self.facts.open && !known(given)) {
+            Some(unknown) => Err(Failure::permanent(format!("`{name}` has no parameter `{unknown}`"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Keys that mean nothing where they stand.
+    fn check_words(compiler: &mut Compiler, at: &Path, file: &OperationFile, kind: Option<ActionKind>) {
+        if file.by.is_some() && kind != Some(ActionKind::Find) {
+            compiler.fault(&at.key("by"), "only a find looks `by` fields");
+        }
+        if file.single && !matches!(kind, Some(ActionKind::Find | ActionKind::Upsert)) {
+            compiler.fault(&at.key("single"), "only a find or an upsert looks by a `single` field");
+        }
+        if !file.params.is_empty() && kind.is_some() {
+            compiler.fault(&at.key("params"), "only a named operation declares `params`");
+        }
+        if file.response.exact && kind != Some(ActionKind::Find) {
+            compiler.fault(&at.key("response").key("exact"), "only a find compares what it found");
+        }
+    }
+}
+
+fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
+    let set_by_kind = role.kind.is_some_and(|kind| kind != ActionKind::Create);
+    let keyed = role.idempotency.filter(|idempotency| idempotency.methods.contains(&file.request.method));
+    let repeat = match file.repeat {
+        Some(RepeatFile::Harmless) => Repeat::Harmless,
+        Some(RepeatFile::Doubles) => Repeat::Doubles,
+        None if set_by_kind || file.request.method == super::file::Method::Get => Repeat::Harmless,
+        None => keyed.map_or(Repeat::Doubles, |idempotency| Repeat::HarmlessWithKey(idempotency.valid.0)),
+    };
+    let unknown = if file.message { AfterUnknown::SendAgain } else { AfterUnknown::LookUp };
+    let params = file.params.iter().map(|(name, param)| ParamFacts {
+        name: name.as_str().into(),
+        description: param.description.as_str().into(),
+        required: param.required,
+    });
+    OperationFacts {
+        repeat,
+        consistent: file.consistent,
+        after_unknown: file.after_unknown.unwrap_or(unknown),
+        message: file.message,
+        dangerous: file.dangerous.as_deref().map(Arc::from),
+        single: file.single,
+        params: params.collect(),
+        open: role.kind.is_some() || uses_rest(file),
+    }
+}
+
+/// True when the request passes on the parameters that the operation does not declare.
+fn uses_rest(file: &OperationFile) -> bool {
+    let request = &file.request;
+    let fields = request.headers.iter().chain(&request.query).chain(&request.body);
+    let mut written = fields.chain(std::iter::once(&request.path));
+    let Ok(word) = Regex::new(r"\brest\b") else { return false };
+    written.any(|written| word.is_match(&written.0.to_json()))
+}
+
+impl Repeat {
+    /// True when doing the call once more is as good as doing it once, with or without an idempotency key.
+    pub fn is_harmless(self, has_key: bool) -> bool {
+        match self {
+            Self::Harmless => true,
+            Self::HarmlessWithKey(_) => has_key,
+            Self::Doubles => false,
+        }
+    }
+
+    /// How long an idempotency key is remembered, where there is one.
+    pub fn key_valid(self) -> Option<Duration> {
+        match self {
+            Self::HarmlessWithKey(valid) => Some(valid),
+            Self::Harmless | Self::Doubles => None,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What a good answer says: ids, records, the next page.
+
+use std::sync::Arc;
+
+use super::answer::Answer;
+use super::call::{Action, Fields, Record, Reply};
+use super::classify::Circumstances;
+use super::compile::Compiler;
+use super::expression::{Check, Expression};
+use super::failure::{Class, Failure};
+use super::file::{BodyKind, ResponseFile};
+use crate::diagnostic::Path;
+use crate::expr::{Context, Names};
+use crate::value::{Map, Value};
+
+/// The key of a cursor that is an address.
+pub(super) const NEXT_URL: &str = "next_url";
+
+/// How the answers of an operation read.
+#[derive(Debug)]
+pub(super) struct Response {
+    success: Option<Check>,
+    body: BodyKind,
+    id: Option<Expression>,
+    record: Option<Expression>,
+    records: Option<Expression>,
+    result: Option<Expression>,
+    created: Option<Expression>,
+    exact: bool,
+    drop: Vec<String>,
+    next: Option<Expression>,
+    next_url: Option<Expression>,
+}
+
+impl Response {
+    pub(super) fn compile(compiler: &mut Compiler, at: &Path, file: &ResponseFile, names: &Names) -> Self {
+        let success = compiler.check(&at.key("success"), file.success.as_ref(), names);
+        let mut part = |key: &str, written| compiler.optional(&at.key(key), written, names);
+        Self {
+            success,
+            body: file.body.unwrap_or(BodyKind::Json),
+            id: part("id", file.id.as_ref()),
+            record: part("record", file.record.as_ref()),
+            records: part("records", file.records.as_ref()),
+            result: part("result", file.result.as_ref()),
+            created: part("created", file.created.as_ref()),
+            exact: file.exact,
+            drop: file.drop.clone(),
+            next: part("next", file.next.as_ref()),
+            next_url: part("next_url", file.next_url.as_ref()),
+        }
+    }
+
+    /// True when the answer says that what was asked was done: by its status, by being of the kind that the
+    /// system answers with (a proxy's page is not), and by what the manifest asks for besides.
+    pub(super) fn is_success(&self, answer: &Answer, context: &Context) -> bool {
+        answer.is_success()
+            && (answer.kind == self.body || answer.kind == BodyKind::Empty)
+            && self.success.as_ref().is_none_or(|success| success.holds(context))
+    }
+
+    /// What a good answer says. `id` is the field of a record that holds its id, key by key.
+    pub(super) fn read(
+        &self,
+        action: &Action,
+        id: &[String],
+        answer: &Answer,
+        context: &Context,
+        circumstances: Circumstances,
+    ) -> Result<Reply, Failure> {
+        let mut reply = Reply::default();
+        match action {
+            Action::Find { identity, .. } => {
+                reply.records = self.read_records(id, answer, context)?;
+                if self.exact {
+                    reply.records.retain(|record| has(&record.fields, identity));
+                }
+            }
+            Action::List { .. } => {
+                reply.records = self.read_records(id, answer, context)?;
+                reply.next = self.read_next(context);
+            }
+            Action::Get { id: asked, .. } => {
+                let record = self.read_record(context).ok_or_else(|| unreadable(answer, "record"))?;
+                reply.id = record_id(&record, id).or_else(|| Some(Arc::clone(asked)));
+                reply.record = Some(record);
+            }
+            Action::Create { .. } => {
+                reply.record = self.read_record(context);
+                reply.id = self.read_id(id, &reply, context);
+                if reply.id.is_none() {
+                    // It was done, but nobody knows what was made: as good as an answer that was lost.
+                    let class = circumstances.lost();
+                    return Err(Failure { class, ..unreadable(answer, "id of the new record") });
+                }
+            }
+            Action::Upsert { .. } => {
+                reply.record = self.read_record(context);
+                reply.id = self.read_id(id, &reply, context);
+                reply.created = self.created.as_ref().and_then(|created| created.read(context).as_bool());
+            }
+            Action::Update { id: asked, .. } | Action::Delete { id: asked, .. } => {
+                reply.record = self.read_record(context);
+                reply.id = Some(Arc::clone(asked));
+            }
+            Action::Link { id: asked, .. } | Action::Unlink { id: asked, .. } => {
+                reply.id = Some(Arc::clone(asked));
+                reply.result = self.read_result(answer, context);
+            }
+            Action::Operation { .. } => {
+                reply.id = self.id.as_ref().and_then(|id| id.read(context).to_text());
+                reply.result = self.read_result(answer, context);
+            }
+        }
+        Ok(reply)
+    }
+
+    fn read_records(
+        &self,
+        id: &[String],
+        answer: &Answer,
+        context: &Context,
+    ) -> Result<Vec<Record>, Failure> {
+        if answer.kind == BodyKind::Empty {
+            return Ok(Vec::new());
+        }
+        let value = match &self.records {
+            Some(records) => records.read(context),
+            None => answer.body.clone(),
+        };
+        // A list that is not where it should be is not an empty list: finding nothing would lead to a create.
+        let records = value.as_list().ok_or_else(|| unreadable(answer, "list of records"))?;
+        let records = records.iter().map(|record| without(record, &self.drop));
+        Ok(records.map(|fields| Record { id: self.id_of(&fields, id, context), fields }).collect())
+    }
+
+    /// The id of one record of a listing.
+    fn id_of(&self, fields: &Value, id: &[String], context: &Context) -> Option<Arc<str>> {
+        match &self.id {
+            Some(expression) => expression.read(&context.with("record", fields.clone())).to_text(),
+            None => record_id(fields, id),
+        }
+    }
+
+    fn read_record(&self, context: &Context) -> Option<Value> {
+        let record = self.record.as_ref()?.read(context);
+        (!record.is_nothing()).then(|| without(&record, &self.drop))
+    }
+
+    fn read_id(&self, id: &[String], reply: &Reply, context: &Context) -> Option<Arc<str>> {
+        let named = self.id.as_ref().and_then(|id| id.read(context).to_text());
+        named.or_else(|| record_id(reply.record.as_ref()?, id)).filter(|id| !id.is_empty())
+    }
+
+    fn read_result(&self, answer: &Answer, context: &Context) -> Value {
+        self.result.as_ref().map_or_else(|| answer.body.clone(), |result| result.read(context))
+    }
+
+    fn read_next(&self, context: &Context) -> Option<Value> {
+        let read = |part: &Option<Expression>| {
+            part.as_ref().map(|part| part.read(context)).filter(|value| !value.is_blank())
+        };
+        read(&self.next).or_else(|| Some(Value::map([(NEXT_URL, read(&self.next_url)?)])))
+    }
+}
+
+/// A good answer in which something is not where the manifest looks for it.
+fn unreadable(answer: &Answer, what: &str) -> Failure {
+    Failure {
+        status: Some(answer.status),
+        ..Failure::new(Class::Permanent, format!("the answer has no {what} where the manifest looks for it"))
+    }
+}
+
+/// True when the record has these very values; numbers and texts of one reading are the same.
+fn has(record: &Value, identity: &Fields) -> bool {
+    identity.iter().all(|(name, wanted)| {
+        let found = record.get(name).unwrap_or(&Value::Null);
+        found.same(wanted) || found.to_text().is_some_and(|text| Some(text) == wanted.to_text())
+    })
+}
+
+/// The id in a record: text, whatever the system writes it as.
+pub(super) fn record_id(record: &Value, id: &[String]) -> Option<Arc<str>> {
+    id.iter().try_fold(record, |value, key| value.get(key))?.to_text()
+}
+
+/// `value` without the keys of `drop`, at any depth.
+fn without(value: &Value, drop: &[String]) -> Value {
+    match value {
+        _ if drop.is_empty() => value.clone(),
+        Value::List(items) => Value::list(items.iter().map(|item| without(item, drop))),
+        Value::Map(map) => map
+            .iter()
+            .filter(|(key, _)| !drop.iter().any(|dropped| **dropped == ***key))
+            .map(|(key, value)| (Arc::clone(key), without(value, drop)))
+            .collect::<Map>()
+            .into(),
+        scalar => scalar.clone(),
+    }
+}
