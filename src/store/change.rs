@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::event::NewEvent;
 use super::run::{Outcome, RunId, Version};
 use crate::steps::{CallId, CallOutcome, Intent};
 use crate::value::Value;
@@ -90,7 +91,11 @@ pub enum Change {
         connection: Arc<str>,
         /// When they are due.
         due: Timestamp,
+        /// How many of them, those that wait longest first; all when `None`.
+        at_most: Option<u32>,
     },
+    /// lockstep reports about its own work: an event, with the runs that it starts.
+    Reported(NewEvent),
 }
 
 /// The newest event that a pipeline has applied to an object.

@@ -336,6 +336,7 @@ async fn a_parked_run_waits_for_its_connection_and_not_for_a_time() {
         client: "acme".into(),
         connection: connection.into(),
         due: at(3_000),
+        at_most: None,
     };
     store.commit(vec![released("mail")]).await.unwrap();
     assert_eq!(store.outlook(at(2_000)).await.unwrap(), outlook(false, None));

@@ -170,7 +170,7 @@ impl<'a> Batch<'a> {
     }
 
     /// One change.
-    pub(super) fn change(&self, change: &Change) -> Written {
+    pub(super) fn change(&mut self, change: &Change) -> Written {
         match change {
             Change::Called { run, client, at, outcome } => self.called(*run, client, *at, outcome),
             Change::Withdrawn { run, call } => self.withdrawn(*run, call),
@@ -198,13 +198,16 @@ impl<'a> Batch<'a> {
                 params![run.0, version.0],
             ),
             Change::Connection(state) => self.connection_state(state),
-            Change::Released { client, connection, due } => {
+            Change::Released { client, connection, due, at_most } => {
                 let mut update = self.connection.prepare_cached(
-                    "UPDATE run SET due = ?3, parked = NULL WHERE state = 2 AND client = ?1 AND parked = ?2",
+                    "UPDATE run SET due = ?3, parked = NULL WHERE id IN (
+                         SELECT id FROM run WHERE state = 2 AND client = ?1 AND parked = ?2 ORDER BY due, id LIMIT ?4)",
                 )?;
-                update.execute(params![client, connection, micros(*due)])?;
+                let limit = at_most.map_or(-1, i64::from);
+                update.execute(params![client, connection, micros(*due), limit])?;
                 Ok(())
             }
+            Change::Reported(event) => self.accept_one(event).map(drop),
         }
     }
 

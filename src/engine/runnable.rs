@@ -4,23 +4,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 
 use super::incoming::Incoming;
 use crate::config::{LockstepTrigger, RetryFile, Stale};
 use crate::connector::Gateway;
-use crate::steps::{Ending, Journal};
+use crate::steps::{Ending, EventInput, Journal, RunInput};
 use crate::store::{RunBody, Version};
 use crate::value::Value;
 
 /// A pipeline that can be run: when it starts, in which order, and how it is carried out. Its two sides are the
 /// checked pipelines of a project, and scripted ones in the engine's own tests.
-pub trait Program: Send + Sync {
+pub trait Runnable: Send + Sync {
     /// The pipeline's name within its client.
     fn name(&self) -> &Arc<str>;
 
-    /// Names what the client's files said when this was made.
-    fn version(&self) -> &Version;
+    /// Names what the pipeline is made of.
+    fn version(&self) -> Version;
 
     /// The lane that its runs stand in.
     fn lane(&self) -> &Arc<str>;
@@ -41,45 +40,29 @@ pub trait Program: Send + Sync {
     /// Which of lockstep's own reports start it. Such a pipeline is an alert: its runs are never reported on.
     fn listens(&self) -> Option<&LockstepTrigger>;
 
+    /// Reads a stored event again, as it was read when it came in; says why when it cannot.
+    fn read(&self, body: &RunBody, event: Value) -> Result<EventInput, String>;
+
     /// Carries a run out, once.
     fn execute<'a>(
         &'a self,
-        run: RunInput<'a>,
+        run: &'a RunInput,
         gateway: &'a dyn Gateway,
         journal: &'a dyn Journal,
     ) -> BoxFuture<'a, Ending>;
 }
 
-/// What a run is carried out with.
-#[derive(Debug)]
-pub struct RunInput<'a> {
-    /// The client.
-    pub client: &'a Arc<str>,
-    /// Names the run among all runs of all stores: what idempotency keys are made from.
-    pub name: &'a str,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
-    /// When the run began for the first time; `now` of its expressions, the same in every attempt.
-    pub now: Timestamp,
-    /// The run's facts.
-    pub body: &'a RunBody,
-    /// The event.
-    pub event: &'a Value,
-    /// The object as it is at present, when the event was found stale and the pipeline wants it read anew.
-    pub refetched: Option<Value>,
-}
-
 /// The pipelines of all clients that can run.
 #[derive(Default, Clone)]
-pub struct Programs {
-    clients: HashMap<Arc<str>, BTreeMap<Arc<str>, Arc<dyn Program>>>,
+pub struct Runnables {
+    clients: HashMap<Arc<str>, BTreeMap<Arc<str>, Arc<dyn Runnable>>>,
 }
 
-impl Programs {
+impl Runnables {
     /// Adds a client with its pipelines; one without any is still a client.
-    pub fn insert(&mut self, client: Arc<str>, pipelines: impl IntoIterator<Item = Arc<dyn Program>>) {
-        let pipelines = pipelines.into_iter().map(|program| (Arc::clone(program.name()), program)).collect();
-        self.clients.insert(client, pipelines);
+    pub fn insert(&mut self, client: Arc<str>, pipelines: impl IntoIterator<Item = Arc<dyn Runnable>>) {
+        let pipelines = pipelines.into_iter().map(|pipeline| (Arc::clone(pipeline.name()), pipeline));
+        self.clients.insert(client, pipelines.collect());
     }
 
     /// True when the client can run.
@@ -88,22 +71,17 @@ impl Programs {
     }
 
     /// A client's pipelines, by name.
-    pub fn of(&self, client: &str) -> impl Iterator<Item = &Arc<dyn Program>> {
+    pub fn of(&self, client: &str) -> impl Iterator<Item = &Arc<dyn Runnable>> {
         self.clients.get(client).into_iter().flat_map(BTreeMap::values)
     }
 
     /// One pipeline.
-    pub fn get(&self, client: &str, pipeline: &str) -> Option<&Arc<dyn Program>> {
+    pub fn get(&self, client: &str, pipeline: &str) -> Option<&Arc<dyn Runnable>> {
         self.clients.get(client)?.get(pipeline)
-    }
-
-    /// The clients.
-    pub fn clients(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.clients.keys()
     }
 }
 
-impl std::fmt::Debug for Programs {
+impl std::fmt::Debug for Runnables {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = self.clients.iter().map(|(client, all)| (client, all.keys().collect::<Vec<_>>()));
         f.debug_map().entries(names).finish()

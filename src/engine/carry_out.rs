@@ -1,0 +1,265 @@
+//! One execution of a run, from its place in memory to a verdict.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+
+use super::circuit::GuardedGateway;
+use super::generations::Generations;
+use super::jitter::Jitter;
+use super::journal::RunJournal;
+use super::lanes::{Carried, Queued};
+use super::limits::Limits;
+use super::meters::Meters;
+use super::runnable::Runnable;
+use super::verdict::{Case, Verdict};
+use crate::clock::SharedClock;
+use crate::config::{RetryFile, Stale};
+use crate::connector::{Action, Call, Class, Failure, Gateway, Select};
+use crate::steps::{Ending, EventInput, RunInput};
+use crate::store::{Applied, Change, Outcome, QueuedRun, RunBody, Store, StoreError};
+use crate::value::Value;
+
+/// What runs are carried out with.
+pub(super) struct Workshop {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) gateway: GuardedGateway,
+    pub(super) clock: SharedClock,
+    pub(super) jitter: Jitter,
+    pub(super) limits: Limits,
+    pub(super) meters: Arc<Meters>,
+    pub(super) generations: Arc<ArcSwap<Generations>>,
+}
+
+/// A run that was carried out once.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) run: QueuedRun,
+    pub(super) verdict: Verdict,
+    /// What it has applied, for the stale rule.
+    pub(super) applied: Option<Applied>,
+    /// What an alert about it tells of its event: id and type.
+    pub(super) event: Option<(Arc<str>, Arc<str>)>,
+    /// True when it is an alert itself.
+    pub(super) alert: bool,
+}
+
+/// How an execution came to its ending.
+struct Outcomes {
+    ending: Ending,
+    /// The pipeline's rule of retries.
+    retry: RetryFile,
+    /// Said of a success: what was unusual about it.
+    remark: Option<String>,
+    body: Option<Arc<RunBody>>,
+    alert: bool,
+}
+
+impl Outcomes {
+    fn of(ending: Ending) -> Self {
+        Self { ending, retry: RetryFile::default(), remark: None, body: None, alert: false }
+    }
+}
+
+impl Workshop {
+    /// Carries a run out, once. A panic on the way is a bug of ours: it is contained to this run.
+    pub(super) async fn carry_out(self: Arc<Self>, queued: Queued) -> Done {
+        let Queued { run, carried } = queued;
+        let execution = AssertUnwindSafe(self.execute(&run, carried)).catch_unwind();
+        let outcomes = match tokio::time::timeout(self.limits.run_time, execution).await {
+            Ok(Ok(outcomes)) => outcomes,
+            Ok(Err(panic)) => Outcomes::of(bug(&*panic)),
+            Err(_) => Outcomes::of(too_long(&self.limits)),
+        };
+        self.conclude(run, outcomes)
+    }
+
+    fn conclude(&self, run: QueuedRun, outcomes: Outcomes) -> Done {
+        if let Ending::Failed { failure, .. } = &outcomes.ending {
+            self.meters.attempt_failed(failure.class);
+        }
+        let succeeded = matches!(outcomes.ending, Ending::Succeeded);
+        let case = Case {
+            attempts: run.attempts,
+            received: run.received,
+            now: self.clock.now(),
+            retry: outcomes.retry,
+        };
+        let mut verdict = case.judge(outcomes.ending, &self.jitter);
+        if let (Verdict::End { outcome: Outcome::Succeeded, reason, .. }, Some(remark)) =
+            (&mut verdict, outcomes.remark)
+        {
+            *reason = remark;
+        }
+        let body = outcomes.body.as_ref();
+        let object = body.and_then(|body| body.object.clone()).filter(|_| succeeded);
+        let applied = object.map(|object| Applied {
+            client: Arc::clone(&run.client),
+            pipeline: Arc::clone(&run.pipeline),
+            object,
+            created: run.place.created,
+            rank: run.place.rank,
+        });
+        let event = body.map(|body| (Arc::clone(&body.event_id), Arc::clone(&body.kind)));
+        Done { run, verdict, applied, event, alert: outcomes.alert }
+    }
+
+    async fn execute(&self, run: &QueuedRun, carried: Option<Carried>) -> Outcomes {
+        let (body, event) = match carried {
+            Some(Carried { body, event }) => (body, Some(event)),
+            None => match self.store.load(run.id).await {
+                Ok(Some(body)) => (Arc::new(body), None),
+                Ok(None) => return Outcomes::of(gone(run)),
+                Err(failure) => return Outcomes::of(interrupted(&failure)),
+            },
+        };
+        let pipeline = match self.pipeline(run, &body) {
+            Ok(pipeline) => pipeline,
+            Err(ending) => return Outcomes { body: Some(body), ..Outcomes::of(*ending) },
+        };
+        let (ending, remark) = match event.map_or_else(|| read(&*pipeline, &body).map(Arc::new), Ok) {
+            Ok(event) => self.perform(run, &*pipeline, &body, event).await,
+            Err(ending) => (*ending, None),
+        };
+        let alert = pipeline.listens().is_some();
+        Outcomes { ending, retry: pipeline.retry(), remark, body: Some(body), alert }
+    }
+
+    /// The pipeline as the run began with it (invariant 6). A run that has not called anything yet takes the
+    /// present one.
+    fn pipeline(&self, run: &QueuedRun, body: &RunBody) -> Result<Arc<dyn Runnable>, Box<Ending>> {
+        let generations = self.generations.load();
+        if body.journal.is_empty() {
+            let Some(present) = generations.present().get(&run.client, &run.pipeline) else {
+                return Err(no_pipeline(run, "is not in the project any more"));
+            };
+            let version = present.version();
+            if version != run.version {
+                // Queued before the first call is journalled, so never on disk after it.
+                drop(self.store.commit(vec![Change::Versioned { run: run.id, version }]));
+            }
+            return Ok(Arc::clone(present));
+        }
+        generations.version(&run.client, &run.pipeline, &run.version).cloned().ok_or_else(|| {
+            no_pipeline(run, "was changed, and the version that this run has begun with is not at hand any more")
+        })
+    }
+
+    /// The stale rule, then the pipeline.
+    async fn perform(
+        &self,
+        run: &QueuedRun,
+        pipeline: &dyn Runnable,
+        body: &RunBody,
+        mut event: Arc<EventInput>,
+    ) -> (Ending, Option<String>) {
+        let mut remark = None;
+        match self.overtaken(run, body).await {
+            Err(failure) => return (interrupted(&failure), None),
+            Ok(None) => {}
+            Ok(Some(reason)) => match run.stale {
+                Stale::Apply => {}
+                Stale::Skip => return (Ending::Skipped { reason }, None),
+                Stale::Refetch => match self.refetch(run, body).await {
+                    Ok(object) => {
+                        event = Arc::new(EventInput { object, previous: Value::Null, ..EventInput::clone(&event) });
+                        remark = Some(format!("{reason}; the object was read anew"));
+                    }
+                    Err(ending) => return (*ending, None),
+                },
+            },
+        }
+        let input = RunInput {
+            id: format!("{}-{}", self.store.mark(), run.id).into(),
+            attempt: run.attempts + 1,
+            began: run.received,
+            now: run.received,
+            event,
+        };
+        let journal = RunJournal::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            Arc::clone(&run.client),
+            run.id,
+            body.journal.clone(),
+        );
+        (pipeline.execute(&input, &self.gateway, &journal).await, remark)
+    }
+
+    /// Why the run's event is stale: a newer one was applied to its object. One that has begun goes on.
+    async fn overtaken(&self, run: &QueuedRun, body: &RunBody) -> Result<Option<String>, StoreError> {
+        let Some(object) = body.object.as_ref().filter(|_| run.stale != Stale::Apply) else { return Ok(None) };
+        if !body.journal.is_empty() {
+            return Ok(None);
+        }
+        let applied = self.store.applied(&run.client, &run.pipeline, object).await?;
+        Ok(applied.filter(|applied| *applied > (run.place.created, run.place.rank)).map(|(created, _)| {
+            format!("a newer event about {object}, of {created}, was applied already")
+        }))
+    }
+
+    /// The object as it is now.
+    async fn refetch(&self, run: &QueuedRun, body: &RunBody) -> Result<Value, Box<Ending>> {
+        let (Some(kind), Some(id)) = (&body.object_kind, &body.object) else {
+            let failure = Failure::permanent("the event does not tell which object could be read anew");
+            return Err(refetch_failed(failure, &body.connection));
+        };
+        let action = Action::Get { object: Arc::clone(kind), id: Arc::clone(id), select: Select::All };
+        let call = Call::new(Arc::clone(&body.connection), action);
+        match self.gateway.call(&run.client, &call).await {
+            Ok(reply) => reply.record.ok_or_else(|| {
+                refetch_failed(Failure::permanent("the answer holds no record"), &body.connection)
+            }),
+            Err(failure) if failure.class == Class::Missing => Err(Box::new(Ending::Skipped {
+                reason: format!("the event is older than one already applied, and {id} is not there any more"),
+            })),
+            Err(failure) => Err(refetch_failed(failure, &body.connection)),
+        }
+    }
+}
+
+fn read(pipeline: &dyn Runnable, body: &RunBody) -> Result<EventInput, Box<Ending>> {
+    let event = Value::from_json(&body.body).map_err(|failure| failure.to_string());
+    event.and_then(|event| pipeline.read(body, event)).map_err(|reason| {
+        let reason = format!("its event cannot be read any more: {reason}");
+        Box::new(failed("event", Failure::permanent(reason)))
+    })
+}
+
+fn failed(step: &str, failure: Failure) -> Ending {
+    Ending::Failed { step: step.into(), failure, connection: None, retry: None }
+}
+
+fn refetch_failed(failure: Failure, connection: &Arc<str>) -> Box<Ending> {
+    Box::new(Ending::Failed {
+        step: "stale: refetch".into(),
+        failure,
+        connection: Some(Arc::clone(connection)),
+        retry: None,
+    })
+}
+
+fn no_pipeline(run: &QueuedRun, why: &str) -> Box<Ending> {
+    Box::new(failed("pipeline", Failure::permanent(format!("pipeline `{}` {why}", run.pipeline))))
+}
+
+fn gone(run: &QueuedRun) -> Ending {
+    Ending::Interrupted { reason: format!("run {} has no event", run.id) }
+}
+
+fn interrupted(failure: &StoreError) -> Ending {
+    Ending::Interrupted { reason: failure.to_string() }
+}
+
+fn too_long(limits: &Limits) -> Ending {
+    let reason = format!("it was stopped after {} seconds", limits.run_time.as_secs());
+    failed("run", Failure::new(Class::Transient, reason))
+}
+
+fn bug(panic: &(dyn std::any::Any + Send)) -> Ending {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    failed("run", Failure::permanent(format!("a bug of lockstep; please report it: {text}")))
+}

@@ -1,0 +1,111 @@
+//! The journal of one run, over the store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::failpoint;
+use crate::clock::SharedClock;
+use crate::steps::{
+    CallId, CallOutcome, Durability, Entry, EntryState, Grant, Identity, Intent, Journal, JournalError,
+};
+use crate::store::{Change, NewIntent, RunId, Store, StoreError};
+
+/// What one run has done: what the store knows of it, and what is being added.
+pub(super) struct RunJournal {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: SharedClock,
+    pub(super) client: Arc<str>,
+    pub(super) run: RunId,
+    entries: Mutex<HashMap<CallId, Entry>>,
+}
+
+impl RunJournal {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        clock: SharedClock,
+        client: Arc<str>,
+        run: RunId,
+        entries: HashMap<CallId, Entry>,
+    ) -> Self {
+        Self { store, clock, client, run, entries: Mutex::new(entries) }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<CallId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Journal for RunJournal {
+    fn entry(&self, call: &CallId) -> Option<Entry> {
+        self.entries().get(call).cloned()
+    }
+
+    fn intend(&self, mut intent: Intent) -> BoxFuture<'_, Result<Grant, JournalError>> {
+        // Everybody takes identities in one order, so that two runs never wait for each other.
+        intent.identities.sort_unstable();
+        let (call, fingerprint) = (intent.call.clone(), intent.fingerprint);
+        let new =
+            NewIntent { run: self.run, client: Arc::clone(&self.client), at: self.clock.now(), intent };
+        let stored = self.store.intend(new);
+        async move {
+            let grant = stored.await.map_err(out_of_reach)?;
+            failpoint!("after-intent");
+            if grant == Grant::Granted {
+                self.entries().insert(call, Entry { fingerprint, state: EntryState::Intended });
+            }
+            Ok(grant)
+        }
+        .boxed()
+    }
+
+    fn withdraw<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.entries().remove(call);
+        let stored = self.store.commit(vec![Change::Withdrawn { run: self.run, call: call.clone() }]);
+        async move { self.unless_queued(stored, Durability::WithNextCommit).await }.boxed()
+    }
+
+    fn record(&self, outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>> {
+        let durability = outcome.durability;
+        let entry = Entry {
+            fingerprint: outcome.fingerprint,
+            state: EntryState::Done(outcome.result.clone()),
+        };
+        self.entries().insert(outcome.call.clone(), entry);
+        let client = Arc::clone(&self.client);
+        let change = Change::Called { run: self.run, client, at: self.clock.now(), outcome };
+        let stored = self.store.commit(vec![change]);
+        async move {
+            self.unless_queued(stored, durability).await?;
+            failpoint!("after-record");
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn known<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>> {
+        async move { self.store.known(&self.client, identity).await.map_err(out_of_reach) }.boxed()
+    }
+}
+
+impl RunJournal {
+    /// Waits for the disk where the outcome asks for it, or where the order of commits does not promise it. What
+    /// is only queued comes to disk before anything that this run hands over later.
+    async fn unless_queued(
+        &self,
+        stored: BoxFuture<'static, Result<(), StoreError>>,
+        durability: Durability,
+    ) -> Result<(), JournalError> {
+        match durability {
+            Durability::WithNextCommit if self.store.prefix_durable() => Ok(()),
+            Durability::WithNextCommit | Durability::BeforeGoingOn => stored.await.map_err(out_of_reach),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+fn out_of_reach(failure: StoreError) -> JournalError {
+    JournalError(failure.to_string())
+}

@@ -1,0 +1,298 @@
+//! One client's runs in memory: its lanes, and which of its runs may go.
+//!
+//! Memory holds what can go now and a little of what comes after it. Of a lane and key the memory holds the oldest
+//! runs, in order; what does not fit is blocked in the store and fetched when the lane runs dry. No I/O happens
+//! here: the methods say what has to be written or read.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::steps::EventInput;
+use crate::store::{QueuedRun, RunBody, RunId, RunState};
+
+/// A lane and a key within it.
+pub(super) type LaneKey = (Arc<str>, Arc<str>);
+
+/// A run in memory.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) run: QueuedRun,
+    /// What it is carried out with, when it came in just now; else the store is asked when its turn comes.
+    pub(super) carried: Option<Carried>,
+}
+
+/// What a run is carried out with.
+#[derive(Debug, Clone)]
+pub(super) struct Carried {
+    pub(super) body: Arc<RunBody>,
+    pub(super) event: Arc<EventInput>,
+}
+
+/// Where a run stands in its lane.
+type Standing = (Timestamp, u32, RunId);
+
+#[derive(Debug, Default)]
+struct Lane {
+    queue: BTreeMap<Standing, Queued>,
+    running: Option<RunId>,
+    /// True when runs of this lane may be blocked in the store, all of them after those in `queue`.
+    spilled: bool,
+    /// Runs whose blocking is not on disk yet: a refill would not see them.
+    unsettled: usize,
+    refilling: bool,
+    /// True while it stands in `going`.
+    listed: bool,
+}
+
+/// What has to be done about a run that was put into its lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// Nothing: it is in the queue.
+    Queued,
+    /// It does not fit into memory: it has to be blocked in the store.
+    Spilled,
+}
+
+/// One client's runs in memory.
+#[derive(Debug, Default)]
+pub(super) struct ClientLanes {
+    lanes: HashMap<LaneKey, Lane>,
+    /// Lanes whose first run may go, in the order in which they came to it.
+    going: VecDeque<LaneKey>,
+    /// Runs in memory, and runs whose last change is not on disk yet: the store still shows those as they were.
+    known: HashSet<RunId>,
+    /// Runs in queues.
+    queued: usize,
+    /// Runs being carried out.
+    pub(super) running: usize,
+    /// Bytes of events in queues.
+    pub(super) bytes: usize,
+    /// Held and blocked runs in the store, counting what is on its way there.
+    pub(super) held: usize,
+    pub(super) blocked: usize,
+    /// Changes of held runs that are not on disk yet, and how many there were: who reads meanwhile does not know
+    /// who stands behind whom.
+    pub(super) held_unsettled: usize,
+    pub(super) held_version: u64,
+    /// True when the store may have due runs that are not in memory.
+    pub(super) more: bool,
+    /// True while a load is under way.
+    pub(super) loading: bool,
+    /// Reads of the store under way, and the runs whose changes came to disk meanwhile: an answer may still show
+    /// them as they were.
+    reads: usize,
+    settled_meanwhile: HashSet<RunId>,
+    /// True while the client stands in line for its turn.
+    pub(super) in_turn: bool,
+}
+
+impl ClientLanes {
+    /// Runs in memory.
+    pub(super) fn in_memory(&self) -> usize {
+        self.queued + self.running
+    }
+
+    /// Runs that a load would find although they are known.
+    pub(super) fn known(&self) -> usize {
+        self.known.len()
+    }
+
+    /// True when nothing is left that this client's entry is needed for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lanes.is_empty()
+            && self.known.is_empty()
+            && !self.loading
+            && !self.more
+            && self.held == 0
+            && self.blocked == 0
+    }
+
+    /// True when a run can be put into memory without asking the store who stands before it.
+    pub(super) fn takes_arrivals(&self) -> bool {
+        self.held == 0 && !self.more && !self.loading
+    }
+
+    /// True when `run` is new to the memory.
+    pub(super) fn is_new(&self, run: RunId) -> bool {
+        !self.known.contains(&run) && !self.settled_meanwhile.contains(&run)
+    }
+
+    /// Puts a run into its lane, of which at most `limit` runs stay in memory. No held run stands before it.
+    pub(super) fn place(&mut self, queued: Queued, limit: usize) -> Placed {
+        let standing = standing(&queued.run);
+        let returns = queued.run.state == RunState::Held;
+        self.known.insert(queued.run.id);
+        let lane = self.lanes.entry(key_of(&queued.run)).or_default();
+        // Those that were blocked behind a held run are after it.
+        lane.spilled |= returns && self.blocked > 0;
+        let last = lane.queue.last_key_value().map(|(last, _)| *last);
+        let full = lane.spilled || lane.queue.len() >= limit;
+        if full && !returns && last.is_none_or(|last| last < standing) {
+            lane.spilled = true;
+            lane.unsettled += 1;
+            return Placed::Spilled;
+        }
+        self.insert(queued);
+        Placed::Queued
+    }
+
+    /// Puts a run into its lane that was blocked there, and is next.
+    pub(super) fn place_next(&mut self, queued: Queued) {
+        self.known.insert(queued.run.id);
+        self.insert(queued);
+    }
+
+    fn insert(&mut self, queued: Queued) {
+        let key = key_of(&queued.run);
+        self.queued += 1;
+        self.bytes += weight(&queued);
+        let lane = self.lanes.entry(key.clone()).or_default();
+        lane.queue.insert(standing(&queued.run), queued);
+        self.list(&key);
+    }
+
+    /// Lists a lane as going, if its first run may go.
+    fn list(&mut self, key: &LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key)
+            && lane.running.is_none()
+            && !lane.listed
+            && !lane.queue.is_empty()
+        {
+            lane.listed = true;
+            self.going.push_back(key.clone());
+        }
+    }
+
+    /// True when a run may go.
+    pub(super) fn has_going(&self) -> bool {
+        !self.going.is_empty()
+    }
+
+    /// Takes the next run that may go. Its lane waits for it.
+    pub(super) fn start(&mut self) -> Option<Queued> {
+        let key = self.going.pop_front()?;
+        let lane = self.lanes.get_mut(&key)?;
+        lane.listed = false;
+        let (_, queued) = lane.queue.pop_first()?;
+        lane.running = Some(queued.run.id);
+        self.queued -= 1;
+        self.bytes -= weight(&queued);
+        self.running += 1;
+        Some(queued)
+    }
+
+    /// A run is done for now, and its lane may go on. `hold`: it stays the lane's head, and gives back those after
+    /// it, which have to be blocked.
+    pub(super) fn finished(&mut self, run: &QueuedRun, hold: bool) -> Vec<QueuedRun> {
+        let key = key_of(run);
+        self.running -= 1;
+        let Some(lane) = self.lanes.get_mut(&key) else { return Vec::new() };
+        lane.running = None;
+        let mut behind = Vec::new();
+        if hold {
+            for (_, queued) in lane.queue.split_off(&standing(run)) {
+                self.queued -= 1;
+                self.bytes -= weight(&queued);
+                behind.push(queued.run);
+            }
+            // Whoever else is blocked stands behind the held run, and is called when that one is done.
+            lane.spilled = lane.spilled && !lane.queue.is_empty();
+        }
+        self.list(&key);
+        behind
+    }
+
+    /// What a lane needs when it has run dry: a refill from the store, or nothing any more. True: fetch its blocked
+    /// runs, and hand them to [`refilled`](Self::refilled).
+    pub(super) fn needs_refill(&mut self, key: &LaneKey) -> bool {
+        let held_unsettled = self.held_unsettled > 0;
+        let Some(lane) = self.lanes.get_mut(key) else { return false };
+        if !lane.queue.is_empty() || lane.running.is_some() || lane.refilling || lane.unsettled > 0 {
+            return false;
+        }
+        if !lane.spilled || self.blocked == 0 {
+            self.lanes.remove(key);
+            return false;
+        }
+        if held_unsettled {
+            return false;
+        }
+        lane.refilling = true;
+        true
+    }
+
+    /// A refill has come: true when it is to be used, false when it has to be asked for again.
+    pub(super) fn refilled(&mut self, key: &LaneKey, held_version: u64, more: bool) -> bool {
+        let current = held_version == self.held_version;
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.refilling = false;
+            if current {
+                lane.spilled = more || lane.unsettled > 0;
+            }
+        }
+        current
+    }
+
+    /// Lanes that have run dry, and wait for something to settle before they can be refilled.
+    pub(super) fn dry(&self) -> Vec<LaneKey> {
+        let dry = |lane: &&Lane| lane.queue.is_empty() && lane.running.is_none() && !lane.refilling;
+        self.lanes.iter().filter(|(_, lane)| dry(lane)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The store is asked something about this client.
+    pub(super) fn read_begins(&mut self) {
+        self.reads += 1;
+    }
+
+    /// The answer has been dealt with.
+    pub(super) fn read_ends(&mut self) {
+        self.reads -= 1;
+        if self.reads == 0 {
+            self.settled_meanwhile.clear();
+        }
+    }
+
+    /// A run that goes from the store to the store: it must not be found again before its change is on disk.
+    pub(super) fn hide(&mut self, run: RunId) {
+        self.known.insert(run);
+    }
+
+    /// A run's last change is on disk: whoever asks the store from now on sees it as it is.
+    pub(super) fn settled(&mut self, run: RunId) {
+        self.known.remove(&run);
+        if self.reads > 0 {
+            self.settled_meanwhile.insert(run);
+        }
+    }
+
+    /// A blocked run is on disk.
+    pub(super) fn spill_settled(&mut self, key: &LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.unsettled = lane.unsettled.saturating_sub(1);
+        }
+    }
+
+    /// A run leaves the state that the store has it in.
+    pub(super) fn left(&mut self, state: RunState) {
+        match state {
+            RunState::Held => self.held = self.held.saturating_sub(1),
+            RunState::Blocked => self.blocked = self.blocked.saturating_sub(1),
+            RunState::Ready | RunState::Waiting | RunState::Ended(_) => {}
+        }
+    }
+}
+
+pub(super) fn key_of(run: &QueuedRun) -> LaneKey {
+    (Arc::clone(&run.place.lane), Arc::clone(&run.place.key))
+}
+
+fn standing(run: &QueuedRun) -> Standing {
+    (run.place.created, run.place.rank, run.id)
+}
+
+/// What an event takes in memory: its text, and about five times as much as a tree of values.
+fn weight(queued: &Queued) -> usize {
+    if queued.carried.is_some() { queued.run.weight.saturating_mul(6) } else { 0 }
+}
