@@ -127,8 +127,7 @@ fn event(report: &Report<'_>, pipeline: &dyn Runnable, grouped: u32, now: Timest
         ("created", Value::from(now.to_string())),
         ("object", object),
     ]);
-    let place =
-        Place { lane: Arc::clone(pipeline.lane()), key: Arc::clone(&id), created: now, rank: 0 };
+    let place = Place { lane: Arc::clone(pipeline.lane()), key: Arc::clone(&id), created: now, rank: 0 };
     NewEvent {
         client: Arc::clone(report.client),
         connection: CONNECTION.into(),

@@ -1,23 +1,35 @@
 //! The engine's door: starting it, handing it events, stopping it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 
+use super::carry_out::Workshop;
+use super::circuit::{Circuits, GuardedGateway};
+use super::generations::Generations;
 use super::incoming::Incoming;
 use super::jitter::Jitter;
+use super::lanes::{Carried, Queued};
 use super::limits::Limits;
 use super::meters::Meters;
-use super::program::{Program, Programs};
+use super::runnable::{Runnable, Runnables};
+use super::scheduler::{Doors, Scheduler};
 use crate::clock::SharedClock;
 use crate::connector::Gateway;
-use crate::store::{Accepted, NewEvent, NewRun, Outcome, Place, Store, StoreError};
+use crate::steps::EventInput;
+use crate::store::{
+    Accepted, EventSeq, NewEvent, NewRun, Outcome, Place, QueuedRun, RunBody, RunId, RunState, Store,
+    StoreError,
+};
 
 /// What an engine is made of.
 pub struct EngineOptions {
     /// The pipelines of all clients.
-    pub programs: Programs,
+    pub runnables: Runnables,
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// What carries calls out.
@@ -47,48 +59,111 @@ pub enum AcceptError {
     Store(#[from] StoreError),
 }
 
-/// Carries out the runs of a store.
+/// Carries out the runs of a store. Dropped without [`shutdown`](Self::shutdown), it stops where it is, as after a
+/// crash.
 pub struct Engine {
-    programs: Arc<ArcSwap<Programs>>,
+    generations: Arc<ArcSwap<Generations>>,
     store: Arc<dyn Store>,
     clock: SharedClock,
     meters: Arc<Meters>,
+    arrivals: mpsc::Sender<Vec<Queued>>,
+    wake: Arc<Notify>,
+    stop: watch::Sender<Option<Duration>>,
+    scheduler: Mutex<Option<AbortOnDropHandle<()>>>,
 }
+
+/// Batches of arrivals that wait for the scheduler. Those that find no place are found in the store.
+const ARRIVALS: usize = 1_024;
 
 impl Engine {
     /// Takes up what is unfinished in the store, and begins.
     pub async fn start(options: EngineOptions) -> Result<Self, StoreError> {
-        options.store.take_up().await?;
-        Ok(Self {
-            programs: Arc::new(ArcSwap::from_pointee(options.programs)),
-            store: options.store,
-            clock: options.clock,
-            meters: Arc::default(),
-        })
+        let EngineOptions { runnables, store, gateway, clock, jitter, limits } = options;
+        let held = store.take_up().await?;
+        let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
+        let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
+        let circuits = Arc::new(circuits);
+        let meters = Arc::new(Meters::default());
+        let generations = Arc::new(ArcSwap::from_pointee(Generations::new(runnables)));
+        let gateway = GuardedGateway {
+            gateway,
+            circuits: Arc::clone(&circuits),
+            clock: Arc::clone(&clock),
+            meters: Arc::clone(&meters),
+        };
+        let workshop = Arc::new(Workshop {
+            store: Arc::clone(&store),
+            gateway,
+            clock: Arc::clone(&clock),
+            jitter,
+            limits,
+            meters: Arc::clone(&meters),
+            generations: Arc::clone(&generations),
+        });
+        let (arrivals, arrived) = mpsc::channel(ARRIVALS);
+        let (stop, stopped) = watch::channel(None);
+        let wake = Arc::new(Notify::new());
+        let doors =
+            Doors { arrivals: arrived, circuits: circuits_heard, wake: Arc::clone(&wake), stop: stopped };
+        let scheduler = tokio::spawn(Scheduler::new(workshop, circuits, doors, held).run());
+        let scheduler = Mutex::new(Some(AbortOnDropHandle::new(scheduler)));
+        Ok(Self { generations, store, clock, meters, arrivals, wake, stop, scheduler })
     }
 
     /// Takes an event. Answered means on disk, together with the runs that it starts (invariant 1); an event
     /// that was there before starts none.
     pub async fn accept(&self, incoming: Incoming) -> Result<Accepted, AcceptError> {
-        let programs = self.programs.load_full();
-        if !programs.has(&incoming.client) {
+        if self.stop.borrow().is_some() {
+            return Err(AcceptError::Stopping);
+        }
+        let generations = self.generations.load_full();
+        if !generations.present().has(&incoming.client) {
             return Err(AcceptError::NoClient { client: incoming.client });
         }
-        let event = event_of(&programs, &incoming, self.clock.now());
-        let stored = self.store.accept(vec![event]).await;
+        let event = event_of(generations.present(), &incoming, self.clock.now());
+        let stored = self.store.accept(vec![event.clone()]).await;
         let accepted = stored.inspect_err(|_| self.meters.refused())?.pop().unwrap_or(Accepted::Duplicate);
+        super::failpoint!("after-accept");
         self.meters.event(matches!(accepted, Accepted::New { .. }));
+        if let Accepted::New { seq, runs } = &accepted {
+            self.hand_over(&event, incoming, *seq, runs);
+        }
         Ok(accepted)
+    }
+
+    /// Hands new runs to the scheduler. Should it have no room for them, it finds them in the store.
+    fn hand_over(&self, event: &NewEvent, incoming: Incoming, seq: EventSeq, runs: &[RunId]) {
+        let new = event.runs.iter().zip(runs).filter(|(run, _)| run.ended.is_none());
+        let new: Vec<_> = new.map(|(run, id)| queued(event, run, *id)).collect();
+        if new.is_empty() {
+            return;
+        }
+        let event_input = Arc::new(EventInput {
+            envelope: incoming.event,
+            object: incoming.object,
+            previous: incoming.previous,
+            source: event.source.word().into(),
+        });
+        let new = new.into_iter().map(|run| {
+            let body = Arc::new(body(event, &run, seq));
+            Queued { run, carried: Some(Carried { body, event: Arc::clone(&event_input) }) }
+        });
+        if self.arrivals.try_send(new.collect()).is_err() {
+            self.wake.notify_one();
+        }
     }
 
     /// Replaces the pipelines: runs that begin from now on use the new ones; those that have journalled a call
     /// finish with the version that they began with.
-    pub fn replace(&self, programs: Programs) {
-        self.programs.store(Arc::new(programs));
+    pub fn replace(&self, runnables: Runnables) {
+        self.generations.rcu(|generations| generations.followed_by(runnables.clone()));
+        self.wake.notify_one();
     }
 
     /// Looks for due runs at once, for instance after a dead letter was made ready again.
-    pub fn wake(&self) {}
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
 
     /// What the engine counts.
     pub fn meters(&self) -> &Arc<Meters> {
@@ -98,20 +173,26 @@ impl Engine {
     /// Stops: takes no more events, begins no run, lets those that are being carried out finish within `grace`,
     /// and writes everything down. What does not finish is carried on by the next start.
     pub async fn shutdown(&self, grace: Duration) -> Result<(), StoreError> {
-        tokio::time::sleep(grace.min(Duration::ZERO)).await;
+        self.stop.send_replace(Some(grace));
+        let scheduler = self.scheduler.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(scheduler) = scheduler
+            && let Err(failure) = scheduler.await
+        {
+            tracing::error!(error = %failure, "the scheduler ended by itself");
+        }
         self.store.close().await
     }
 }
 
 /// The event as it is stored, with the runs that it starts.
-fn event_of(programs: &Programs, incoming: &Incoming, received: jiff::Timestamp) -> NewEvent {
+fn event_of(runnables: &Runnables, incoming: &Incoming, received: jiff::Timestamp) -> NewEvent {
     let runs: Vec<NewRun> = if incoming.unfit.is_some() {
         Vec::new()
     } else {
-        programs
+        runnables
             .of(&incoming.client)
-            .filter(|program| program.starts_on(incoming))
-            .map(|program| run_of(&**program, incoming))
+            .filter(|pipeline| pipeline.starts_on(incoming))
+            .map(|pipeline| run_of(&**pipeline, incoming))
             .collect()
     };
     let ended = match &incoming.unfit {
@@ -127,7 +208,7 @@ fn event_of(programs: &Programs, incoming: &Incoming, received: jiff::Timestamp)
         id: Arc::clone(&incoming.id),
         kind: Arc::clone(&incoming.kind),
         object_kind: incoming.object_kind.clone(),
-        object: incoming.object.clone(),
+        object: incoming.object_id.clone(),
         source: incoming.source,
         created: incoming.created,
         received,
@@ -139,8 +220,8 @@ fn event_of(programs: &Programs, incoming: &Incoming, received: jiff::Timestamp)
 
 /// The run of one pipeline. An order key that cannot be computed ends it at once: in which order it would have to
 /// go is not known.
-fn run_of(program: &dyn Program, incoming: &Incoming) -> NewRun {
-    let (key, ended) = match program.order_key(incoming) {
+fn run_of(pipeline: &dyn Runnable, incoming: &Incoming) -> NewRun {
+    let (key, ended) = match pipeline.order_key(incoming) {
         Ok(key) => (key, None),
         Err(reason) => {
             let reason = format!("its order key cannot be computed: {reason}");
@@ -148,15 +229,48 @@ fn run_of(program: &dyn Program, incoming: &Incoming) -> NewRun {
         }
     };
     NewRun {
-        pipeline: Arc::clone(program.name()),
-        version: program.version().clone(),
+        pipeline: Arc::clone(pipeline.name()),
+        version: pipeline.version(),
         place: Place {
-            lane: Arc::clone(program.lane()),
+            lane: Arc::clone(pipeline.lane()),
             key,
             created: incoming.created,
             rank: incoming.rank,
         },
-        stale: program.stale(incoming),
+        stale: pipeline.stale(incoming),
         ended,
+    }
+}
+
+/// A new run, as the scheduler sees it.
+fn queued(event: &NewEvent, run: &NewRun, id: RunId) -> QueuedRun {
+    QueuedRun {
+        id,
+        client: Arc::clone(&event.client),
+        pipeline: Arc::clone(&run.pipeline),
+        version: run.version.clone(),
+        place: run.place.clone(),
+        stale: run.stale,
+        state: RunState::Ready,
+        attempts: 0,
+        received: event.received,
+        behind: false,
+        weight: event.body.len(),
+    }
+}
+
+/// What a new run is carried out with: the same as the store would give, without asking it.
+fn body(event: &NewEvent, run: &QueuedRun, seq: EventSeq) -> RunBody {
+    RunBody {
+        id: run.id,
+        event: seq,
+        event_id: Arc::clone(&event.id),
+        kind: Arc::clone(&event.kind),
+        connection: Arc::clone(&event.connection),
+        source: event.source,
+        object_kind: event.object_kind.clone(),
+        object: event.object.clone(),
+        body: event.body.clone(),
+        journal: HashMap::new(),
     }
 }

@@ -143,7 +143,10 @@ impl Workshop {
             return Ok(Arc::clone(present));
         }
         generations.version(&run.client, &run.pipeline, &run.version).cloned().ok_or_else(|| {
-            no_pipeline(run, "was changed, and the version that this run has begun with is not at hand any more")
+            no_pipeline(
+                run,
+                "was changed, and the version that this run has begun with is not at hand any more",
+            )
         })
     }
 
@@ -164,7 +167,11 @@ impl Workshop {
                 Stale::Skip => return (Ending::Skipped { reason }, None),
                 Stale::Refetch => match self.refetch(run, body).await {
                     Ok(object) => {
-                        event = Arc::new(EventInput { object, previous: Value::Null, ..EventInput::clone(&event) });
+                        event = Arc::new(EventInput {
+                            object,
+                            previous: Value::Null,
+                            ..EventInput::clone(&event)
+                        });
                         remark = Some(format!("{reason}; the object was read anew"));
                     }
                     Err(ending) => return (*ending, None),
@@ -190,14 +197,16 @@ impl Workshop {
 
     /// Why the run's event is stale: a newer one was applied to its object. One that has begun goes on.
     async fn overtaken(&self, run: &QueuedRun, body: &RunBody) -> Result<Option<String>, StoreError> {
-        let Some(object) = body.object.as_ref().filter(|_| run.stale != Stale::Apply) else { return Ok(None) };
+        let Some(object) = body.object.as_ref().filter(|_| run.stale != Stale::Apply) else {
+            return Ok(None);
+        };
         if !body.journal.is_empty() {
             return Ok(None);
         }
         let applied = self.store.applied(&run.client, &run.pipeline, object).await?;
-        Ok(applied.filter(|applied| *applied > (run.place.created, run.place.rank)).map(|(created, _)| {
-            format!("a newer event about {object}, of {created}, was applied already")
-        }))
+        Ok(applied
+            .filter(|applied| *applied > (run.place.created, run.place.rank))
+            .map(|(created, _)| format!("a newer event about {object}, of {created}, was applied already")))
     }
 
     /// The object as it is now.
@@ -213,7 +222,9 @@ impl Workshop {
                 refetch_failed(Failure::permanent("the answer holds no record"), &body.connection)
             }),
             Err(failure) if failure.class == Class::Missing => Err(Box::new(Ending::Skipped {
-                reason: format!("the event is older than one already applied, and {id} is not there any more"),
+                reason: format!(
+                    "the event is older than one already applied, and {id} is not there any more"
+                ),
             })),
             Err(failure) => Err(refetch_failed(failure, &body.connection)),
         }

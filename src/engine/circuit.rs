@@ -306,7 +306,10 @@ mod tests {
         assert_eq!(circuits.admit(&key(), at(32)), Admission::Pass);
         let all: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).collect();
         assert!(
-            matches!(all[..], [CircuitChange::Opened(_), CircuitChange::StillOpen(_), CircuitChange::Closed(_)]),
+            matches!(
+                all[..],
+                [CircuitChange::Opened(_), CircuitChange::StillOpen(_), CircuitChange::Closed(_)]
+            ),
             "{all:?}"
         );
     }

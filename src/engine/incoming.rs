@@ -22,7 +22,11 @@ pub struct Incoming {
     /// What kind of object it is about, where it is about one.
     pub object_kind: Option<Arc<str>>,
     /// The id of the object that it is about.
-    pub object: Option<Arc<str>>,
+    pub object_id: Option<Arc<str>>,
+    /// The object as the event tells it.
+    pub object: Value,
+    /// The old values of what has changed; nothing when the event does not tell.
+    pub previous: Value,
     /// The order key of pipelines that name none: the customer, else the object, else the event.
     pub key: Arc<str>,
     /// When it happened, by the sender's clock.

@@ -47,8 +47,7 @@ impl Journal for RunJournal {
         // Everybody takes identities in one order, so that two runs never wait for each other.
         intent.identities.sort_unstable();
         let (call, fingerprint) = (intent.call.clone(), intent.fingerprint);
-        let new =
-            NewIntent { run: self.run, client: Arc::clone(&self.client), at: self.clock.now(), intent };
+        let new = NewIntent { run: self.run, client: Arc::clone(&self.client), at: self.clock.now(), intent };
         let stored = self.store.intend(new);
         async move {
             let grant = stored.await.map_err(out_of_reach)?;
@@ -69,10 +68,8 @@ impl Journal for RunJournal {
 
     fn record(&self, outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>> {
         let durability = outcome.durability;
-        let entry = Entry {
-            fingerprint: outcome.fingerprint,
-            state: EntryState::Done(outcome.result.clone()),
-        };
+        let entry =
+            Entry { fingerprint: outcome.fingerprint, state: EntryState::Done(outcome.result.clone()) };
         self.entries().insert(outcome.call.clone(), entry);
         let client = Arc::clone(&self.client);
         let change = Change::Called { run: self.run, client, at: self.clock.now(), outcome };

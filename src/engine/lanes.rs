@@ -89,6 +89,11 @@ pub(super) struct ClientLanes {
 }
 
 impl ClientLanes {
+    /// A client of which so many runs are held in the store.
+    pub(super) fn with_held(held: u64) -> Self {
+        Self { held: usize::try_from(held).unwrap_or(usize::MAX), ..Self::default() }
+    }
+
     /// Runs in memory.
     pub(super) fn in_memory(&self) -> usize {
         self.queued + self.running

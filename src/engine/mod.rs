@@ -2,7 +2,7 @@
 //!
 //! An event comes in by [`Engine::accept`], which answers when the event and its runs are on disk (invariant 1).
 //! A scheduler, one task, keeps the runs that can go now in lanes: runs of one lane and key go one at a time, the
-//! oldest first; clients take turns (invariant 3). Each run is carried out by its [`Program`] over a journal, so
+//! oldest first; clients take turns (invariant 3). Each run is carried out by its [`Runnable`] over a journal, so
 //! that what was done is never done again (invariant 2), and what its ending leads to is decided in one place
 //! (`verdict`). What waits (behind another, for a time, for a paused connection) waits in the store and not in
 //! memory (invariant 7).
@@ -10,16 +10,28 @@
 //! It does **not** know HTTP, expressions or any system, and it writes no claim: after a crash every unfinished
 //! run is carried on from its journal. Begin reading at [`Engine`], then `scheduler`.
 
+mod alerts;
 mod api;
+mod carry_out;
+mod circuit;
+mod failpoint;
+mod generations;
 mod incoming;
 mod jitter;
+mod journal;
+mod lanes;
 mod limits;
 mod meters;
-mod program;
+mod runnable;
+mod scheduler;
+mod verdict;
+
+pub use failpoint::FAILPOINTS;
+use failpoint::failpoint;
 
 pub use api::{AcceptError, Engine, EngineOptions};
 pub use incoming::Incoming;
 pub use jitter::Jitter;
 pub use limits::Limits;
 pub use meters::{LAG_BOUNDS, MeterReading, Meters};
-pub use program::{Program, Programs, RunInput};
+pub use runnable::{Runnable, Runnables};

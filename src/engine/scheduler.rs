@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::alerts::Alerts;
 use super::carry_out::{Done, Workshop};
@@ -37,7 +36,13 @@ enum Report {
     /// Due runs of a client.
     Loaded { client: Arc<str>, held_version: u64, asked: usize, result: Result<Vec<QueuedRun>, StoreError> },
     /// The blocked runs of a lane.
-    Refilled { client: Arc<str>, key: LaneKey, held_version: u64, asked: usize, result: Result<Vec<QueuedRun>, StoreError> },
+    Refilled {
+        client: Arc<str>,
+        key: LaneKey,
+        held_version: u64,
+        asked: usize,
+        result: Result<Vec<QueuedRun>, StoreError>,
+    },
     /// Who has something due.
     Looked(Result<Vec<Outlook>, StoreError>),
 }
@@ -66,8 +71,8 @@ pub(super) struct Doors {
     pub(super) circuits: mpsc::UnboundedReceiver<CircuitChange>,
     /// Look around at once.
     pub(super) wake: Arc<Notify>,
-    /// Begin nothing new.
-    pub(super) stop: CancellationToken,
+    /// Once it says for how long: begin nothing new, and let what is under way finish for so long.
+    pub(super) stop: watch::Receiver<Option<Duration>>,
 }
 
 /// The scheduler.
@@ -98,10 +103,7 @@ impl Scheduler {
         doors: Doors,
         held: impl IntoIterator<Item = (Arc<str>, u64)>,
     ) -> Self {
-        let clients = held.into_iter().map(|(client, held)| {
-            let held = usize::try_from(held).unwrap_or(usize::MAX);
-            (client, ClientLanes { held, ..ClientLanes::default() })
-        });
+        let clients = held.into_iter().map(|(client, held)| (client, ClientLanes::with_held(held)));
         Self {
             workshop,
             circuits,
@@ -119,11 +121,13 @@ impl Scheduler {
         }
     }
 
-    /// Works until it is told to stop; then lets those that are being carried out finish within `grace`.
-    pub(super) async fn run(mut self, mut grace: tokio::sync::oneshot::Receiver<Duration>) {
-        let stop = self.doors.stop.clone();
+    /// Works until it is told to stop; then lets those that are being carried out finish.
+    pub(super) async fn run(mut self) {
         self.look();
-        while !stop.is_cancelled() {
+        let grace = loop {
+            if let Some(grace) = *self.doors.stop.borrow() {
+                break grace;
+            }
             self.begin();
             self.count();
             let pause = self.pause();
@@ -133,20 +137,21 @@ impl Scheduler {
                 Some(change) = self.doors.circuits.recv() => self.circuit(change),
                 () = self.doors.wake.notified() => self.look(),
                 () = tokio::time::sleep(pause) => self.look(),
-                () = stop.cancelled() => {}
+                gone = self.doors.stop.changed() => if gone.is_err() { break Duration::ZERO },
             }
             while let Some(report) = self.tasks.try_join_next() {
                 self.hear(report);
             }
-        }
-        let grace = grace.try_recv().unwrap_or_default();
+        };
         self.finish(grace).await;
     }
 
     async fn finish(&mut self, grace: Duration) {
         let deadline = tokio::time::Instant::now() + grace;
         while self.running > 0 {
-            let Ok(Some(report)) = tokio::time::timeout_at(deadline, self.tasks.join_next()).await else { break };
+            let Ok(Some(report)) = tokio::time::timeout_at(deadline, self.tasks.join_next()).await else {
+                break;
+            };
             self.hear(report);
         }
         // What did not finish is carried on from its journal by the next start.
@@ -228,7 +233,8 @@ impl Scheduler {
         let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
         let now = self.workshop.clock.now();
         for (client, lanes) in &mut self.clients {
-            if !lanes.more || lanes.loading || lanes.held_unsettled > 0 || !generations.present().has(client) {
+            if !lanes.more || lanes.loading || lanes.held_unsettled > 0 || !generations.present().has(client)
+            {
                 continue;
             }
             // Half of what is free, so that something is left for those who come later.
@@ -240,7 +246,8 @@ impl Scheduler {
             lanes.loading = true;
             lanes.more = false;
             lanes.read_begins();
-            let (client, held_version, asked) = (Arc::clone(client), lanes.held_version, lanes.known() + room);
+            let (client, held_version, asked) =
+                (Arc::clone(client), lanes.held_version, lanes.known() + room);
             let workshop = Arc::clone(&self.workshop);
             self.tasks.spawn(async move {
                 let result = workshop.store.due(&client, now, asked).await;
@@ -387,6 +394,9 @@ impl Scheduler {
 
     /// Fetches what is blocked in a lane that has run dry.
     fn refill(&mut self, client: &Arc<str>, key: LaneKey) {
+        if self.is_troubled() {
+            return;
+        }
         let asked = self.workshop.limits.lane;
         let lanes = self.lanes(client);
         if !lanes.needs_refill(&key) {
@@ -426,7 +436,7 @@ impl Scheduler {
                 }
             }
         }
-        lanes_done(self.lanes(client));
+        self.lanes(client).read_ends();
         self.refill(client, key.clone());
         self.line_up(client);
     }
@@ -445,13 +455,10 @@ impl Scheduler {
         if std::mem::take(&mut self.look_again) {
             self.look();
         }
+        let clients: Vec<Arc<str>> = self.clients.keys().cloned().collect();
+        clients.iter().for_each(|client| self.refill_dry(client));
         self.clients.retain(|_, lanes| !lanes.is_idle());
     }
-}
-
-/// What a finished read leaves to do.
-fn lanes_done(lanes: &mut ClientLanes) {
-    lanes.read_ends();
 }
 
 /// Ending: what a verdict changes.
@@ -546,18 +553,25 @@ impl Scheduler {
             lanes.spill_settled(key);
         }
         lanes.held_unsettled -= usize::from(note.held);
+        // Whether it is held is not known now: that only makes arrivals go by the store.
+        lanes.held += usize::from(note.held && result.is_err());
         // After a failure the store still has them as they were: due, as far as anybody knows.
         lanes.more |= note.news || result.is_err();
         if let Some(run) = note.lane {
             lanes.finished(&run, false);
             self.refill(&client, key_of(&run));
         }
-        if self.lanes(&client).blocked > 0 {
-            for key in self.lanes(&client).dry() {
-                self.refill(&client, key);
+        self.refill_dry(&client);
+        self.line_up(&client);
+    }
+
+    /// Fetches what is blocked in lanes that had to wait for it.
+    fn refill_dry(&mut self, client: &Arc<str>) {
+        if self.lanes(client).blocked > 0 {
+            for key in self.lanes(client).dry() {
+                self.refill(client, key);
             }
         }
-        self.line_up(&client);
     }
 
     /// A circuit has changed: that is kept, reported once, and those who waited for it are called.

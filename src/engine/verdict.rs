@@ -192,11 +192,10 @@ mod tests {
     #[test]
     fn transient_failures_back_off_until_the_attempts_are_used_up() {
         let judge = |attempts| case(attempts).judge(failed(Class::Transient, None), &Jitter::None);
-        assert_eq!([0, 1, 2].map(|attempts| held(&judge(attempts))), [
-            Some((2, 1)),
-            Some((4, 2)),
-            Some((8, 3))
-        ]);
+        assert_eq!(
+            [0, 1, 2].map(|attempts| held(&judge(attempts))),
+            [Some((2, 1)), Some((4, 2)), Some((8, 3))]
+        );
         assert_eq!(
             judge(3),
             Verdict::End {
@@ -241,7 +240,8 @@ mod tests {
     #[test]
     fn a_connection_that_is_down_is_waited_for_without_attempts() {
         for class in [Class::Expired, Class::ConnectionDown] {
-            let Verdict::Hold { until, attempts, .. } = case(2).judge(failed(class, None), &Jitter::None) else {
+            let Verdict::Hold { until, attempts, .. } = case(2).judge(failed(class, None), &Jitter::None)
+            else {
                 panic!("{class}")
             };
             assert_eq!((until, attempts), (Until::Back("crm".into()), 2));
