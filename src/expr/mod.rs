@@ -14,6 +14,7 @@ mod fault;
 mod functions;
 mod json_path;
 mod names;
+pub mod pci;
 mod reads;
 mod rhai;
 

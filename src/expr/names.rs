@@ -148,6 +148,8 @@ pub enum ReferenceSeg {
 impl Reference {
     /// The path as it is written in Rhai (`object.lines.data[0].id`), for people.
     pub fn path_text(&self) -> String {
+        use std::fmt::Write;
+
         let mut text = String::new();
         for segment in &self.segments {
             match segment {
@@ -156,7 +158,8 @@ impl Reference {
                     text.push('.');
                     text.push_str(name);
                 }
-                ReferenceSeg::Index(index) => text.push_str(&format!("[{index}]")),
+                // Writing to a string cannot fail.
+                ReferenceSeg::Index(index) => drop(write!(text, "[{index}]")),
                 ReferenceSeg::Any => text.push_str("[*]"),
                 ReferenceSeg::Deep => text.push_str("..*"),
             }

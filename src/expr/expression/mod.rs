@@ -9,6 +9,8 @@ mod model;
 mod modifiers;
 mod parse;
 mod template;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use model::{Expr, OnNothing, Write};

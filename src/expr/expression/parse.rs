@@ -278,18 +278,14 @@ impl Parser<'_> {
     }
 
     fn loop_name(&mut self, written: Option<&Value>) -> Arc<str> {
-        match written {
-            Some(Value::Text(name)) => {
-                if let Some(fault) = self.runtime.reserved(name) {
-                    self.fault(fault);
-                }
-                Arc::clone(name)
-            }
-            _ => {
-                self.fault(Fault::new(FaultKind::BadForm, "`each` needs `as`: a name for one item"));
-                "item".into()
-            }
+        let Some(Value::Text(name)) = written else {
+            self.fault(Fault::new(FaultKind::BadForm, "`each` needs `as`: a name for one item"));
+            return "item".into();
+        };
+        if let Some(fault) = self.runtime.reserved(name) {
+            self.fault(fault);
         }
+        Arc::clone(name)
     }
 
     /// A payload that looks like a form whose head is misspelt: `{ form: $.object.amount, money: gbp }`.

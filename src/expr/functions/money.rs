@@ -70,7 +70,7 @@ pub(super) fn money(amount: &Value, code: &Value) -> Result<Value, Unfit> {
     let scale = minor.scale() + currency.decimals;
     Decimal::try_from_i128_with_scale(minor.mantissa(), scale)
         .map(|major| Value::Decimal(trimmed(major, currency.decimals)))
-        .map_err(|_| Unfit(format!("money: {} is too large", amount)))
+        .map_err(|_| Unfit(format!("money: {amount} is too large")))
 }
 
 /// An exact decimal in minor units: 45.00 gbp is `4500`. What does not fit the currency's digits is an error.
@@ -180,10 +180,7 @@ mod tests {
 
     #[test]
     fn what_is_no_currency_or_number_is_said() {
-        assert_eq!(
-            in_major(1, "gpb"),
-            Err("`gpb` is not a currency, did you mean `bgn`?".to_owned()).or(in_major(1, "gpb"))
-        );
+        assert_eq!(in_major(1, "gpb"), Err("`gpb` is not a currency, did you mean `gbp`?".to_owned()));
         assert_eq!(in_major("abc", "gbp"), Err("money: `abc` is not a number".to_owned()));
         assert_eq!(in_major(true, "gbp"), Err("money needs a number, not a boolean".to_owned()));
         assert_eq!(

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn lists_are_joined_split_and_summed() {
-        let one = |result: Result<Value, Unfit>| result.map(|v| v.to_json()).unwrap_or_else(|e| e.0);
+        let one = |result: Result<Value, Unfit>| result.map_or_else(|e| e.0, |v| v.to_json());
         assert_eq!(one(join(&[json(r#"["a",null,1]"#)])), r#""a, 1""#);
         assert_eq!(one(join(&[json(r#"["a","b"]"#), "-".into()])), r#""a-b""#);
         assert_eq!(one(join(&[json(r#"[["a"]]"#)])), "join cannot put a list into a text");

@@ -54,7 +54,7 @@ fn syntax_error(source: &str, error: &JsonPathError) -> PathError {
         return PathError { message: "a JSONPath begins with `$`".to_owned(), at: 0 };
     }
     let at = match error {
-        JsonPathError::PestError(error) => places::offset(error.location.clone()),
+        JsonPathError::PestError(error) => places::offset(&error.location),
         _ => places::first_odd(source),
     };
     let at = source.floor_char_boundary(at.min(source.len()));
@@ -128,8 +128,8 @@ fn test(test: &ast::Test) -> Compiled<Filter> {
     match test {
         ast::Test::RelQuery(_) | ast::Test::AbsQuery(_) => Ok(Filter::Exists(query(test)?)),
         ast::Test::Function(function) => match &**function {
-            ast::TestFunction::Match(text, pattern) => matches(text, pattern, Whole::Yes),
-            ast::TestFunction::Search(text, pattern) => matches(text, pattern, Whole::No),
+            ast::TestFunction::Match(of, pattern) => matches(of, pattern, Whole::Yes),
+            ast::TestFunction::Search(of, pattern) => matches(of, pattern, Whole::No),
             ast::TestFunction::Custom(name, _) => Err(unknown_function(name)),
             ast::TestFunction::Length(_) | ast::TestFunction::Value(_) | ast::TestFunction::Count(_) => {
                 Err(format!("the result of `{function}` must be compared with something"))

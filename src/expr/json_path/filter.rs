@@ -70,7 +70,7 @@ impl Filter {
             Self::Not(part) => !part.holds(root, current),
             Self::Exists(query) => !query.visit(root, current, &mut |_| false),
             Self::Compare(operator, left, right) => {
-                operator.holds(left.value(root, current), right.value(root, current))
+                operator.holds(left.value(root, current).as_deref(), right.value(root, current).as_deref())
             }
             Self::Matches { text, pattern, whole } => match text.value(root, current).as_deref() {
                 Some(Value::Text(text)) => pattern.matches(text, *whole, root, current),
@@ -94,8 +94,7 @@ impl Query {
 
 impl Compare {
     /// Compares; "nothing" (no node) equals only nothing, and unlike types are never ordered (RFC 9535, 2.3.5.2.2).
-    fn holds(self, left: Option<Cow<'_, Value>>, right: Option<Cow<'_, Value>>) -> bool {
-        let (left, right) = (left.as_deref(), right.as_deref());
+    fn holds(self, left: Option<&Value>, right: Option<&Value>) -> bool {
         match self {
             Self::Eq => equal(left, right),
             Self::Ne => !equal(left, right),

@@ -89,9 +89,9 @@ pub(super) fn broken_name(source: &str) -> Option<usize> {
 }
 
 /// Where the grammar stopped.
-pub(super) fn offset(location: InputLocation) -> usize {
+pub(super) fn offset(location: &InputLocation) -> usize {
     match location {
-        InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
+        InputLocation::Pos(at) | InputLocation::Span((at, _)) => *at,
     }
 }
 

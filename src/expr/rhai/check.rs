@@ -171,8 +171,9 @@ impl<'a> Walk<'a> {
                 };
                 self.block(flow.branch.iter(), caught);
             }
-            Stmt::Expr(expr) => self.expr(expr, Use::Leaf),
-            Stmt::BreakLoop(Some(expr), ..) | Stmt::Return(Some(expr), ..) => self.expr(expr, Use::Leaf),
+            Stmt::Expr(expr) | Stmt::BreakLoop(Some(expr), ..) | Stmt::Return(Some(expr), ..) => {
+                self.expr(expr, Use::Leaf);
+            }
             // Captures are met where the closure is; the others hold no expression.
             _ => {}
         }
@@ -216,7 +217,7 @@ impl<'a> Walk<'a> {
             Expr::Array(parts, _) => self.each(parts, used),
             Expr::Map(parts, _) => self.each(parts.0.iter().map(|(_, value)| value), used),
             Expr::And(parts, _) | Expr::Or(parts, _) | Expr::Coalesce(parts, _) => {
-                self.each(parts.iter(), used)
+                self.each(parts.iter(), used);
             }
             Expr::Stmt(block) => self.block(block.iter(), Vec::new()),
             Expr::FnCall(call, position) | Expr::MethodCall(call, position) => self.call(call, *position, 0),

@@ -15,6 +15,8 @@ mod errors;
 mod operators;
 mod program;
 mod script;
+#[cfg(test)]
+mod tests;
 mod text;
 mod values;
 

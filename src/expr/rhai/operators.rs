@@ -14,6 +14,7 @@ use super::values::{Node, decimal, from_dynamic, kind, to_dynamic};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
+#[expect(clippy::unnecessary_box_returns, reason = "Rhai's functions fail with a box")]
 pub(super) fn failure(message: impl Into<String>) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(message.into().into(), Position::NONE).into()
 }
@@ -205,9 +206,9 @@ fn nodes(engine: &mut Engine) {
 
 /// Reading anything of nothing gives nothing, and nothing has no elements.
 fn nothing(engine: &mut Engine) {
-    engine.register_indexer_get(|_: &mut (), _: Dynamic| Dynamic::UNIT);
-    engine.register_indexer_get(|_: &mut (), _: ImmutableString| Dynamic::UNIT);
-    engine.register_indexer_get(|_: &mut (), _: i64| Dynamic::UNIT);
+    engine.register_indexer_get(|(): &mut (), _: Dynamic| Dynamic::UNIT);
+    engine.register_indexer_get(|(): &mut (), _: ImmutableString| Dynamic::UNIT);
+    engine.register_indexer_get(|(): &mut (), _: i64| Dynamic::UNIT);
     engine.register_fn("len", |(): ()| 0_i64);
     engine.register_fn("is_empty", |(): ()| true);
     engine.register_fn("contains", |(): (), _: Dynamic| false);

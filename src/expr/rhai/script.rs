@@ -208,9 +208,8 @@ pub(super) fn register(engine: &mut rhai::Engine) {
 impl Connection {
     fn ask(&self, verb: &str, args: Vec<Value>) -> Result<Dynamic, Box<EvalAltResult>> {
         let mut args = args.into_iter();
-        let object = match args.next() {
-            Some(Value::Text(object)) => object,
-            _ => return Err(failure(format!("`{verb}` begins with the name of an object"))),
+        let Some(Value::Text(object)) = args.next() else {
+            return Err(failure(format!("`{verb}` begins with the name of an object")));
         };
         let mut state = lock(&self.replay);
         let number = state.asked;
@@ -234,6 +233,7 @@ impl Connection {
 }
 
 /// Ends the script in a way that it cannot catch.
+#[expect(clippy::unnecessary_box_returns, reason = "Rhai's functions fail with a box")]
 fn ended(why: String) -> Box<EvalAltResult> {
     EvalAltResult::ErrorTerminated(ImmutableString::from(why).into(), Position::NONE).into()
 }
