@@ -69,13 +69,13 @@ impl Uses {
             Verb::Use(part) => {
                 self.parts.insert(Arc::clone(&part.part.0));
             }
-            verb => self.connections.extend(connection(verb)),
+            verb => self.connections.extend(connection_of(verb)),
         });
     }
 }
 
 /// The one connection that a verb acts on.
-fn connection(verb: &Verb) -> Option<Arc<str>> {
+pub(super) fn connection_of(verb: &Verb) -> Option<Arc<str>> {
     let object = match verb {
         Verb::Get(step) => &step.object,
         Verb::List(step) => &step.object,
