@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
+use super::connectors::Connectors;
 use super::rules::RULES;
 use super::view::{Found, View};
 use crate::config::{ClientDraft, ClientFile, ClientOverlay, Draft, DraftFile, Shared};
 use crate::diagnostic::{Code, Diagnostic, Path, Report, Severity, SourceFile, Sources};
-use crate::project::{Client, ClientParts, ConnectionConfig, Project, map_of};
+use crate::expr::{Engine, FaultSeg, Library};
+use crate::project::{Client, ClientParts, ConnectionConfig, Pipeline, Project, map_of};
+use crate::steps::{ClientScope, finding_of};
 
 /// Which environments a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +56,13 @@ pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckE
             return Err(CheckError::UnknownEnvironment(name.to_owned()));
         }
     }
-    let Draft { root, mut sources, mut findings, clients, shared } = draft;
+    let Draft { root, mut sources, mut findings, clients, shared, connectors } = draft;
+    let connectors = Connectors::of(&connectors, &mut findings);
     let mut passed = Vec::new();
     let mut broken = BTreeSet::new();
     for draft in &clients {
-        let outcome = ClientCheck { draft, shared: &shared, found_before: &findings }.run(environments);
+        let check = ClientCheck { draft, shared: &shared, connectors: &connectors, found_before: &findings };
+        let outcome = check.run(environments);
         match outcome.client {
             Some(client) => passed.push(Arc::new(client)),
             None => {
@@ -76,6 +82,7 @@ pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckE
 struct ClientCheck<'a> {
     draft: &'a ClientDraft,
     shared: &'a Shared,
+    connectors: &'a Connectors,
     found_before: &'a [Diagnostic],
 }
 
@@ -105,14 +112,79 @@ impl<'a> ClientCheck<'a> {
         let Some(client) = self.laid(overlay, &mut findings) else {
             return Outcome { client: None, findings };
         };
-        let view = View { draft: self.draft, shared: self.shared, overlay, client: &client };
+        let engine = self.engine(&mut findings);
+        let view = View {
+            draft: self.draft,
+            shared: self.shared,
+            overlay,
+            client: &client,
+            connectors: self.connectors,
+            engine: engine.as_ref(),
+        };
         for rule in RULES {
             let mut found = Found::new(rule.code);
             (rule.check)(&view, &mut found);
             findings.extend(found.into_findings());
         }
-        let client = (!self.is_broken(overlay, &findings)).then(|| self.client(overlay, &client));
+        let version = self.version(overlay);
+        let pipelines = self.pipelines(&view, &version, &mut findings);
+        if self.is_broken(overlay, &findings) {
+            return Outcome { client: None, findings };
+        }
+        let client = self.client(&view, pipelines, version);
         Outcome { client, findings }
+    }
+
+    /// The expression engine with the client's functions; nothing when one of its libraries is wrong.
+    fn engine(&self, findings: &mut Vec<Diagnostic>) -> Option<Engine> {
+        let files: Vec<&Arc<SourceFile>> = self.shared.library.iter().chain(&self.draft.library).collect();
+        let libraries: Vec<Library> = files
+            .iter()
+            .map(|file| Library { name: file.path().to_string(), source: file.text().to_string() })
+            .collect();
+        let faults = match Engine::new(&libraries) {
+            Ok(engine) => return Some(engine),
+            Err(faults) => faults,
+        };
+        for mut fault in faults {
+            // The path of a library's fault is the library; its place is in the text.
+            let path = match fault.path.first() {
+                Some(FaultSeg::Key(name)) => name.clone(),
+                _ => continue,
+            };
+            fault.path.clear();
+            findings.push(finding_of(&path.into(), &Path::root(), fault));
+        }
+        None
+    }
+
+    /// The pipelines that are right.
+    fn pipelines(
+        &self,
+        view: &View,
+        version: &Arc<str>,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Vec<Arc<Pipeline>> {
+        let Some(engine) = view.engine else { return Vec::new() };
+        let (connections, broken) = view.abilities();
+        let vars: Vec<Arc<str>> = view.client.vars.keys().map(|name| Arc::clone(&name.0)).collect();
+        let mut parts = IndexMap::new();
+        for part in view.parts() {
+            parts.entry(Arc::clone(&part.stem)).or_insert(part);
+        }
+        let scope = ClientScope {
+            client: &view.draft.folder,
+            engine,
+            connections: &Arc::new(connections),
+            broken: &broken,
+            vars: &vars,
+            parts: &parts,
+        };
+        let files = self.draft.pipelines.iter();
+        files
+            .filter_map(|file| Pipeline::compile(scope, file, Arc::clone(version), findings))
+            .map(Arc::new)
+            .collect()
     }
 
     /// `client.yaml` with the overlay over it; nothing when one of them could not be read.
@@ -158,7 +230,8 @@ impl<'a> ClientCheck<'a> {
             .chain(&self.shared.library)
     }
 
-    fn client(&self, overlay: Option<&DraftFile<ClientOverlay>>, file: &ClientFile) -> Client {
+    /// A hash of the files that the client runs from.
+    fn version(&self, overlay: Option<&DraftFile<ClientOverlay>>) -> Arc<str> {
         let mut version = Sha256::new();
         for file in self.files(overlay) {
             // Name and text with their lengths: no two sets of files run together to the same bytes. The folder is
@@ -169,26 +242,36 @@ impl<'a> ClientCheck<'a> {
                 version.update(text);
             }
         }
-        let connections = file.connections.iter().map(|(name, connection)| {
+        hex(&version.finalize()).into()
+    }
+
+    /// The client that can run; nothing when a connector is broken, which is told in the connector's file.
+    fn client(&self, view: &View, pipelines: Vec<Arc<Pipeline>>, version: Arc<str>) -> Option<Client> {
+        let file = view.client;
+        let mut connections = IndexMap::new();
+        for (name, connection) in &file.connections {
             let config = ConnectionConfig {
                 name: Arc::clone(&name.0),
-                connector: connection.connector.as_str().into(),
+                manifest: Arc::clone(view.manifest(connection)?),
                 config: map_of(connection.config.iter().map(|(key, value)| (key.as_str(), value))),
                 rate_limit: connection.rate_limit,
                 concurrency: connection.concurrency,
                 fields: connection.fields.clone(),
             };
-            (Arc::clone(&name.0), config)
-        });
-        Client::of_checked(ClientParts {
+            connections.insert(Arc::clone(&name.0), config);
+        }
+        Some(Client::of_checked(ClientParts {
             name: Arc::clone(&file.name.0),
             description: file.description.clone(),
             zone: file.timezone.0.clone(),
             vars: map_of(file.vars.iter().map(|(name, value)| (&*name.0, value))),
-            connections: connections.collect(),
+            connections,
             ownership: file.ownership.clone(),
-            version: hex(&version.finalize()).into(),
-        })
+            pipelines,
+            tests: self.draft.tests.clone(),
+            engine: view.engine?.clone(),
+            version,
+        }))
     }
 }
 

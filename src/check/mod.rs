@@ -8,6 +8,7 @@
 //! It reads no file, no environment and calls no system. Begin reading at [`check`].
 
 mod checked;
+mod connectors;
 mod rules;
 mod view;
 mod walk;

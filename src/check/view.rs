@@ -1,8 +1,17 @@
 //! What a rule sees: one client in one environment, and where everything in it is written.
 
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::connectors::Connectors;
 use crate::catalog::Catalog;
-use crate::config::{ClientDraft, ClientFile, ClientOverlay, DraftFile, Identifier, PartFile, Shared};
+use crate::config::{
+    ClientDraft, ClientFile, ClientOverlay, ConnectionFile, DraftFile, Identifier, PartFile, Shared,
+};
+use crate::connector::{Abilities, Manifest};
 use crate::diagnostic::{Code, Diagnostic, Path, Place};
+use crate::expr::Engine;
 
 /// One client in one environment.
 pub(super) struct View<'a> {
@@ -14,6 +23,10 @@ pub(super) struct View<'a> {
     pub(super) overlay: Option<&'a DraftFile<ClientOverlay>>,
     /// `client.yaml` with the overlay over it.
     pub(super) client: &'a ClientFile,
+    /// The connectors that its connections can be of.
+    pub(super) connectors: &'a Connectors,
+    /// The expression engine with the client's functions; nothing when those are wrong.
+    pub(super) engine: Option<&'a Engine>,
 }
 
 impl<'a> View<'a> {
@@ -42,6 +55,26 @@ impl<'a> View<'a> {
             .get(connection)
             .and_then(|connection| Catalog::of(connection.config.get("api_version")?.as_str()?))
             .unwrap_or_else(Catalog::newest)
+    }
+
+    /// The manifest behind a connection; nothing when it has none, or a broken one.
+    pub(super) fn manifest(&self, connection: &ConnectionFile) -> Option<&'a Arc<Manifest>> {
+        self.connectors.get(&connection.connector).flatten()
+    }
+
+    /// What each connection can do; and the connections of which that is not known.
+    pub(super) fn abilities(&self) -> (IndexMap<Arc<str>, Arc<Abilities>>, Vec<Arc<str>>) {
+        let mut known = IndexMap::new();
+        let mut broken = Vec::new();
+        for (name, connection) in &self.client.connections {
+            match self.manifest(connection) {
+                Some(manifest) => {
+                    known.insert(Arc::clone(&name.0), Arc::clone(manifest.abilities()));
+                }
+                None => broken.push(Arc::clone(&name.0)),
+            }
+        }
+        (known, broken)
     }
 
     /// The parts that the client's pipelines can use: its own before shared ones.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, TestFile};
+use crate::connector::ManifestFile;
 use crate::diagnostic::{Diagnostic, Path, Place, SourceFile, Sources};
 use crate::yaml::Document;
 
@@ -20,6 +21,8 @@ pub struct Draft {
     pub clients: Vec<ClientDraft>,
     /// What all clients share.
     pub shared: Shared,
+    /// The project's own connectors: `connectors/*.yaml`.
+    pub connectors: Vec<DraftFile<ManifestFile>>,
 }
 
 /// What stands beside the clients and belongs to all of them.

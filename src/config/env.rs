@@ -123,6 +123,14 @@ impl Template {
         })
     }
 
+    /// What stands for variables that are not set.
+    pub fn defaults(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Variable { default, .. } => default.as_deref(),
+            Piece::Text(_) | Piece::File(_) => None,
+        })
+    }
+
     /// The text with every placeholder replaced, or all that is missing.
     pub fn fill(&self, environment: &dyn Environment) -> Result<String, Vec<Missing>> {
         let mut text = String::new();

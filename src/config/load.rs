@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::discover::{LoadError, Wanted, relative, select};
 use super::read::{FileType, read};
 use super::{ClientDraft, ClientFile, Draft, DraftFile, Shared};
+use crate::connector::ManifestFile;
 use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources};
 
 /// Reads the project that `paths` name (with none, the nearest one at or above `here`). Files are named as seen
@@ -32,11 +33,12 @@ pub fn load(paths: &[PathBuf], here: &Path) -> Result<Draft, LoadError> {
         };
         clients.extend(loader.client(&entry, wanted)?);
     }
+    let connectors = loader.connectors(&selection.root.join("connectors"))?;
     if clients.is_empty() && loader.findings.is_empty() {
         return Err(LoadError::NoClients(pipelines));
     }
     let Loader { sources, findings, .. } = loader;
-    Ok(Draft { root: selection.root, sources, findings, clients, shared })
+    Ok(Draft { root: selection.root, sources, findings, clients, shared, connectors })
 }
 
 /// A file or folder.
@@ -109,6 +111,22 @@ impl Loader {
             _ => self.stray(entry, "only parts and `lib.rhai` stand here", "move it into a client's folder"),
         }
         Ok(())
+    }
+
+    /// The project's own connectors; most projects have none.
+    fn connectors(&mut self, folder: &Path) -> Result<Vec<DraftFile<ManifestFile>>, LoadError> {
+        let mut connectors = Vec::new();
+        if !folder.is_dir() {
+            return Ok(connectors);
+        }
+        for entry in entries(folder)?.iter().filter(|entry| !entry.is_folder) {
+            match kind_of(&entry.name) {
+                Kind::Pipeline(stem) => connectors.push(self.read(&entry.path, stem)?),
+                Kind::Other => {}
+                _ => self.stray(entry, "connectors are called `<name>.yaml`", "rename it"),
+            }
+        }
+        Ok(connectors)
     }
 
     /// A folder beside the others; nothing when it is not a client.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
 use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, TestFile};
+use crate::connector::ManifestFile;
 
 /// A kind of file, and how its schema is made.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,7 @@ pub const FILE_KINDS: &[FileKind] = &[
     FileKind { name: "pipeline", files: "pipelines/<client>/<pipeline>.yaml", make: of::<PipelineFile> },
     FileKind { name: "part", files: "*.part.yaml", make: of::<PartFile> },
     FileKind { name: "test", files: "*.test.yaml", make: of::<TestFile> },
+    FileKind { name: "connector", files: "connectors/<name>.yaml", make: of::<ManifestFile> },
 ];
 
 impl FileKind {

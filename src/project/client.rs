@@ -6,9 +6,12 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
+use super::Pipeline;
 use crate::config::env::{self, Environment, Missing};
-use crate::config::{ObjectRef, Owner, Rate};
+use crate::config::{DraftFile, ObjectRef, Owner, Rate, TestFile};
+use crate::connector::Manifest;
 use crate::diagnostic::Path;
+use crate::expr::Engine;
 use crate::value::{Map, Value};
 
 /// What makes a [`Client`]. Only `check` can turn it into one.
@@ -26,6 +29,12 @@ pub struct ClientParts {
     pub connections: IndexMap<Arc<str>, ConnectionConfig>,
     /// Who may write a field.
     pub ownership: IndexMap<ObjectRef, IndexMap<String, Owner>>,
+    /// Its pipelines, those that are switched off included, by file name.
+    pub pipelines: Vec<Arc<Pipeline>>,
+    /// The tests of its pipelines, by file name.
+    pub tests: Vec<DraftFile<TestFile>>,
+    /// The expression engine with its functions.
+    pub engine: Engine,
     /// A hash of all that it is made of: equal versions behave the same.
     pub version: Arc<str>,
 }
@@ -39,8 +48,8 @@ pub struct Client(ClientParts);
 pub struct ConnectionConfig {
     /// The name that pipelines use.
     pub name: Arc<str>,
-    /// The connector's name.
-    pub connector: Arc<str>,
+    /// What it is a connection of.
+    pub manifest: Arc<Manifest>,
     /// What the connector asks for, placeholders and all; a map.
     pub config: Value,
     /// Tighter than the connector's own rate limit.
@@ -95,6 +104,11 @@ impl Client {
     /// The client's name.
     pub fn name(&self) -> &Arc<str> {
         &self.0.name
+    }
+
+    /// The pipeline of this name.
+    pub fn pipeline(&self, name: &str) -> Option<&Arc<Pipeline>> {
+        self.pipelines.iter().find(|pipeline| &*pipeline.name == name)
     }
 
     /// Replaces every placeholder, or tells all that is missing.

@@ -21,7 +21,7 @@ fn check(view: &View, found: &mut Found) {
                         connection(view, name, view.value(&at.key("both").index(index)), found);
                     }
                     if !shared.both.contains(&shared.tie) {
-                        let fact = format!("`{}` decides a tie between others", shared.tie);
+                        let fact = format!("`{}` decides a tie between others", shared.tie.0);
                         let names: Vec<&str> = shared.both.iter().map(|name| &*name.0).collect();
                         let finding = found
                             .at(view.value(&at.key("tie")), fact)

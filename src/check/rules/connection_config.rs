@@ -16,8 +16,8 @@ fn check(view: &View, found: &mut Found) {
         let Some(config) = config.as_map() else { continue };
         for fault in manifest.check_config(config) {
             let path = fault.path.segs().iter().cloned().fold(below.clone(), |path, seg: Seg| path.with(seg));
-            let is_unknown_key =
-                fault.path.segs().len() == 1 && fault.path.last_key().is_some_and(|key| manifest.settings().get(key).is_none());
+            let is_unknown_key = fault.path.segs().len() == 1
+                && fault.path.last_key().is_some_and(|key| manifest.settings().get(key).is_none());
             let is_missing = fault.path.segs().is_empty();
             let more = format!("lockstep connectors {} tells what it asks for", connection.connector);
             let finding = connectors::finding(Code::ConnectionConfig, fault, |_| {

@@ -9,7 +9,7 @@ use super::Rule;
 use crate::config::step::{FindStep, StepFile};
 use crate::config::{Fields, Identifier, ObjectRef, Owner, PipelineFile, TriggerFile, Verb};
 use crate::diagnostic::{Code, Path, Place};
-use crate::expr::{Engine, Expr, Names, Reference, ReferenceSeg, Write};
+use crate::expr::{Expr, Names, Reference, ReferenceSeg, Write};
 
 pub(super) const RULE: Rule = Rule { code: Code::ForeignWrite, check };
 
@@ -62,7 +62,8 @@ impl Sides {
             sides.collect(&part.steps, &mut locals);
         }
         const ROOTS: [&str; 12] = [
-            "object", "event", "previous", "before", "steps", "set", "vars", "client", "run", "now", "with", "found",
+            "object", "event", "previous", "before", "steps", "set", "vars", "client", "run", "now", "with",
+            "found",
         ];
         sides.names = locals.iter().fold(Names::new(ROOTS), |names, name| names.with(name));
         sides
@@ -175,10 +176,7 @@ impl<'a> Walk<'a> {
         found: &mut Found,
     ) {
         let from = sides.iter().map(|side| format!("`{side}`")).collect::<Vec<_>>().join(" and ");
-        let rule = Path::root()
-            .key("ownership")
-            .key(object.to_string())
-            .key(if named { field } else { "*" });
+        let rule = Path::root().key("ownership").key(object.to_string()).key(if named { field } else { "*" });
         let finding = found
             .at(place, format!("`{field}` of {object} is written from {from}, which does not own it"))
             .label("its owner's changes would be overwritten")

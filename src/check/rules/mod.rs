@@ -3,13 +3,19 @@
 //! A rule sees one client in one environment and reports under its own code. The pages of codes that other stages
 //! report (`yaml`, `config`, `project`) stand here too.
 
+mod bad_owner;
 mod bad_placeholder;
+mod connection_config;
 mod disabled_pipeline;
 mod duplicate_name;
+mod foreign_write;
 mod name_differs;
+mod no_events;
 mod retry_too_long;
 mod secret_written;
 mod test_case;
+mod unknown_api_version;
+mod unknown_connector;
 mod unknown_event;
 mod unknown_pipeline;
 mod unused_connection;
@@ -32,7 +38,13 @@ pub(super) const RULES: &[Rule] = &[
     duplicate_name::RULE,
     bad_placeholder::RULE,
     secret_written::RULE,
+    unknown_connector::RULE,
+    connection_config::RULE,
+    unknown_api_version::RULE,
     unused_connection::RULE,
+    bad_owner::RULE,
+    foreign_write::RULE,
+    no_events::RULE,
     unknown_event::RULE,
     disabled_pipeline::RULE,
     retry_too_long::RULE,

@@ -73,13 +73,59 @@ fn span(range: Range<usize>) -> Span {
     Span::new(range.start, range.end)
 }
 
-/// What the connector calls a secret must come from outside, whatever it looks like.
+/// What the connector calls a secret must come from outside, whatever it looks like; anything else that looks like one
+/// and is named so, too.
 fn settings(view: &View, found: &mut Found) {
     for (name, connection) in &view.client.connections {
         let config = Path::root().key("connections").key(name.0.clone()).key("config");
+        let manifest = view.manifest(connection);
         for (key, value) in &connection.config {
-            named_so(view, &config.key(key.as_str()), value, found);
+            let setting = manifest.and_then(|manifest| manifest.settings().get(key));
+            let path = config.key(key.as_str());
+            if setting.is_some_and(|setting| setting.secret) {
+                secret(view, &path, value, &connection.connector, found);
+            } else {
+                named_so(view, &path, value, found);
+            }
         }
+    }
+}
+
+/// A setting that is secret: no part of it may be written out.
+fn secret(view: &View, path: &Path, value: &Value, connector: &str, found: &mut Found) {
+    match value {
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                secret(view, &path.index(index), item, connector, found);
+            }
+        }
+        Value::Map(map) => {
+            for (key, value) in map.iter() {
+                secret(view, &path.key(key.clone()), value, connector, found);
+            }
+        }
+        Value::Text(text) if has_known_look(text) => {}
+        Value::Text(text) => {
+            // `Bearer ${TOKEN}` is well; a whole value without a placeholder, or a default for one, is not.
+            let template = Template::parse(text).ok();
+            let is_written_out = template.is_some_and(|template| match template.defaults().next() {
+                Some(default) => !default.is_empty(),
+                None => !template.has_placeholders() && !text.trim().is_empty(),
+            });
+            if is_written_out {
+                let key = path.last_key().unwrap_or_default();
+                report(
+                    found,
+                    view.value(path),
+                    &format!("`{key}` of `{connector}` is secret, and written out"),
+                );
+            }
+        }
+        Value::Int(_) | Value::Decimal(_) => {
+            let key = path.last_key().unwrap_or_default();
+            report(found, view.value(path), &format!("`{key}` of `{connector}` is secret, and written out"));
+        }
+        Value::Null | Value::Bool(_) => {}
     }
 }
 
