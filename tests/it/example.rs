@@ -52,7 +52,7 @@ const CONNECTIONS: &[(&str, &str)] = &[
         "salesforce",
         "{ login_url: https://acme.my.salesforce.com, client_id: \"${ACME_SF_ID}\", client_secret: \"${ACME_SF_SECRET}\" }",
     ),
-    ("slack", "{ webhook_url: \"${ACME_SLACK_WEBHOOK}\" }"),
+    ("slack", "{ url: \"${ACME_SLACK_WEBHOOK}\" }"),
     ("http", "{ base_url: https://api.example.com }"),
 ];
 
