@@ -4,6 +4,8 @@
 
 mod example;
 mod rules;
+mod sandbox_sdk;
+mod sandbox_stripe;
 mod store;
 mod tidy;
 mod validate;

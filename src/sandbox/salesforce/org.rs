@@ -73,7 +73,7 @@ impl Org {
     /// A user, and its id.
     pub(super) fn person(&mut self, first: &str, last: &str, email: &str) -> String {
         let id = id::make("005", self.records.next());
-        let now = convert::datetime(self.clock.now());
+        let now = self.stamp_now();
         let fields = json!({"Id": id, "FirstName": first, "LastName": last, "Name": format!("{first} {last}"),
             "Email": email, "Username": email, "Alias": "user", "IsActive": true, "UserType": "Standard",
             "CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now});
@@ -81,6 +81,12 @@ impl Org {
             self.records.put("User", id.clone(), Record { fields, deleted: false });
         }
         id
+    }
+
+    /// The present moment as records bear it: to the second.
+    pub(super) fn stamp_now(&self) -> String {
+        let now = self.clock.now();
+        convert::datetime(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
     }
 
     /// The object of this name, or Salesforce's words for none.

@@ -146,7 +146,7 @@ impl Org {
                 ApiError::new("INSUFFICIENT_ACCESS_OR_READONLY", "users cannot be deleted").status(403)
             );
         }
-        let now = convert::datetime(self.clock.now());
+        let now = self.stamp_now();
         if let Some(record) = self.records.get_mut(&shape.name, &id) {
             record.deleted = true;
             record.fields.insert("IsDeleted".to_owned(), json!(true));
@@ -370,7 +370,7 @@ impl Org {
     }
 
     fn stamp(&mut self, shape: &ObjectShape, fields: &mut Fields, id: &str, created: bool) {
-        let now = json!(convert::datetime(self.clock.now()));
+        let now = json!(self.stamp_now());
         let user = json!(self.user);
         let mut put = |name: &str, value: &Json| {
             if shape.fields.contains_key(name) {
