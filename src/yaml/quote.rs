@@ -29,10 +29,15 @@ pub(super) fn value_start(text: &str, last_scalar: Span, at: usize) -> usize {
     text.len() - rest.len()
 }
 
+/// No value is looked at further than this: one line may hold a whole file.
+const VALUE_MAX: usize = 1000;
+
 /// Where the value that begins at `start` ends: with its line, without a comment; between brackets also before a
 /// comma or closing bracket that belongs to the outer list or map.
 pub(super) fn value_end(text: &str, start: usize, in_flow: bool) -> usize {
-    let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let cut = text.get(start..).and_then(|rest| rest.char_indices().nth(VALUE_MAX)).map(|(at, _)| start + at);
+    let line =
+        text.get(start..cut.unwrap_or(text.len())).and_then(|rest| rest.lines().next()).unwrap_or_default();
     let mut depth = 0_usize;
     let mut quote = None;
     let mut before = ' ';

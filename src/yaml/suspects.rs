@@ -60,8 +60,10 @@ impl Plain<'_> {
         // The span of a value that is not there ends at its key, before the colon.
         let behind = if missing { behind.strip_prefix(':')? } else { behind };
         let white = behind.len() - behind.trim_start_matches([' ', '\t']).len();
-        let comment = behind.get(white..)?.lines().next().unwrap_or_default().trim_end();
-        let inside = comment.strip_prefix('#').filter(|_| white > 0)?;
+        // Asked before the line's end is looked for: a line may hold very many values.
+        let comment = behind.get(white..).filter(|rest| white > 0 && rest.starts_with('#'))?;
+        let comment = comment.lines().next().unwrap_or_default().trim_end();
+        let inside = comment.strip_prefix('#')?;
         if !(if missing { inside.starts_with('{') } else { self.goes_on_in(inside) }) {
             return None;
         }
