@@ -14,6 +14,7 @@ pub mod listing;
 pub mod metrics;
 pub mod nearest;
 pub mod project;
+pub mod rehearsal;
 pub mod sandbox;
 pub mod secret;
 pub mod serving;

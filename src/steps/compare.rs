@@ -12,7 +12,7 @@ use crate::value::Value;
 /// Nothing, empty text and empty lists are one. Numbers compare by value, also against text that is a number, for
 /// systems that give all values as text; times by their instant; ids and everything else as text. Of a map only
 /// the wanted keys count: a nested payload changes what it names.
-pub(super) fn same(wanted: &Value, current: &Value) -> bool {
+pub(crate) fn same(wanted: &Value, current: &Value) -> bool {
     if wanted.is_blank() || current.is_blank() {
         return wanted.is_blank() && current.is_blank();
     }
@@ -70,7 +70,7 @@ fn is_email(text: &str) -> bool {
 }
 
 /// True when two values identify the same: as [`same`], and e-mails trimmed and case-folded.
-pub(super) fn same_identity(a: &Value, b: &Value) -> bool {
+pub(crate) fn same_identity(a: &Value, b: &Value) -> bool {
     match (a.as_str(), b.as_str()) {
         (Some(a), Some(b)) => folded(a) == folded(b),
         _ => same(a, b),

@@ -67,7 +67,7 @@ fn context(program: &Program, run: &RunInput, world: &World<'_>) -> Context {
 }
 
 /// The whole old object: the present one with the old values of the changed keys. Nothing on a first sight.
-fn before(object: &Value, previous: &Value) -> Value {
+pub(super) fn before(object: &Value, previous: &Value) -> Value {
     if previous.is_nothing() { Value::Null } else { laid_over(object, previous) }
 }
 

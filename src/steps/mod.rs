@@ -42,6 +42,10 @@ mod upsert;
 mod use_part;
 mod uses;
 
+#[cfg(test)]
+mod tests;
+
+pub(crate) use compare::{same, same_identity};
 pub use ending::Ending;
 pub use execute::execute;
 pub use journal::{

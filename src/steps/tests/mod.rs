@@ -1,0 +1,9 @@
+//! The verbs at work on systems in memory: tables of what each does, and every place at which a run can be cut.
+
+mod bench;
+mod compiling;
+mod crashes;
+mod reading;
+mod scripts;
+mod structure;
+mod writing;
