@@ -22,6 +22,17 @@ pub struct Abilities {
 }
 
 impl Abilities {
+    /// Abilities of these objects and operations, by name.
+    pub fn new<N: Into<Arc<str>>, M: Into<Arc<str>>>(
+        objects: impl IntoIterator<Item = (N, ObjectFacts)>,
+        operations: impl IntoIterator<Item = (M, OperationFacts)>,
+    ) -> Self {
+        Self {
+            objects: objects.into_iter().map(|(name, facts)| (name.into(), facts)).collect(),
+            operations: operations.into_iter().map(|(name, facts)| (name.into(), facts)).collect(),
+        }
+    }
+
     /// The facts of `object`: its own, else those of `"*"`.
     pub fn object(&self, object: &str) -> Option<&ObjectFacts> {
         self.objects.get(object).or_else(|| self.objects.get(ANY_OBJECT))

@@ -65,9 +65,8 @@ impl Journal for RunJournal<'_> {
 
     fn intend(&self, intent: Intent) -> BoxFuture<'_, Result<Grant, JournalError>> {
         let mut state = self.memory.state();
-        let held = |identity: &Identity| {
-            state.taken.get(identity).is_some_and(|(holder, _)| *holder != self.run)
-        };
+        let held =
+            |identity: &Identity| state.taken.get(identity).is_some_and(|(holder, _)| *holder != self.run);
         let grant = if intent.identities.iter().any(held) {
             Grant::Held
         } else {
@@ -98,10 +97,7 @@ impl Journal for RunJournal<'_> {
         async { Ok(()) }.boxed()
     }
 
-    fn known<'a>(
-        &'a self,
-        identity: &'a Identity,
-    ) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>> {
+    fn known<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>> {
         let known = self.memory.state().known.get(identity).map(Arc::clone);
         async move { Ok(known) }.boxed()
     }

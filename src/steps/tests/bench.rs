@@ -19,8 +19,8 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::expr::Engine;
 use crate::rehearsal::{Crm, Memory, RunJournal};
 use crate::steps::{
-    CallId, CallOutcome, ClientFacts, ClientScope, Ending, Entry, EventInput, Grant, Identity, Intent, Journal,
-    JournalError, Program, RunInput, World, execute,
+    CallId, CallOutcome, ClientFacts, ClientScope, Ending, Entry, EventInput, Grant, Identity, Intent,
+    Journal, JournalError, Program, RunInput, World, execute,
 };
 use crate::value::Value;
 use crate::yaml;
@@ -153,7 +153,8 @@ impl Bench {
 
     /// Compiles the steps of a pipeline, with everything that is found.
     pub(super) fn compile(&self, rest: &str) -> (Option<Program>, Vec<Diagnostic>) {
-        let text = format!("name: tested\ntrigger: {{ stripe: {{ connection: crm, events: [a.b] }} }}\n{rest}");
+        let text =
+            format!("name: tested\ntrigger: {{ stripe: {{ connection: crm, events: [a.b] }} }}\n{rest}");
         let file: DraftFile<PipelineFile> = draft("tested.yaml", &text);
         let parts: Vec<DraftFile<PartFile>> =
             self.parts.iter().map(|(name, text)| draft(&format!("{name}.part.yaml"), text)).collect();
@@ -190,19 +191,11 @@ impl Bench {
             source: "webhook".into(),
         };
         let input = RunInput { id: run.into(), attempt, began: now(), now: now(), event: Arc::new(event) };
-        let client = ClientFacts {
-            name: "acme".into(),
-            zone: TimeZone::UTC,
-            vars: json(r#"{"queue":"Q1"}"#),
-        };
+        let client =
+            ClientFacts { name: "acme".into(), zone: TimeZone::UTC, vars: json(r#"{"queue":"Q1"}"#) };
         let journal = CutJournal { journal: self.memory.journal(run), bench: self, changes: Mutex::new(0) };
-        let world = World {
-            gateway: self,
-            journal: &journal,
-            clock: &self.clock,
-            client: &client,
-            observer: None,
-        };
+        let world =
+            World { gateway: self, journal: &journal, clock: &self.clock, client: &client, observer: None };
         execute(&program, &input, &world).await
     }
 
@@ -286,13 +279,18 @@ impl CutJournal<'_> {
         let here = *changes;
         *changes += 1;
         // Once it is cut, nothing more is kept.
-        self.bench.crash.lock().unwrap().filter(|crash| here >= crash.nth).map(|crash| Crash {
-            kept: crash.kept && here == crash.nth,
-            ..crash
-        })
+        self.bench
+            .crash
+            .lock()
+            .unwrap()
+            .filter(|crash| here >= crash.nth)
+            .map(|crash| Crash { kept: crash.kept && here == crash.nth, ..crash })
     }
 
-    async fn change<T>(&self, change: impl Future<Output = Result<T, JournalError>>) -> Result<T, JournalError> {
+    async fn change<T>(
+        &self,
+        change: impl Future<Output = Result<T, JournalError>>,
+    ) -> Result<T, JournalError> {
         match self.cut() {
             None => change.await,
             Some(crash) => {
@@ -322,10 +320,7 @@ impl Journal for CutJournal<'_> {
         self.change(async move { self.journal.record(outcome).await }).boxed()
     }
 
-    fn known<'a>(
-        &'a self,
-        identity: &'a Identity,
-    ) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>> {
+    fn known<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>> {
         self.journal.known(identity)
     }
 }

@@ -32,7 +32,7 @@ steps:
     call: { connection: crm, operation: pots }
   - choose:
       - steps: [{ set: { a: 1 } }]
-      - when: true
+      - when: 2 > 1
         steps: [{ delete: { object: crm.Fixed, record: x } }]
   - find: { object: crm.Account }
   - link: { object: crm.Contact, record: x, relation: tag, to: y }

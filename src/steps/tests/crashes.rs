@@ -78,9 +78,8 @@ async fn a_run_that_is_cut_anywhere_ends_as_if_it_had_not_been() {
             let second = bench.attempt(ALL_VERBS, EVENT, "run-1", 2).await;
             assert_eq!(line(&second), "succeeded", "cut at {nth}, kept: {kept}");
             assert_eq!(state(&bench), state(&whole), "cut at {nth}, kept: {kept}");
-            let creates = |bench: &Bench| {
-                bench.writes().iter().filter(|write| write.starts_with("create")).count()
-            };
+            let creates =
+                |bench: &Bench| bench.writes().iter().filter(|write| write.starts_with("create")).count();
             assert_eq!(creates(&bench), creates(&whole), "cut at {nth}, kept: {kept}");
         }
         if !reached {
@@ -185,7 +184,10 @@ async fn a_run_that_would_do_something_else_than_it_began_is_a_dead_letter() {
     let bench = Bench::new();
     bench.run(CREATE, r#"{"id":"in_1"}"#).await;
     let second = line(&bench.attempt(CREATE, r#"{"id":"in_2"}"#, "run-1", 2).await);
-    assert!(second.starts_with("failed, permanent: an earlier attempt of this run did something else"), "{second}");
+    assert!(
+        second.starts_with("failed, permanent: an earlier attempt of this run did something else"),
+        "{second}"
+    );
     assert_eq!(bench.writes().len(), 1);
 }
 
@@ -207,7 +209,8 @@ async fn a_duplicate_that_the_search_did_not_show_is_found_by_another_look() {
 
 #[tokio::test]
 async fn a_search_that_lags_behind_never_decides_a_create() {
-    let steps = "steps:\n  - upsert: { object: crm.Lagging, match: { Ref: $.object.id }, fields: { A: 1 } }\n";
+    let steps =
+        "steps:\n  - upsert: { object: crm.Lagging, match: { Ref: $.object.id }, fields: { A: 1 } }\n";
     let bench = Bench::new();
     assert_eq!(line(&bench.run(steps, r#"{"id":"x"}"#).await), "succeeded");
     // The index shows nothing yet: the record is known to us all the same.

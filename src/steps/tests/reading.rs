@@ -19,7 +19,7 @@ fn find(more: &str) -> String {
     find:
       object: crm.Contact
       match: [{{ Ref: $.object.customer }}, {{ Email: $.object.email }}]
-{more}  - check: {{ that: false, else: skip, reason: \"${{steps.who.outcome}} ${{steps.who.id}} ${{steps.who.object}}\" }}
+{more}  - check: {{ that: 1 > 2, else: skip, reason: \"${{steps.who.outcome}} ${{steps.who.id}} ${{steps.who.object}}\" }}
 "
     )
 }
@@ -82,7 +82,8 @@ async fn a_record_that_says_it_is_another_one_is_a_conflict() {
 
 #[tokio::test]
 async fn blank_alternatives_are_passed_over_and_all_blank_is_a_conflict() {
-    let steps = "  - find: { object: crm.Contact, match: [{ Ref: $.object.nothing }, { Email: $.object.blank }] }\n";
+    let steps =
+        "  - find: { object: crm.Contact, match: [{ Ref: $.object.nothing }, { Email: $.object.blank }] }\n";
     assert_eq!(
         ends(Bench::new(), steps).await,
         "conflict: nothing to look by: Ref, Email of crm.Contact are empty"
@@ -102,7 +103,7 @@ async fn several_places_are_looked_at_in_turn() {
       any:
         - { object: crm.Account, match: { Ref: $.object.customer } }
         - { object: crm.Contact, match: { Email: $.object.email } }
-  - check: { that: false, else: skip, reason: \"${steps.who.object} ${steps.who.record.Name}\" }
+  - check: { that: 1 > 2, else: skip, reason: \"${steps.who.object} ${steps.who.record.Name}\" }
 ";
     let bench = Bench::new().given("Contact", r#"{"Id":"1","Email":"ann@x.example","Name":"Ann"}"#);
     assert_eq!(ends(bench, steps).await, "skipped: crm.Contact Ann");
@@ -118,7 +119,7 @@ async fn a_get_reads_one_record_or_says_that_there_is_none() {
         format!(
             "  - id: x
     get: {{ object: crm.Account, record: {id}, none: {none} }}
-  - check: {{ that: false, else: skip, reason: \"${{steps.x.outcome}} ${{steps.x.record.Name}}\" }}
+  - check: {{ that: 1 > 2, else: skip, reason: \"${{steps.x.outcome}} ${{steps.x.record.Name}}\" }}
 "
         )
     };
@@ -136,7 +137,7 @@ async fn a_list_is_whole_or_not_at_all() {
         format!(
             "  - id: all
     list: {{ object: crm.Line, match: {{ Kind: a }}, limit: {limit} }}
-  - check: {{ that: false, else: skip, reason: \"${{steps.all.records.len()}}: ${{steps.all.records[0].Ref}}\" }}
+  - check: {{ that: 1 > 2, else: skip, reason: \"${{steps.all.records.len()}}: ${{steps.all.records[0].Ref}}\" }}
 "
         )
     };

@@ -8,7 +8,7 @@ use crate::connector::Class;
 async fn ends(bench: &Bench, script: &str) -> String {
     let indented: String = script.lines().map(|line| format!("      {line}\n")).collect();
     let rest = format!(
-        "steps:\n  - id: s\n    script: |\n{indented}  - check: {{ that: false, else: skip, reason: \"${{steps.s.result}}\" }}\n"
+        "steps:\n  - id: s\n    script: |\n{indented}  - check: {{ that: 1 > 2, else: skip, reason: \"${{steps.s.result}}\" }}\n"
     );
     line(&bench.run(&rest, r#"{"email":"ann@x.example","phone":"1"}"#).await)
 }
@@ -21,7 +21,11 @@ crm.update(\"Contact\", c.id, #{ Phone: object.phone });
 c.record.Email";
     assert_eq!(ends(&bench, script).await, "skipped: ann@x.example");
     assert_eq!(bench.writes(), [r#"update Contact C1 {"Phone":"1"}"#]);
-    assert_eq!(bench.sent(), ["find Contact", "update Contact"], "each call is made once, however often it starts");
+    assert_eq!(
+        bench.sent(),
+        ["find Contact", "update Contact"],
+        "each call is made once, however often it starts"
+    );
 }
 
 #[tokio::test]
@@ -53,7 +57,10 @@ async fn a_script_can_catch_what_fails_for_good_and_nothing_else() {
 #[tokio::test]
 async fn what_does_not_exist_is_told() {
     let bench = Bench::new();
-    assert_eq!(ends(&bench, "crm.call(\"nothing\")").await, "failed, permanent: crm has no operation `nothing`");
+    assert_eq!(
+        ends(&bench, "crm.call(\"nothing\")").await,
+        "failed, permanent: crm has no operation `nothing`"
+    );
     let ending = ends(&Bench::new(), "crm.delete(\"Fixed\", \"1\")").await;
     assert_eq!(ending, "failed, permanent: crm.Fixed has no `delete`");
 }

@@ -30,7 +30,7 @@ async fn a_step_that_is_not_wanted_is_skipped_and_the_run_goes_on() {
   - id: a
     when: object.go
     create: { object: crm.Task, key: { Ref: x }, fields: { A: 1 } }
-  - check: { that: false, else: skip, reason: \"${steps.a.outcome} ${steps.a.id}\" }
+  - check: { that: 1 > 2, else: skip, reason: \"${steps.a.outcome} ${steps.a.id}\" }
 ";
     assert_eq!(ends(&Bench::new(), rest, r#"{"go":false}"#).await, "skipped: skipped ");
     assert_eq!(ends(&Bench::new(), rest, r#"{"go":true}"#).await, "skipped: created Task-1");
@@ -88,7 +88,7 @@ async fn the_first_branch_that_holds_is_taken() {
           - set: { word: middle }
       - steps:
           - set: { word: small }
-  - check: { that: false, else: skip, reason: $.set.word }
+  - check: { that: 1 > 2, else: skip, reason: $.set.word }
 ";
     for (total, word) in [(500, "large"), (50, "middle"), (5, "small")] {
         let event = format!(r#"{{"total":{total}}}"#);
@@ -118,7 +118,7 @@ steps:
 ";
     let rest = "steps:
   - use: { part: find-account, with: { ref: $.object.customer } }
-  - check: { that: false, else: skip, reason: $.steps.account.id }
+  - check: { that: 1 > 2, else: skip, reason: $.steps.account.id }
 ";
     let bench = Bench::new().part("find-account", part).given("Account", r#"{"Id":"A1","Ref":"cus_1"}"#);
     assert_eq!(ends(&bench, rest, r#"{"customer":"cus_1"}"#).await, "skipped: A1");

@@ -26,7 +26,10 @@ async fn a_create_writes_its_key_with_the_record() {
       key: { Invoice: $.object.id }
       fields: { Subject: Paid, Nothing: $.object.nothing }
 ";
-    assert_eq!(writes(Bench::new(), steps).await, [r#"create Task Task-1 {"Subject":"Paid","Invoice":"in_1"}"#]);
+    assert_eq!(
+        writes(Bench::new(), steps).await,
+        [r#"create Task Task-1 {"Subject":"Paid","Invoice":"in_1"}"#]
+    );
     let bench = Bench::new().given("Task", r#"{"Id":"T1","Invoice":"in_1"}"#);
     assert_eq!(writes(bench, steps).await, Vec::<String>::new());
 }
@@ -87,7 +90,7 @@ async fn an_update_sends_only_what_differs() {
         OnlyNew: { literal: x, write: on_create }
         Empty: { literal: first, write: if_empty }
         Full: { literal: first, write: if_empty }
-  - check: { that: false, else: skip, reason: \"${steps.done.outcome} ${steps.done.record.Differs}\" }
+  - check: { that: 1 > 2, else: skip, reason: \"${steps.done.outcome} ${steps.done.record.Differs}\" }
 ";
     let bench = Bench::new().given(
         "Account",
@@ -106,7 +109,7 @@ async fn an_update_sends_only_what_differs() {
 async fn an_update_with_nothing_left_to_write_makes_no_call() {
     let steps = "  - id: done
     update: { object: crm.Account, record: A1, fields: { Status: Paid } }
-  - check: { that: false, else: skip, reason: $.steps.done.outcome }
+  - check: { that: 1 > 2, else: skip, reason: $.steps.done.outcome }
 ";
     let bench = Bench::new().given("Account", r#"{"Id":"A1","Status":"Paid"}"#);
     assert_eq!(does(&bench, steps).await, ("skipped: unchanged".to_owned(), Vec::new()));
@@ -150,7 +153,7 @@ const UPSERT: &str = "  - id: who
       match: [{ Ref: $.object.customer }, { Email: $.object.email }]
       guard: found.Owner != \"other\"
       fields: { Name: $.object.name, Source: { literal: billing, write: on_create } }
-  - check: { that: false, else: skip, reason: \"${steps.who.outcome} ${steps.who.id}\" }
+  - check: { that: 1 > 2, else: skip, reason: \"${steps.who.outcome} ${steps.who.id}\" }
 ";
 
 #[tokio::test]
@@ -194,12 +197,15 @@ async fn an_upsert_looks_again_after_it_won_the_identity() {
 
 #[tokio::test]
 async fn a_duplicate_of_an_upsert_goes_on_as_an_update() {
-    let steps = "  - upsert: { object: crm.Contact, match: { Ref: $.object.customer }, fields: { Name: Ann } }\n";
+    let steps =
+        "  - upsert: { object: crm.Contact, match: { Ref: $.object.customer }, fields: { Name: Ann } }\n";
     // Another program creates it between our look and our create.
     let nothing = || Plan::Fail(failure(Class::Missing));
-    let bench = Bench::new()
-        .given("Contact", r#"{"Id":"C1","Ref":"cus_1","Name":"Anna"}"#)
-        .plan([nothing(), nothing(), Plan::Fail(failure(Class::Duplicate))]);
+    let bench = Bench::new().given("Contact", r#"{"Id":"C1","Ref":"cus_1","Name":"Anna"}"#).plan([
+        nothing(),
+        nothing(),
+        Plan::Fail(failure(Class::Duplicate)),
+    ]);
     let (ending, writes) = does(&bench, steps).await;
     assert_eq!(ending, "succeeded");
     assert_eq!(writes, [r#"update Contact C1 {"Name":"Ann"}"#]);
@@ -217,7 +223,7 @@ async fn a_blind_upsert_is_the_systems_own() {
 async fn a_delete_of_what_is_gone_is_fine() {
     let steps = "  - id: x
     delete: { object: crm.Task, record: T1 }
-  - check: { that: false, else: skip, reason: $.steps.x.outcome }
+  - check: { that: 1 > 2, else: skip, reason: $.steps.x.outcome }
 ";
     let bench = Bench::new().given("Task", r#"{"Id":"T1"}"#);
     assert_eq!(does(&bench, steps).await.0, "skipped: deleted");
@@ -230,7 +236,7 @@ async fn linking_twice_does_nothing() {
         format!(
             "  - id: x
     {verb}: {{ object: crm.Contact, record: C1, relation: tags, to: [a, b] }}
-  - check: {{ that: false, else: skip, reason: $.steps.x.outcome }}
+  - check: {{ that: 1 > 2, else: skip, reason: $.steps.x.outcome }}
 "
         )
     };
@@ -248,7 +254,7 @@ async fn a_call_with_a_key_is_made_once() {
     let steps = "steps:
   - id: x
     call: { connection: crm, operation: post, key: $.object.id, params: { text: \"Paid ${object.total}\" } }
-  - check: { that: false, else: skip, reason: $.steps.x.outcome }
+  - check: { that: 1 > 2, else: skip, reason: $.steps.x.outcome }
 ";
     let bench = Bench::new();
     assert_eq!(line(&bench.run(steps, EVENT).await), "skipped: done");
@@ -260,7 +266,7 @@ async fn a_call_with_a_key_is_made_once() {
 async fn a_call_may_take_a_failure_as_success() {
     let steps = "  - id: x
     call: { connection: crm, operation: order, accept: [duplicate] }
-  - check: { that: false, else: skip, reason: \"${steps.x.outcome}: ${steps.x.error.message}\" }
+  - check: { that: 1 > 2, else: skip, reason: \"${steps.x.outcome}: ${steps.x.error.message}\" }
 ";
     let bench = Bench::new().plan([Plan::Fail(failure(Class::Duplicate))]);
     assert_eq!(does(&bench, steps).await.0, "skipped: duplicate: the system says duplicate");
