@@ -7,7 +7,7 @@ use rhai::packages::{
     BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
     BasicStringPackage, MoreStringPackage, Package,
 };
-use rhai::{AST, Dynamic, ImmutableString, OptimizationLevel, Scope};
+use rhai::{AST, Dynamic, ImmutableString, OptimizationLevel, Scope, Token};
 
 use super::values::{from_dynamic, to_dynamic};
 use super::{ambient, check, errors, operators, script};
@@ -142,6 +142,7 @@ fn sandbox() -> rhai::Engine {
     for symbol in ["eval", "print", "debug"] {
         engine.disable_symbol(symbol);
     }
+    free_words(&mut engine);
     engine.set_max_operations(OPERATIONS_MAX);
     engine.set_max_call_levels(CALLS_MAX);
     engine.set_max_expr_depths(64, 32);
@@ -161,6 +162,20 @@ fn sandbox() -> rhai::Engine {
     functions(&mut engine);
     script::register(&mut engine);
     engine
+}
+
+/// Words that Rhai reserves and does not use, and that data has as names: a part's arguments are `with.customer`.
+const FREE_WORDS: [&str; 13] = [
+    "with", "case", "default", "go", "match", "module", "new", "package", "public", "shared", "static", "super", "use",
+];
+
+/// Makes these words names like any other.
+#[expect(deprecated, reason = "the hook is called volatile; a test of ours tells when it changes")]
+fn free_words(engine: &mut rhai::Engine) {
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Reserved(word) if FREE_WORDS.contains(&word.as_str()) => Token::Identifier(word),
+        other => other,
+    });
 }
 
 /// Offers our functions. Each is registered for texts and for anything, because Rhai has functions of some of these

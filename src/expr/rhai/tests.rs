@@ -340,3 +340,11 @@ fn references_are_the_paths_that_are_read() {
     );
     assert_eq!(references("`${object.id}`"), ["object.id <object.id>"]);
 }
+
+#[test]
+fn words_that_rhai_does_not_use_are_names_like_any_other() {
+    table(&[
+        ("let with = #{ new: 1, default: 2, match: 3 }; with.new + with.default + with.match", "6"),
+        ("let go = true; go", "true"),
+    ]);
+}

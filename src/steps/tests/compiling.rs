@@ -48,7 +48,7 @@ steps:
             "unsupported-action tested.yaml:steps[1].find.match: `crm.Fixed` cannot be looked up by Name",
             "create-without-key tested.yaml:steps[2].create: nothing says what makes this record the same one again",
             "unknown-function tested.yaml:steps[2].create.fields.A 2..6: there is no function `lowr`",
-            "unknown-modifier tested.yaml:steps[2].create.fields.B: `monney` is not a modifier",
+            "unknown-modifier tested.yaml:steps[2].create.fields.B.monney: `monney` is not a modifier of `from`",
             "unknown-operation tested.yaml:steps[3].call.operation: `crm` has no operation `pots`",
             "duplicate-step tested.yaml:steps[3].id: the step id `later` is used twice",
             "unreachable-branch tested.yaml:steps[4].choose[0]: a branch without `when` always holds, so the branches below it never run",
