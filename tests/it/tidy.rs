@@ -21,7 +21,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("expr", &["value"]),
     ("connector", &["clock", "diagnostic", "expr", "secret", "value", "words", "written", "yaml"]),
     ("config", &["connector", "diagnostic", "nearest", "value", "words", "written", "yaml"]),
-    ("steps", &["config", "connector", "expr", "project", "value"]),
+    (
+        "steps",
+        &["clock", "config", "connector", "diagnostic", "expr", "nearest", "value", "words", "written"],
+    ),
     ("project", &["config", "connector", "diagnostic", "expr", "steps", "value"]),
     (
         "check",

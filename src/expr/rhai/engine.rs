@@ -166,7 +166,8 @@ fn sandbox() -> rhai::Engine {
 
 /// Words that Rhai reserves and does not use, and that data has as names: a part's arguments are `with.customer`.
 const FREE_WORDS: [&str; 13] = [
-    "with", "case", "default", "go", "match", "module", "new", "package", "public", "shared", "static", "super", "use",
+    "with", "case", "default", "go", "match", "module", "new", "package", "public", "shared", "static",
+    "super", "use",
 ];
 
 /// Makes these words names like any other.

@@ -47,7 +47,8 @@ let line = crm.get(\"Line\", \"L1\");
 
 #[tokio::test]
 async fn a_script_can_catch_what_fails_for_good_and_nothing_else() {
-    let script = "let r = \"fine\"; try { crm.get(\"Contact\", \"C1\"); } catch (e) { r = `caught: ${e}`; } r";
+    let script =
+        "let r = \"fine\"; try { crm.get(\"Contact\", \"C1\"); } catch (e) { r = `caught: ${e}`; } r";
     let bench = Bench::new().plan([Plan::Fail(failure(Class::Permanent))]);
     assert_eq!(ends(&bench, script).await, "skipped: caught: the system says permanent");
     let bench = Bench::new().plan([Plan::Fail(failure(Class::Transient))]);
