@@ -3,11 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::fault::Fault;
-use super::file::ManifestFile;
 use super::manifest::Manifest;
-use crate::diagnostic::{Diagnostic, Path, SourceFile, Spot};
-use crate::expr::Engine;
-use crate::yaml;
 
 /// A manifest that is compiled in.
 #[derive(Debug)]
@@ -24,7 +20,7 @@ macro_rules! builtins {
         static BUILTINS: [Builtin; [$($name),+].len()] = [$(Builtin {
             name: $name,
             text: include_str!(concat!("builtin/", $name, ".yaml")),
-            compiled: LazyLock::new(|| read(concat!($name, ".yaml"), include_str!(concat!("builtin/", $name, ".yaml")))),
+            compiled: LazyLock::new(|| Manifest::read(concat!($name, ".yaml"), include_str!(concat!("builtin/", $name, ".yaml"))).map(Arc::new)),
         }),+];
     };
 }
@@ -46,30 +42,6 @@ impl Builtin {
     /// The compiled manifest. A test proves that none has faults.
     pub fn manifest(&self) -> Result<&Arc<Manifest>, &Vec<Fault>> {
         self.compiled.as_ref()
-    }
-}
-
-/// Reads and compiles a manifest's text. The mistakes of its YAML are faults without a help of their own; `check`
-/// draws those of a project's file better.
-pub(super) fn read(path: &str, text: &str) -> Result<Arc<Manifest>, Vec<Fault>> {
-    let engine = Engine::new(&[]).map_err(|faults| {
-        faults.into_iter().map(|fault| Fault::of_expression(&Path::root(), fault)).collect::<Vec<_>>()
-    })?;
-    let file = Arc::new(SourceFile::new(path, text));
-    let (document, findings) = yaml::parse(&file);
-    let told = |finding: Diagnostic| match finding.place.spot {
-        Spot::Bytes(span) => format!("line {}: {}", file.position(span.start).line, finding.message),
-        Spot::File | Spot::Node { .. } => finding.message,
-    };
-    let mut faults: Vec<Fault> =
-        findings.into_iter().map(|finding| Fault::new(Path::root(), told(finding))).collect();
-    let Some(document) = document.filter(|_| faults.is_empty()) else { return Err(faults) };
-    match yaml::from_node::<ManifestFile>(&document.root) {
-        Ok(file) => Manifest::compile(&file, &engine).map(Arc::new),
-        Err((at, message)) => {
-            faults.push(Fault::new(at, message));
-            Err(faults)
-        }
     }
 }
 

@@ -67,6 +67,8 @@ pub(super) struct Circumstances {
     /// True when the call is about one record that has an id. Only then can something be missing; elsewhere a 404
     /// means that the address is wrong.
     pub(super) about_record: bool,
+    /// False when the body is not of the kind that the system answers with: somebody else's, or cut short.
+    pub(super) readable: bool,
     /// The time, for waits until a date.
     pub(super) now: Timestamp,
 }
@@ -219,8 +221,7 @@ fn class_of_status(answer: &Answer, circumstances: Circumstances) -> Class {
         408 | 425 | 429 => Class::Throttled,
         409 | 423 => Class::Locked,
         500.. => Class::Transient,
-        // A success that is not one: the answer said otherwise, or was none of the system's.
-        200..300 if answer.kind == BodyKind::Html => circumstances.lost(),
+        200..300 if !circumstances.readable => circumstances.lost(),
         _ => Class::Permanent,
     }
 }

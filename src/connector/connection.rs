@@ -240,6 +240,8 @@ impl Connection {
             let id = plan.object.map_or(&["id".to_owned()][..], |object| &object.id).to_vec();
             return plan.operation.response.read(&call.action, &id, &answer, &context, circumstances);
         }
+        let circumstances =
+            Circumstances { readable: plan.operation.response.is_readable(&answer), ..circumstances };
         let layers = classify::layers(&plan.operation.errors, &self.manifest.errors);
         let failure = classify(&answer, &context, &layers, circumstances);
         self.judge(failure, call, plan.operation)
@@ -325,6 +327,7 @@ impl Connection {
             repeatable: operation.facts.repeat.is_harmless(call.idempotency_key.is_some()),
             renewable: self.way().and_then(Way::oauth2).is_some(),
             about_record: about_record || by_address,
+            readable: true,
             now: self.around.clock.now(),
         }
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::diagnostic::Path;
 use crate::expr;
+use crate::nearest::nearest;
 
 /// A mistake in a manifest, or in a connection's `config`. `check` turns it into a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +35,7 @@ impl Fault {
     /// Adds the nearest of the names that would have been right.
     #[must_use]
     pub(super) fn nearest<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        let tolerance = (name.chars().count() / 3).max(1);
-        let near = known
-            .into_iter()
-            .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-            .filter(|(distance, _)| *distance <= tolerance)
-            .min();
-        if let Some((_, near)) = near {
+        if let Some(near) = nearest(name, known) {
             self.help = Some(format!("did you mean `{near}`?"));
         }
         self

@@ -23,10 +23,11 @@ use super::operation::{Operation, Role};
 use super::request::{Defaults, Headers};
 use super::settings::Settings;
 use super::webhook::Webhook;
-use crate::diagnostic::Path;
+use crate::diagnostic::{Diagnostic, Path, SourceFile, Spot};
 use crate::expr::{Engine, Names};
 use crate::value::Map;
 use crate::words::Rate;
+use crate::yaml;
 
 /// Answers are read up to this size unless the manifest says otherwise, and never beyond `RESPONSE_LIMIT`.
 const RESPONSE_MAX: usize = 8 * 1024 * 1024;
@@ -120,6 +121,27 @@ impl Manifest {
         match manifest {
             Some(manifest) if faults.is_empty() => Ok(manifest),
             _ => Err(faults),
+        }
+    }
+
+    /// Reads and compiles a manifest's text, without functions of a project's own. Mistakes of the YAML itself are
+    /// told by their line.
+    pub fn read(path: &str, text: &str) -> Result<Self, Vec<Fault>> {
+        let engine = Engine::new(&[]).map_err(|faults| {
+            faults.into_iter().map(|fault| Fault::of_expression(&Path::root(), fault)).collect::<Vec<_>>()
+        })?;
+        let file = Arc::new(SourceFile::new(path, text));
+        let (document, findings) = yaml::parse(&file);
+        let told = |finding: Diagnostic| match finding.place.spot {
+            Spot::Bytes(span) => format!("line {}: {}", file.position(span.start).line, finding.message),
+            Spot::File | Spot::Node { .. } => finding.message,
+        };
+        let faults: Vec<Fault> =
+            findings.into_iter().map(|finding| Fault::new(Path::root(), told(finding))).collect();
+        let Some(document) = document.filter(|_| faults.is_empty()) else { return Err(faults) };
+        match yaml::from_node::<ManifestFile>(&document.root) {
+            Ok(file) => Self::compile(&file, &engine),
+            Err((at, message)) => Err(vec![Fault::new(at, message)]),
         }
     }
 

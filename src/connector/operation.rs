@@ -52,9 +52,13 @@ impl Operation {
         role: &Role<'_>,
     ) -> Option<Self> {
         Self::check_words(compiler, at, file, role.kind);
-        let names = role.names;
-        let request = Request::compile(compiler, &at.key("request"), &file.request, role.defaults, names);
-        let names = names.clone().with("response").with("record");
+        let declared = file.params.keys().map(String::as_str);
+        let names = match role.kind {
+            Some(_) => role.names.clone(),
+            None => role.names.clone().with_keys("params", declared),
+        };
+        let request = Request::compile(compiler, &at.key("request"), &file.request, role.defaults, &names);
+        let names = names.with("response").with("record");
         let response = Response::compile(compiler, &at.key("response"), &file.response, &names);
         let errors = Errors::compile(compiler, &at.key("errors"), &file.errors, &names);
         let by = file.by.as_ref().map(|by| by.iter().map(|name| Arc::from(name.as_str())).collect());

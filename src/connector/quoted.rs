@@ -71,6 +71,8 @@ impl Quoted {
         let parts = parts.iter().enumerate();
         let parts = parts
             .map(|(index, part)| compile_part(compiler, &at.index(index), part, names))
+            .collect::<Vec<_>>()
+            .into_iter()
             .collect::<Option<_>>()?;
         Some(Self { language, parts })
     }
@@ -128,6 +130,8 @@ fn compile_clauses(compiler: &mut Compiler, at: &Path, map: &Map, names: &Names)
     Some(Part::Clauses {
         parts: parts
             .map(|(index, part)| compile_part(compiler, &inner.index(index), part, names))
+            .collect::<Vec<_>>()
+            .into_iter()
             .collect::<Option<_>>()?,
         separator: compiler.text_or(at, map, "separator", " AND "),
         before: compiler.text_or(at, map, "before", ""),

@@ -60,21 +60,25 @@ impl Request {
         defaults: &Defaults,
         names: &Names,
     ) -> Option<Self> {
-        let query = match &file.query {
-            Some(query) => Some(Template::compile(compiler, &at.key("query"), &query.0, names)?),
-            None => None,
+        // All of it, so that a mistake in one part does not hide those in another.
+        let mut template = |key: &str, written: &Option<Written>| {
+            written.as_ref().map(|written| Template::compile(compiler, &at.key(key), &written.0, names))
         };
+        let (query, body) = (template("query", &file.query), template("body", &file.body));
         let headers = Headers::compile(compiler, &at.key("headers"), file.headers.as_ref(), names);
-        let body = match &file.body {
-            Some(body) => Some(Template::compile(compiler, &at.key("body"), &body.0, names)?),
-            None => None,
-        };
+        let path = PathTemplate::compile(compiler, &at.key("path"), &file.path.0, names);
         Some(Self {
             method: file.method,
-            path: PathTemplate::compile(compiler, &at.key("path"), &file.path.0, names)?,
-            query,
+            path: path?,
+            query: match query {
+                Some(query) => Some(query?),
+                None => None,
+            },
             headers,
-            body,
+            body: match body {
+                Some(body) => Some(body?),
+                None => None,
+            },
             encoding: file.encoding.unwrap_or(defaults.encoding),
             timeout: file.timeout.map_or(defaults.timeout, |timeout| timeout.0),
         })

@@ -52,11 +52,16 @@ impl Response {
     }
 
     /// True when the answer says that what was asked was done: by its status, by being of the kind that the
-    /// system answers with (a proxy's page is not), and by what the manifest asks for besides.
+    /// system answers with (a proxy's page, or half an answer, is not), and by what the manifest asks for besides.
     pub(super) fn is_success(&self, answer: &Answer, context: &Context) -> bool {
         answer.is_success()
-            && (answer.kind == self.body || answer.kind == BodyKind::Empty)
+            && self.is_readable(answer)
             && self.success.as_ref().is_none_or(|success| success.holds(context))
+    }
+
+    /// True when the body is of the kind that the system answers with: any text where text is expected.
+    pub(super) fn is_readable(&self, answer: &Answer) -> bool {
+        self.body == BodyKind::Text || answer.kind == self.body || answer.kind == BodyKind::Empty
     }
 
     /// What a good answer says. `id` is the field of a record that holds its id, key by key.

@@ -55,6 +55,8 @@ impl Template {
                 let items = items.iter().enumerate();
                 items
                     .map(|(index, item)| Self::compile(compiler, &at.index(index), item, names))
+                    .collect::<Vec<_>>()
+                    .into_iter()
                     .collect::<Option<_>>()
                     .map(Self::List)
             }
@@ -74,6 +76,8 @@ impl Template {
                     let template = Self::compile(compiler, &at.key(Arc::clone(key)), value, names)?;
                     Some((Arc::clone(key), template))
                 })
+                .collect::<Vec<_>>()
+                .into_iter()
                 .collect::<Option<_>>()
                 .map(Self::Map),
             _ => None,
@@ -94,6 +98,8 @@ impl Template {
         let parts = parts.iter().enumerate();
         parts
             .map(|(index, part)| Self::compile(compiler, &at.index(index), part, names))
+            .collect::<Vec<_>>()
+            .into_iter()
             .collect::<Option<_>>()
             .map(|parts| Self::Merge { parts, without })
     }

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("yaml", &["diagnostic", "value"]),
     ("catalog", &["value"]),
     ("expr", &["value"]),
-    ("connector", &["clock", "diagnostic", "expr", "secret", "value", "words", "written", "yaml"]),
+    ("connector", &["clock", "diagnostic", "expr", "nearest", "secret", "value", "words", "written", "yaml"]),
     ("config", &["connector", "diagnostic", "nearest", "value", "words", "written", "yaml"]),
     (
         "steps",

@@ -149,8 +149,13 @@ impl OAuth2 {
         let context = context.with("response", answer.to_value());
         let token = self.access_token.read(&context).to_text().filter(|token| !token.is_empty());
         let Some(token) = token.filter(|_| answer.is_success()) else {
-            let circumstances =
-                Circumstances { repeatable: true, renewable: false, about_record: false, now };
+            let circumstances = Circumstances {
+                repeatable: true,
+                renewable: false,
+                about_record: false,
+                readable: true,
+                now,
+            };
             let failure = classify(answer, &context, &[&self.errors, &self.plain], circumstances);
             let passing = matches!(failure.class, Class::Transient | Class::Throttled | Class::Locked);
             let class = if passing { failure.class } else { Class::ConnectionDown };
