@@ -263,3 +263,115 @@ impl<'de> VariantAccess<'de> for Content<'_> {
         Reader(&self.0.value).deserialize_struct("", fields, visitor).map_err(|error| at(self.0, error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use indexmap::IndexMap;
+    use pretty_assertions::assert_eq;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::value::Value;
+    use crate::yaml::{SourceFile, parse};
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Model {
+        name: String,
+        #[serde(default)]
+        count: Option<u8>,
+        #[serde(default)]
+        any: Option<Value>,
+        #[serde(default)]
+        form: Option<Form>,
+        #[serde(default)]
+        list: Vec<Pair>,
+        #[serde(default)]
+        map: IndexMap<Arc<str>, Value>,
+        #[serde(default)]
+        either: Option<Either>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "snake_case")]
+    enum Form {
+        Nothing,
+        Text(String),
+        Circle { radius: u32 },
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Pair {
+        left: i64,
+        #[serde(flatten)]
+        others: IndexMap<String, Value>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged)]
+    enum Either {
+        One(String),
+        Many(Vec<Value>),
+    }
+
+    fn from<T: DeserializeOwned>(yaml: &str) -> Result<T, (String, String)> {
+        let (document, findings) = parse(&Arc::new(SourceFile::new("x.yaml", yaml)));
+        assert_eq!(findings, []);
+        from_node(&document.unwrap().root).map_err(|(path, message)| (path.to_string(), message))
+    }
+
+    #[test]
+    fn a_model_reads_what_the_file_says_and_numbers_stay_exact() {
+        let model: Model = from(
+            "name: x\ncount: 3\nany: [0.10, 123456789012345678901, ~, { a: 1.50 }]\nform: { circle: { radius: 2 } }\n\
+             list: [{ left: 1, price: 0.30 }]\nmap: { a: 1, b: 2.0 }\neither: [x, 1.10]\n",
+        )
+        .unwrap();
+        assert_eq!(model.count, Some(3));
+        let any = r#"[0.10,123456789012345678901,null,{"a":1.50}]"#;
+        assert_eq!(model.any.map(|value| value.to_json()).as_deref(), Some(any));
+        assert_eq!(model.form, Some(Form::Circle { radius: 2 }));
+        assert_eq!(model.list[0].others["price"].to_json(), "0.30", "through serde's buffer too");
+        assert_eq!(model.map["b"].to_json(), "2.0");
+        let Some(Either::Many(either)) = model.either else { panic!("a list") };
+        assert_eq!(either[1].to_json(), "1.10");
+    }
+
+    #[test]
+    fn words_and_nothing() {
+        assert_eq!(from("nothing"), Ok(Form::Nothing));
+        assert_eq!(from("{ nothing: }"), Ok(Form::Nothing));
+        assert_eq!(from("{ text: a }"), Ok(Form::Text("a".into())));
+        assert_eq!(from::<Option<Form>>("~"), Ok(None));
+    }
+
+    #[test]
+    fn a_refusal_names_its_path_and_nothing_is_converted() {
+        for (yaml, path, message) in [
+            ("name: 1", "name", "a string is wanted here, not integer `1`"),
+            ("name: 1.5", "name", "text is wanted here, not a number"),
+            ("name: x\ncount: '3'", "count", "u8 is wanted here, not string \"3\""),
+            ("name: x\ncount: 300", "count", "invalid value: integer `300`, expected u8"),
+            ("name: x\ncount: 1.0", "count", "an integer is wanted here, not a number"),
+            ("name: x\nlist:", "list", "a sequence is wanted here, not unit value"),
+            (
+                "name: x\nlist: [{ left: 1 }, { left: a }]",
+                "list[1].left",
+                "i64 is wanted here, not string \"a\"",
+            ),
+            ("name: x\nform: { circle: [2] }", "form.circle", "a map is wanted here, not a list"),
+            ("name: x\nform: { circle: {}, text: a }", "form", "exactly one key is wanted here"),
+            ("name: x\nform: { nothing: 1 }", "form.nothing", "`nothing` takes nothing"),
+            ("name: x\nform: 1", "form", "a word, or a map of one key, is wanted here, not an integer"),
+            ("count: 1", "", "missing field `name`"),
+            ("[x]", "", "a map is wanted here, not a list"),
+        ] {
+            assert_eq!(from::<Model>(yaml), Err((path.into(), message.into())), "{yaml}");
+        }
+        let Err((path, message)) = from::<Model>("name: x\nnmae: y") else { panic!("an unknown key") };
+        assert_eq!(path, "nmae");
+        assert!(message.starts_with("unknown field `nmae`"), "{message}");
+    }
+}

@@ -24,3 +24,6 @@ pub use de::from_node;
 pub use document::Document;
 pub use node::{Data, Entry, Key, Node, ScalarStyle};
 pub use parse::parse;
+
+#[cfg(test)]
+mod tests;

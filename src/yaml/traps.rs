@@ -43,6 +43,9 @@ struct Trap<'a> {
 impl Trap<'_> {
     fn by_kind(&self, kind: &ErrorKind) -> Option<Diagnostic> {
         use ErrorKind as Kind;
+        if self.is_indented_by_tab() {
+            return Some(self.tab());
+        }
         match kind {
             Kind::InvalidTrailingDoubleQuotedScalar | Kind::InvalidTrailingSingleQuotedScalar => {
                 Some(self.after_quotes())
@@ -368,6 +371,11 @@ impl Trap<'_> {
 
     fn in_flow_now(&self) -> bool {
         self.context.open_flow.is_some()
+    }
+
+    fn is_indented_by_tab(&self) -> bool {
+        let before = self.text.get(self.line_start()..self.at).unwrap_or_default();
+        before.chars().take_while(|char| matches!(char, ' ' | '\t')).any(|char| char == '\t')
     }
 
     fn line_start(&self) -> usize {
