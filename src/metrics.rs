@@ -158,10 +158,11 @@ impl Metrics {
     }
 
     /// A call was answered or failed. `class` is `ok` or the failure's.
-    pub fn called(&self, client: &Arc<str>, connection: &Arc<str>, class: &'static str, took: Duration) {
-        let labels = Call { client: Arc::clone(client), connection: Arc::clone(connection), class };
+    pub fn called(&self, client: &str, connection: &Arc<str>, class: &'static str, took: Duration) {
+        let labels = Call { client: client.into(), connection: Arc::clone(connection), class };
         self.calls.get_or_create(&labels).inc();
-        self.call_time.get_or_create(&label(client, connection)).observe(took.as_secs_f64());
+        let labels = Connection { client: labels.client, connection: labels.connection };
+        self.call_time.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// How many runs have not ended.

@@ -9,10 +9,13 @@ use super::audit::Audit;
 use super::completions::Completions;
 use super::conflicts::Conflicts;
 use super::dead::Dead;
+use super::demo::Demo;
 use super::events::Events;
 use super::exit::ExitCode;
 use super::rules::Rules;
+use super::run::Run;
 use super::runs::Runs;
+use super::sandbox::SandboxCommand;
 use super::schema::Schema;
 use super::validate::Validate;
 use super::{help, output};
@@ -30,6 +33,12 @@ pub(super) struct App {
 enum Command {
     /// Checks the YAML: everything that can be known before running
     Validate(Validate),
+    /// Shows everything at work, with no account anywhere
+    Demo(Demo),
+    /// Takes webhooks in and carries the pipelines out: production
+    Run(Run),
+    /// Starts local simulators of Stripe, Salesforce and Slack
+    Sandbox(SandboxCommand),
     /// Lists the events that came in; `show` says what each pipeline made of one, and why
     Events(Events),
     /// Lists runs; `show` says what one called and changed
@@ -52,6 +61,9 @@ impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Validate(command) => command.run(),
+            Self::Demo(command) => command.run(),
+            Self::Run(command) => command.run(),
+            Self::Sandbox(command) => command.run(),
             Self::Events(command) => command.run(),
             Self::Runs(command) => command.run(),
             Self::Dead(command) => command.run(),

@@ -9,6 +9,7 @@ use super::app::App;
 /// Every command is in exactly one group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Checking", &["validate"]),
+    ("Running", &["demo", "run", "sandbox"]),
     ("Looking", &["events", "runs", "dead", "conflicts", "audit"]),
     ("Reference", &["rules", "schema", "completions"]),
 ];

@@ -11,14 +11,18 @@ mod block_on;
 mod completions;
 mod conflicts;
 mod dead;
+mod demo;
 mod events;
 mod exit;
 mod help;
 mod look;
 mod output;
 mod rules;
+mod run;
 mod runs;
+mod sandbox;
 mod schema;
+mod signals;
 mod validate;
 
 pub use app::run;

@@ -43,6 +43,8 @@ pub struct Envelope {
     pub object: Value,
     /// That record's id.
     pub object_id: Option<Arc<str>>,
+    /// The name of that kind of record among the manifest's objects.
+    pub object_type: Option<Arc<str>>,
     /// The old values of what changed; a map, or nothing.
     pub previous: Value,
     /// What runs are kept in order by.
@@ -71,6 +73,7 @@ pub struct Events {
     created: Expression,
     object: Expression,
     object_id: Expression,
+    object_type: Option<Expression>,
     previous: Option<Expression>,
     order_key: Option<Expression>,
     livemode: Option<Expression>,
@@ -120,6 +123,7 @@ impl Events {
             created: part("created", Some(&file.created))?,
             object: part("object", Some(&file.object))?,
             object_id: part("object_id", Some(&file.object_id))?,
+            object_type: part("object_type", file.object_type.as_ref()),
             previous: part("previous", file.previous.as_ref()),
             order_key: part("order_key", file.order_key.as_ref()),
             livemode: part("livemode", file.livemode.as_ref()),
@@ -148,6 +152,7 @@ impl Events {
         Ok(Envelope {
             object: self.object.read(&context),
             previous: self.previous.as_ref().map(|part| part.read(&context)).unwrap_or_default(),
+            object_type: maybe(&self.object_type),
             rank: self.rank(&kind),
             occurrence: self.is_occurrence(&kind),
             livemode: self.livemode.as_ref().and_then(|part| part.read(&context).as_bool()),

@@ -7,5 +7,5 @@ mod table;
 
 pub(super) use detail::{audit_lines, run_lines};
 pub(super) use narrow::Narrow;
-pub(super) use store::StoreArgs;
+pub(super) use store::{StoreArgs, StoreUrl};
 pub(super) use table::{Times, table};

@@ -80,6 +80,9 @@ pub struct EventsFile {
     pub object: Written,
     /// The id of that record.
     pub object_id: Written,
+    /// The name of that kind of record among the manifest's `objects`, by which it can be read anew.
+    #[serde(default)]
+    pub object_type: Option<Written>,
     /// The old values of what changed.
     #[serde(default)]
     pub previous: Option<Written>,

@@ -1,0 +1,211 @@
+//! `lockstep run`: production.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::look::StoreUrl;
+use super::output::{Format, remark, say, say_json};
+use super::signals::Signals;
+use super::{ExitCode, runtime};
+use crate::admin::{Access, ClientHealth};
+use crate::check::{self, Checked, Environments};
+use crate::clock::SystemClock;
+use crate::config::env::{Environment, System};
+use crate::config::{self, Span};
+use crate::diagnostic::{Color, Severity};
+use crate::runtime::{Runtime, RuntimeOptions};
+use crate::secret::Redactor;
+use crate::serving::Listener;
+use crate::telemetry::{self, LogFormat};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lockstep run\n  lockstep run --env production --store sqlite:/var/lib/lockstep/lockstep.db\n\n\
+                        The secrets that `client.yaml` names are read from the environment. LOCKSTEP_ADMIN_TOKEN is the \
+                        token of the admin address; without one it listens on loopback only. SIGTERM and Ctrl-C let what \
+                        is under way finish; a second one ends at once, and what was under way goes on at the next start."
+)]
+pub(super) struct Run {
+    /// The project [default: the nearest folder that holds `pipelines`]
+    #[arg(value_name = "DIR", env = "LOCKSTEP_PROJECT")]
+    dir: Option<PathBuf>,
+    /// Where everything is kept [default: lockstep.db in the project]
+    #[arg(long, value_name = "URL", env = "LOCKSTEP_STORE")]
+    store: Option<StoreUrl>,
+    /// The public address, for webhooks; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", env = "LOCKSTEP_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The address of health, metrics and the API; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", env = "LOCKSTEP_ADMIN", default_value = "127.0.0.1:8081")]
+    admin: SocketAddr,
+    /// The environment: `client.<NAME>.yaml` over `client.yaml`
+    #[arg(long, value_name = "NAME", env = "LOCKSTEP_ENV")]
+    env: Option<String>,
+    /// How long running steps may take to finish when it is stopped
+    #[arg(long, value_name = "TIME", env = "LOCKSTEP_GRACE", default_value = "20s")]
+    grace: Span,
+    /// How the log is written
+    #[arg(long, value_enum, value_name = "FORMAT", env = "LOCKSTEP_LOG_FORMAT", default_value_t)]
+    log_format: LogWords,
+    /// What is logged: `info`, `warn,lockstep::engine=debug`
+    #[arg(long, value_name = "FILTER", env = "LOCKSTEP_LOG", default_value = "info")]
+    log: String,
+    /// How to tell where it listens
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogWords {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Where it runs.
+#[derive(Debug, Serialize)]
+struct Standing {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    store: PathBuf,
+    hooks: Vec<String>,
+    clients: Vec<ClientHealth>,
+}
+
+impl Run {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let redactor = Redactor::default();
+        let format = match self.log_format {
+            LogWords::Text => LogFormat::Text,
+            LogWords::Json => LogFormat::Json,
+        };
+        telemetry::start(format, &self.log, redactor.clone())?;
+        let runtime = runtime()?;
+        let code = runtime.block_on(self.carry_out(redactor));
+        // Whatever still runs after the grace, or after a second signal, is not waited for.
+        runtime.shutdown_background();
+        code
+    }
+
+    async fn carry_out(self, redactor: Redactor) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::listen()?;
+        // Ports and access are settled before anything runs, so that a mistake in them runs nothing.
+        let token = System.variable("LOCKSTEP_ADMIN_TOKEN");
+        redactor.learn_all(token.as_deref());
+        let access = Access::to(self.admin, token.as_deref())?;
+        let checked = self.check()?;
+        let root = checked.project.root().to_owned();
+        let store = self.store.clone().unwrap_or_else(|| StoreUrl::of_project(&root)).path().to_owned();
+        let public = Listener::bind(self.listen).await?;
+        let admin = Listener::bind(self.admin).await?;
+        let runtime = Runtime::start(RuntimeOptions {
+            broken: broken(&checked),
+            project: checked.project,
+            environment: Arc::new(System),
+            store: store.clone(),
+            public,
+            admin,
+            access,
+            clock: Arc::new(SystemClock),
+            redactor,
+        })
+        .await?;
+        self.tell(&runtime, store)?;
+        signals.next().await;
+        tracing::info!("stopping");
+        tokio::select! {
+            stopped = runtime.shutdown(self.grace.0) => stopped.context("the store could not be closed")?,
+            () = signals.next() => {
+                tracing::warn!("ended at once: what was under way goes on at the next start");
+                return Ok(ExitCode::CouldNot);
+            }
+        }
+        tracing::info!("stopped");
+        Ok(ExitCode::Fine)
+    }
+
+    /// Checks the project, and shows what was found.
+    fn check(&self) -> anyhow::Result<Checked> {
+        let here = std::env::current_dir().context("the working directory cannot be read")?;
+        let paths: Vec<PathBuf> = self.dir.iter().cloned().collect();
+        let draft = config::load(&paths, &here)?;
+        let environments = self.env.as_deref().map_or(Environments::Base, Environments::One);
+        let checked = check::check(draft, environments)?;
+        if checked.report.errors() > 0 {
+            remark(checked.report.render_human(&checked.sources, Color::Styled).trim_end());
+        }
+        Ok(checked)
+    }
+
+    fn tell(&self, runtime: &Runtime, store: PathBuf) -> anyhow::Result<()> {
+        let addresses = runtime.addresses();
+        let standing = Standing {
+            listen: addresses.public,
+            admin: addresses.admin,
+            store,
+            hooks: runtime.hooks(),
+            clients: runtime.clients().to_vec(),
+        };
+        for client in standing.clients.iter().filter(|client| !client.runs) {
+            tracing::error!(client = %client.client, problems = ?client.problems, "client does not run");
+        }
+        tracing::info!(
+            listen = %standing.listen, admin = %standing.admin, store = %standing.store.display(),
+            clients = standing.clients.iter().filter(|client| client.runs).count(), "started"
+        );
+        match self.format {
+            Format::Json => say_json(&standing),
+            Format::Human => Ok(say(standing.page())?),
+        }
+    }
+}
+
+impl Standing {
+    fn page(&self) -> String {
+        let running: Vec<&str> =
+            self.clients.iter().filter(|client| client.runs).map(|client| &*client.client).collect();
+        let mut lines = vec![format!("lockstep {} runs {}", env!("CARGO_PKG_VERSION"), named(&running))];
+        lines.push(format!("  admin  http://{}", self.admin));
+        lines.push(format!("  store  {}", self.store.display()));
+        lines.extend(self.hooks.iter().map(|hook| format!("  hook   {hook}")));
+        for client in self.clients.iter().filter(|client| !client.runs) {
+            lines.push(format!("  {} does not run, and its hooks answer 503:", client.client));
+            lines.extend(client.problems.iter().map(|problem| format!("    {problem}")));
+        }
+        lines.join("\n")
+    }
+}
+
+fn named(clients: &[&str]) -> String {
+    if clients.is_empty() { "no client".to_owned() } else { clients.join(", ") }
+}
+
+/// The clients that did not pass, each with its errors.
+fn broken(checked: &Checked) -> Vec<ClientHealth> {
+    let problems = |client: &str| {
+        let folder = format!("pipelines/{client}/");
+        let of_client = |file: &str| file.starts_with(&folder) || file.contains(&format!("/{folder}"));
+        let errors = checked.report.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let own = errors.filter(|finding| of_client(&finding.place.file));
+        let mut words: Vec<String> =
+            own.map(|it| format!("{} [{}]: {}", it.place.file, it.code, it.message)).collect();
+        if words.is_empty() {
+            words.push("the files that all clients share have errors: see `lockstep validate`".to_owned());
+        }
+        words
+    };
+    let health = |client: &Arc<str>| ClientHealth {
+        client: Arc::clone(client),
+        runs: false,
+        problems: problems(client),
+    };
+    checked.broken.iter().map(health).collect()
+}

@@ -1,0 +1,124 @@
+//! `lockstep sandbox`: the simulators as a process, to develop a client against.
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{Format, say, say_json};
+use super::signals::Signals;
+use super::{ExitCode, runtime};
+use crate::sandbox::{Sandbox, SandboxOptions};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lockstep sandbox\n  lockstep sandbox --webhook http://127.0.0.1:8080/hooks/acme-saas/stripe\n\n\
+                        Nothing is kept: a sandbox that is started again is empty. Each simulator tells what it got, \
+                        what it holds and what goes wrong under /_sandbox/: GET /_sandbox/calls, GET /_sandbox/records, \
+                        POST /_sandbox/faults."
+)]
+pub(super) struct SandboxCommand {
+    /// The port of the Stripe simulator; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_STRIPE_PORT", default_value_t = 12111)]
+    stripe_port: u16,
+    /// The port of the Salesforce simulator; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_SALESFORCE_PORT", default_value_t = 12112)]
+    salesforce_port: u16,
+    /// The port of the Slack simulator; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_SLACK_PORT", default_value_t = 12113)]
+    slack_port: u16,
+    /// Registers a webhook endpoint for all events of the Stripe simulator
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// How to answer
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Where the simulators are, and what opens them.
+#[derive(Debug, Serialize)]
+struct Told {
+    stripe: StripeTold,
+    salesforce: SalesforceTold,
+    slack: SlackTold,
+}
+
+#[derive(Debug, Serialize)]
+struct StripeTold {
+    url: String,
+    api_key: String,
+    webhook_secret: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SalesforceTold {
+    url: String,
+    client_id: String,
+    client_secret: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SlackTold {
+    url: String,
+    webhook_url: String,
+}
+
+impl SandboxCommand {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        runtime()?.block_on(async {
+            let mut signals = Signals::listen()?;
+            let mut options = SandboxOptions::default();
+            options.stripe.port = self.stripe_port;
+            options.salesforce.port = self.salesforce_port;
+            options.slack_port = self.slack_port;
+            let sandbox = Sandbox::start(options).await.context("the sandbox did not start")?;
+            let webhook = self.webhook.as_deref();
+            let secret = webhook.map(|url| sandbox.stripe().register_webhook(url)).transpose();
+            let told = Told::of(&sandbox, secret.context("the webhook could not be registered")?);
+            match self.format {
+                Format::Json => say_json(&told)?,
+                Format::Human => say(told.page())?,
+            }
+            signals.next().await;
+            Ok(ExitCode::Fine)
+        })
+    }
+}
+
+impl Told {
+    fn of(sandbox: &Sandbox, webhook_secret: Option<String>) -> Self {
+        let (stripe, salesforce, slack) = (sandbox.stripe(), sandbox.salesforce(), sandbox.slack());
+        Self {
+            stripe: StripeTold { url: stripe.url(), api_key: stripe.api_key().to_owned(), webhook_secret },
+            salesforce: SalesforceTold {
+                url: salesforce.url(),
+                client_id: salesforce.client_id(),
+                client_secret: salesforce.client_secret(),
+            },
+            slack: SlackTold { url: slack.url(), webhook_url: slack.webhook_url() },
+        }
+    }
+
+    fn page(&self) -> String {
+        let Self { stripe, salesforce, slack } = self;
+        let whsec = stripe.webhook_secret.as_deref().unwrap_or("whsec_...   # --webhook URL registers one");
+        format!(
+            "simulators of Stripe {stripe}, Salesforce {salesforce} and Slack {slack}\n\n\
+             # for `lockstep run --env sandbox` over the client acme-saas\n\
+             export SANDBOX_STRIPE_URL={stripe}\n\
+             export SANDBOX_SALESFORCE_URL={salesforce}\n\
+             export ACME_STRIPE_KEY={key}\n\
+             export ACME_STRIPE_WHSEC={whsec}\n\
+             export ACME_SF_CLIENT_ID={id}\n\
+             export ACME_SF_CLIENT_SECRET={secret}\n\
+             export ACME_SLACK_WEBHOOK={webhook}\n\n\
+             Ctrl-C ends it",
+            stripe = stripe.url,
+            salesforce = salesforce.url,
+            slack = slack.url,
+            key = stripe.api_key,
+            id = salesforce.client_id,
+            secret = salesforce.client_secret,
+            webhook = slack.webhook_url,
+        )
+    }
+}

@@ -1,0 +1,165 @@
+//! The addresses that are served, and how a delivery to one becomes an event.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::{Delivery, Refusal};
+use crate::connector::{Connection, Envelope};
+use crate::engine::Incoming;
+
+use crate::expr::pci;
+use crate::secret::Secret;
+use crate::store::Source;
+use crate::value::Value;
+
+/// How often at most a connection's refusals are logged, in seconds: a stranger can post as often as he likes.
+const COMPLAINT_EVERY: i64 = 60;
+
+/// All addresses: client -> connection -> hook.
+#[derive(Default)]
+pub struct Hooks {
+    clients: HashMap<Arc<str>, Option<HashMap<Arc<str>, Hook>>>,
+}
+
+/// One address.
+pub struct Hook {
+    client: Arc<str>,
+    name: Arc<str>,
+    connection: Arc<Connection>,
+    secrets: Vec<Secret>,
+    complained: AtomicI64,
+}
+
+impl Hooks {
+    /// Serves the connections of a client that runs.
+    pub fn serve(&mut self, client: &Arc<str>, connections: impl IntoIterator<Item = Arc<Connection>>) {
+        let hooks = connections.into_iter().map(|connection| {
+            let hook = Hook::new(Arc::clone(client), connection);
+            (Arc::clone(&hook.name), hook)
+        });
+        self.clients.insert(Arc::clone(client), Some(hooks.collect()));
+    }
+
+    /// Serves a client that cannot run: its senders are asked to come back.
+    pub fn serve_broken(&mut self, client: &Arc<str>) {
+        self.clients.insert(Arc::clone(client), None);
+    }
+
+    /// The hook at an address.
+    pub fn find(&self, client: &str, connection: &str) -> Result<&Hook, Refusal> {
+        let unknown =
+            || Refusal::UnknownAddress { client: client.to_owned(), connection: connection.to_owned() };
+        let hooks = self.clients.get(client).ok_or_else(unknown)?;
+        let broken = || Refusal::ClientBroken { client: client.to_owned() };
+        hooks.as_ref().ok_or_else(broken)?.get(connection).ok_or_else(unknown)
+    }
+
+    /// The addresses that take events: `/hooks/<client>/<connection>`, in order.
+    pub fn paths(&self) -> Vec<String> {
+        let hooks = self.clients.values().flatten().flat_map(HashMap::values);
+        let mut paths: Vec<String> = hooks
+            .filter(|hook| hook.connection.manifest().webhook().is_some())
+            .map(|hook| format!("/hooks/{}/{}", hook.client, hook.name))
+            .collect();
+        paths.sort_unstable();
+        paths
+    }
+}
+
+impl Hook {
+    fn new(client: Arc<str>, connection: Arc<Connection>) -> Self {
+        let webhook = connection.manifest().webhook();
+        let secrets = webhook.map(|webhook| webhook.secrets(connection.config())).unwrap_or_default();
+        let name = Arc::clone(connection.name());
+        Self { client, name, connection, secrets, complained: AtomicI64::new(i64::MIN) }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Arc<str> {
+        &self.client
+    }
+
+    /// The connection's name.
+    pub fn connection(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Proves that a delivery is the system's own, and reads what every event tells. Card data does not get beyond
+    /// this point (invariant 5).
+    pub(super) fn open(&self, delivery: &Delivery, now: Timestamp) -> Result<Incoming, Refusal> {
+        let manifest = self.connection.manifest();
+        let no_webhooks = || Refusal::NoWebhooks { connection: self.name.to_string() };
+        let webhook = manifest.webhook().ok_or_else(no_webhooks)?;
+        let events = manifest.events().ok_or_else(no_webhooks)?;
+        webhook
+            .verify(&delivery.headers, &delivery.body, &self.secrets, now)
+            .map_err(|error| Refusal::Signature(error.to_string()))?;
+        let (event, body) = read(&delivery.body)?;
+        let envelope = events.envelope(&event).map_err(|error| Refusal::NotAnEvent(error.to_string()))?;
+        let unfit = if envelope.thin {
+            Some("a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events".to_owned())
+        } else {
+            events.foreign(&envelope, self.connection.config())
+        };
+        Ok(self.incoming(envelope, event, body, unfit))
+    }
+
+    fn incoming(&self, envelope: Envelope, event: Value, body: Bytes, unfit: Option<String>) -> Incoming {
+        Incoming {
+            client: Arc::clone(&self.client),
+            connection: Arc::clone(&self.name),
+            id: envelope.id,
+            kind: envelope.kind,
+            object_kind: envelope.object_type,
+            object_id: envelope.object_id,
+            object: envelope.object,
+            previous: envelope.previous,
+            key: envelope.order_key,
+            created: envelope.created,
+            rank: u32::from(envelope.rank),
+            occurrence: envelope.occurrence,
+            source: Source::Webhook,
+            body,
+            event,
+            unfit,
+        }
+    }
+
+    /// Tells the operator of a refusal, once in a while: a wrong secret would otherwise go unseen, and a line for each
+    /// would be a stranger's way to fill the disk.
+    pub(super) fn complain(&self, refusal: &Refusal, now: Timestamp) {
+        let last = self.complained.load(Ordering::Relaxed);
+        if now.as_second().saturating_sub(last) < COMPLAINT_EVERY {
+            return;
+        }
+        let won =
+            self.complained.compare_exchange(last, now.as_second(), Ordering::Relaxed, Ordering::Relaxed);
+        if won.is_ok() {
+            tracing::warn!(
+                client = %self.client, connection = %self.name, reason = refusal.word(), error = %refusal,
+                "delivery refused"
+            );
+        }
+    }
+}
+
+/// The event, and its bytes as they are kept.
+fn read(body: &Bytes) -> Result<(Value, Bytes), Refusal> {
+    let event = Value::from_json(body).map_err(|error| Refusal::NotAnEvent(format!("no JSON ({error})")))?;
+    if event.as_map().is_none() {
+        return Err(Refusal::NotAnEvent("no JSON object".to_owned()));
+    }
+    let kept = pci::strip(event.clone());
+    // What holds no card data is kept byte for byte as it came.
+    let body = if same_nodes(&event, &kept) { body.clone() } else { Bytes::from(kept.to_json()) };
+    Ok((kept, body))
+}
+
+/// True when both are one value in memory, so that nothing was changed.
+fn same_nodes(a: &Value, b: &Value) -> bool {
+    matches!((a, b), (Value::Map(a), Value::Map(b)) if Arc::ptr_eq(a, b))
+}

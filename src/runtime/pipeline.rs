@@ -1,0 +1,113 @@
+//! A checked pipeline as the engine runs it.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::clock::SharedClock;
+use crate::config::{LockstepTrigger, RetryFile, Stale};
+use crate::connector::{Connections, Gateway};
+use crate::engine::{Incoming, Runnable};
+use crate::expr::{Context, Frame};
+use crate::project::{Pipeline, Trigger};
+use crate::steps::{self, ClientFacts, Ending, EventInput, Journal, RunInput, World};
+use crate::store::{RunBody, Source, Version};
+use crate::value::Value;
+
+/// A pipeline of a client whose settings are known.
+pub(super) struct ClientPipeline {
+    pipeline: Arc<Pipeline>,
+    client: Arc<ClientFacts>,
+    connections: Arc<Connections>,
+    clock: SharedClock,
+}
+
+impl ClientPipeline {
+    pub(super) fn new(
+        pipeline: Arc<Pipeline>,
+        client: Arc<ClientFacts>,
+        connections: Arc<Connections>,
+        clock: SharedClock,
+    ) -> Self {
+        Self { pipeline, client, connections, clock }
+    }
+}
+
+impl Runnable for ClientPipeline {
+    fn name(&self) -> &Arc<str> {
+        &self.pipeline.name
+    }
+
+    fn version(&self) -> Version {
+        Version(Arc::clone(&self.pipeline.version))
+    }
+
+    fn lane(&self) -> &Arc<str> {
+        &self.pipeline.order.lane
+    }
+
+    fn starts_on(&self, incoming: &Incoming) -> bool {
+        self.pipeline.starts_on(&incoming.connection, &incoming.kind)
+    }
+
+    fn order_key(&self, incoming: &Incoming) -> Result<Arc<str>, String> {
+        let Some(key) = &self.pipeline.order.key else { return Ok(Arc::clone(&incoming.key)) };
+        let root = Value::map([
+            ("object", incoming.object.clone()),
+            ("previous", incoming.previous.clone()),
+            ("event", incoming.event.clone()),
+            ("vars", self.client.vars.clone()),
+            ("client", Value::from(Arc::clone(&self.client.name))),
+        ]);
+        let context = Context::new(root, Frame::new(self.clock.now(), self.client.zone.clone()));
+        let value = key.eval(&context).map_err(|error| error.to_string())?;
+        // A key that is nothing would put unlike events into one lane: each goes by the trigger's own key then.
+        Ok(value
+            .to_text()
+            .filter(|text| !text.trim().is_empty())
+            .unwrap_or_else(|| Arc::clone(&incoming.key)))
+    }
+
+    fn stale(&self, incoming: &Incoming) -> Stale {
+        let usual = if incoming.occurrence { Stale::Apply } else { Stale::Skip };
+        self.pipeline.order.stale(&incoming.kind).unwrap_or(usual)
+    }
+
+    fn retry(&self) -> RetryFile {
+        self.pipeline.program.retry
+    }
+
+    fn listens(&self) -> Option<&LockstepTrigger> {
+        match &self.pipeline.trigger {
+            Trigger::Reports(trigger) => Some(trigger),
+            Trigger::Events { .. } => None,
+        }
+    }
+
+    fn read(&self, body: &RunBody, event: Value) -> Result<EventInput, String> {
+        let source = body.source.word().into();
+        if body.source == Source::Lockstep {
+            let object = event.get("object").cloned().unwrap_or_default();
+            return Ok(EventInput { envelope: event, object, previous: Value::Null, source });
+        }
+        let connection = self.connections.get(&self.client.name, &body.connection);
+        let connection =
+            connection.ok_or_else(|| format!("the connection `{}` is no longer there", body.connection))?;
+        let events = connection.manifest().events();
+        let events = events.ok_or_else(|| format!("`{}` no longer sends events", body.connection))?;
+        let envelope = events.envelope(&event).map_err(|error| error.to_string())?;
+        Ok(EventInput { envelope: event, object: envelope.object, previous: envelope.previous, source })
+    }
+
+    fn execute<'a>(
+        &'a self,
+        run: &'a RunInput,
+        gateway: &'a dyn Gateway,
+        journal: &'a dyn Journal,
+    ) -> BoxFuture<'a, Ending> {
+        Box::pin(async move {
+            let world = World { gateway, journal, clock: &*self.clock, client: &self.client, observer: None };
+            steps::execute(&self.pipeline.program, run, &world).await
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! Starting everything in order, and stopping it in the other order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::clients::{self, Opened};
+use super::counted::Counted;
+use crate::admin::{Access, Admin, ClientHealth, Health};
+use crate::clock::SharedClock;
+use crate::config::env::Environment;
+use crate::connector::{Connections, Http, HttpError, MemoryVault, Surroundings};
+use crate::engine::{Engine, EngineOptions, Jitter, Limits};
+use crate::ingest::Ingest;
+use crate::metrics::Metrics;
+use crate::project::Project;
+use crate::secret::Redactor;
+use crate::serving::Listener;
+use crate::store::sqlite::{Access as StoreAccess, SqliteStore};
+use crate::store::{Store, StoreError};
+
+/// What a runtime is started with.
+pub struct RuntimeOptions {
+    /// The clients that passed their checks.
+    pub project: Project,
+    /// The clients that did not, and why.
+    pub broken: Vec<ClientHealth>,
+    /// Where settings come from.
+    pub environment: Arc<dyn Environment>,
+    /// The store's file; made when it is not there.
+    pub store: PathBuf,
+    /// The public port, bound: its address is known before anything runs.
+    pub public: Listener,
+    /// The admin port, bound.
+    pub admin: Listener,
+    /// Who may look at the admin address.
+    pub access: Access,
+    /// The time.
+    pub clock: SharedClock,
+    /// Blots out secrets; it learns those of the clients.
+    pub redactor: Redactor,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The store cannot be opened.
+    #[error("the store could not be opened")]
+    Store(#[from] StoreError),
+    /// No calls can be made from this machine.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+/// Where a runtime listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The public address.
+    pub public: SocketAddr,
+    /// The admin address.
+    pub admin: SocketAddr,
+}
+
+/// A running lockstep.
+pub struct Runtime {
+    addresses: Addresses,
+    store: Arc<dyn Store>,
+    engine: Arc<Engine>,
+    ingest: Arc<Ingest>,
+    health: Arc<Health>,
+    public: Served,
+    admin: Served,
+}
+
+/// A listener that is served, and the switch that stops it.
+struct Served {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// How long a request may still take when everything else is stopped: an acknowledgement waits for one commit.
+const REQUEST_GRACE: Duration = Duration::from_secs(5);
+
+impl Runtime {
+    /// Starts everything, in the order in which one stands on the other.
+    pub async fn start(options: RuntimeOptions) -> Result<Self, RuntimeError> {
+        let addresses = Addresses { public: options.public.address(), admin: options.admin.address() };
+        let path = options.store;
+        let opening = tokio::task::spawn_blocking(move || SqliteStore::open(&path, StoreAccess::Run));
+        let store: Arc<dyn Store> = Arc::new(opening.await.map_err(|_| StoreError::Closed)??);
+
+        let metrics = Arc::new(Metrics::new());
+        let connections = Arc::new(Connections::new());
+        let around = Surroundings {
+            http: Http::new()?,
+            clock: Arc::clone(&options.clock),
+            redactor: options.redactor,
+            vault: Arc::new(MemoryVault::default()),
+        };
+        let Opened { runnables, hooks, health: clients } =
+            clients::open(&options.project, options.broken, &*options.environment, &around, &connections);
+        let health = Arc::new(Health::default());
+        health.set(clients);
+
+        let engine = Engine::start(EngineOptions {
+            runnables,
+            store: Arc::clone(&store),
+            gateway: Arc::new(Counted::new(connections, Arc::clone(&metrics))),
+            clock: Arc::clone(&options.clock),
+            jitter: Jitter::full(),
+            limits: Limits::default(),
+        });
+        let engine = Arc::new(engine.await?);
+        let clock = options.clock;
+        let ingest =
+            Arc::new(Ingest::new(hooks, Arc::clone(&engine), Arc::clone(&clock), Arc::clone(&metrics)));
+        let shown = Admin::new(options.access, Arc::clone(&store), metrics, Arc::clone(&health), clock);
+        let admin = Served::spawn(options.admin, Arc::new(shown).router());
+        let public = Served::spawn(options.public, ingest.router());
+        Ok(Self { addresses, store, engine, ingest, health, public, admin })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The addresses that webhooks are posted to, whole.
+    pub fn hooks(&self) -> Vec<String> {
+        self.ingest
+            .hooks()
+            .paths()
+            .iter()
+            .map(|path| format!("http://{}{path}", self.addresses.public))
+            .collect()
+    }
+
+    /// Which clients run, and why the others do not.
+    pub fn clients(&self) -> Arc<Vec<ClientHealth>> {
+        self.health.clients()
+    }
+
+    /// The store, to be looked at.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Stops: takes nothing more in, answers what is under way, lets running steps finish within `grace`, writes
+    /// everything down. What does not finish goes on at the next start.
+    pub async fn shutdown(self, grace: Duration) -> Result<(), StoreError> {
+        self.public.end().await;
+        let stopped = self.engine.shutdown(grace).await;
+        self.admin.end().await;
+        stopped
+    }
+}
+
+impl Served {
+    fn spawn(listener: Listener, app: axum::Router) -> Self {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(listener.serve(app, stop.clone(), REQUEST_GRACE));
+        Self { stop, task }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a listener broke down");
+        }
+    }
+}
