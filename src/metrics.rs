@@ -33,7 +33,10 @@ pub struct Metrics {
     calls: Family<Call, Counter>,
     call_time: Family<Connection, Histogram, fn() -> Histogram>,
     lag: Family<Client, Histogram, fn() -> Histogram>,
+    attempts: Family<Attempt, Counter>,
     waiting: Gauge,
+    in_memory: Gauge,
+    running: Gauge,
     paused: Family<Connection, Gauge>,
 }
 
@@ -63,6 +66,13 @@ struct Run {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempt {
+    client: Arc<str>,
+    pipeline: Arc<str>,
+    class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
     client: Arc<str>,
     connection: Arc<str>,
@@ -87,7 +97,10 @@ impl Metrics {
             calls: Family::default(),
             call_time: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
             lag: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
+            attempts: Family::default(),
             waiting: Gauge::default(),
+            in_memory: Gauge::default(),
+            running: Gauge::default(),
             paused: Family::default(),
         };
         metrics.register();
@@ -123,7 +136,14 @@ impl Metrics {
             Unit::Seconds,
             self.lag.clone(),
         );
+        registry.register(
+            "attempts_failed",
+            "Executions of runs that failed, by the failure's class",
+            self.attempts.clone(),
+        );
         registry.register("runs_unfinished", "Runs that have not ended", self.waiting.clone());
+        registry.register("runs_in_memory", "Runs that the scheduler holds", self.in_memory.clone());
+        registry.register("runs_running", "Runs that are being carried out", self.running.clone());
         registry.register(
             "connection_paused",
             "1 while calls to a connection are held back",
@@ -158,11 +178,23 @@ impl Metrics {
     }
 
     /// A call was answered or failed. `class` is `ok` or the failure's.
-    pub fn called(&self, client: &str, connection: &Arc<str>, class: &'static str, took: Duration) {
-        let labels = Call { client: client.into(), connection: Arc::clone(connection), class };
+    pub fn called(&self, client: &Arc<str>, connection: &Arc<str>, class: &'static str, took: Duration) {
+        let labels = Call { client: Arc::clone(client), connection: Arc::clone(connection), class };
         self.calls.get_or_create(&labels).inc();
-        let labels = Connection { client: labels.client, connection: labels.connection };
-        self.call_time.get_or_create(&labels).observe(took.as_secs_f64());
+        self.call_time.get_or_create(&label(client, connection)).observe(took.as_secs_f64());
+    }
+
+    /// An execution of a run failed.
+    pub fn attempt_failed(&self, client: &Arc<str>, pipeline: &Arc<str>, class: &'static str) {
+        let labels = Attempt { client: Arc::clone(client), pipeline: Arc::clone(pipeline), class };
+        self.attempts.get_or_create(&labels).inc();
+    }
+
+    /// How many runs are held in memory, and how many of them are being carried out.
+    pub fn load(&self, in_memory: usize, running: usize) {
+        let gauge = |runs: usize| i64::try_from(runs).unwrap_or(i64::MAX);
+        self.in_memory.set(gauge(in_memory));
+        self.running.set(gauge(running));
     }
 
     /// How many runs have not ended.

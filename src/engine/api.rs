@@ -15,11 +15,11 @@ use super::incoming::Incoming;
 use super::jitter::Jitter;
 use super::lanes::{Carried, Queued};
 use super::limits::Limits;
-use super::meters::Meters;
 use super::runnable::{Runnable, Runnables};
 use super::scheduler::{Doors, Scheduler};
 use crate::clock::SharedClock;
 use crate::connector::Gateway;
+use crate::metrics::Metrics;
 use crate::steps::EventInput;
 use crate::store::{
     Accepted, EventSeq, NewEvent, NewRun, Outcome, Place, QueuedRun, RunBody, RunId, RunState, Store,
@@ -40,6 +40,8 @@ pub struct EngineOptions {
     pub jitter: Jitter,
     /// How much is held in memory and done at once.
     pub limits: Limits,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why an event was not taken.
@@ -65,7 +67,6 @@ pub struct Engine {
     generations: Arc<ArcSwap<Generations>>,
     store: Arc<dyn Store>,
     clock: SharedClock,
-    meters: Arc<Meters>,
     arrivals: mpsc::Sender<Vec<Queued>>,
     wake: Arc<Notify>,
     stop: watch::Sender<Option<Duration>>,
@@ -78,18 +79,17 @@ const ARRIVALS: usize = 1_024;
 impl Engine {
     /// Takes up what is unfinished in the store, and begins.
     pub async fn start(options: EngineOptions) -> Result<Self, StoreError> {
-        let EngineOptions { runnables, store, gateway, clock, jitter, limits } = options;
+        let EngineOptions { runnables, store, gateway, clock, jitter, limits, metrics } = options;
         let held = store.take_up().await?;
         let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
         let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
         let circuits = Arc::new(circuits);
-        let meters = Arc::new(Meters::default());
         let generations = Arc::new(ArcSwap::from_pointee(Generations::new(runnables)));
         let gateway = GuardedGateway {
             gateway,
             circuits: Arc::clone(&circuits),
             clock: Arc::clone(&clock),
-            meters: Arc::clone(&meters),
+            metrics: Arc::clone(&metrics),
         };
         let workshop = Arc::new(Workshop {
             store: Arc::clone(&store),
@@ -97,7 +97,7 @@ impl Engine {
             clock: Arc::clone(&clock),
             jitter,
             limits,
-            meters: Arc::clone(&meters),
+            metrics,
             generations: Arc::clone(&generations),
         });
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
@@ -107,7 +107,7 @@ impl Engine {
             Doors { arrivals: arrived, circuits: circuits_heard, wake: Arc::clone(&wake), stop: stopped };
         let scheduler = tokio::spawn(Scheduler::new(workshop, circuits, doors, held).run());
         let scheduler = Mutex::new(Some(AbortOnDropHandle::new(scheduler)));
-        Ok(Self { generations, store, clock, meters, arrivals, wake, stop, scheduler })
+        Ok(Self { generations, store, clock, arrivals, wake, stop, scheduler })
     }
 
     /// Takes an event. Answered means on disk, together with the runs that it starts (invariant 1); an event
@@ -122,9 +122,8 @@ impl Engine {
         }
         let event = event_of(generations.present(), &incoming, self.clock.now());
         let stored = self.store.accept(vec![event.clone()]).await;
-        let accepted = stored.inspect_err(|_| self.meters.refused())?.pop().unwrap_or(Accepted::Duplicate);
+        let accepted = stored?.pop().unwrap_or(Accepted::Duplicate);
         super::failpoint!("after-accept");
-        self.meters.event(matches!(accepted, Accepted::New { .. }));
         if let Accepted::New { seq, runs } = &accepted {
             self.hand_over(&event, incoming, *seq, runs);
         }
@@ -163,11 +162,6 @@ impl Engine {
     /// Looks for due runs at once, for instance after a dead letter was made ready again.
     pub fn wake(&self) {
         self.wake.notify_one();
-    }
-
-    /// What the engine counts.
-    pub fn meters(&self) -> &Arc<Meters> {
-        &self.meters
     }
 
     /// Stops: takes no more events, begins no run, lets those that are being carried out finish within `grace`,

@@ -12,12 +12,12 @@ use super::jitter::Jitter;
 use super::journal::RunJournal;
 use super::lanes::{Carried, Queued};
 use super::limits::Limits;
-use super::meters::Meters;
 use super::runnable::Runnable;
 use super::verdict::{Case, Verdict};
 use crate::clock::SharedClock;
 use crate::config::{RetryFile, Stale};
 use crate::connector::{Action, Call, Class, Failure, Gateway, Select};
+use crate::metrics::Metrics;
 use crate::steps::{Ending, EventInput, RunInput};
 use crate::store::{Applied, Change, Outcome, QueuedRun, RunBody, Store, StoreError};
 use crate::value::Value;
@@ -29,7 +29,7 @@ pub(super) struct Workshop {
     pub(super) clock: SharedClock,
     pub(super) jitter: Jitter,
     pub(super) limits: Limits,
-    pub(super) meters: Arc<Meters>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) generations: Arc<ArcSwap<Generations>>,
 }
 
@@ -78,7 +78,7 @@ impl Workshop {
 
     fn conclude(&self, run: QueuedRun, outcomes: Outcomes) -> Done {
         if let Ending::Failed { failure, .. } = &outcomes.ending {
-            self.meters.attempt_failed(failure.class);
+            self.metrics.attempt_failed(&run.client, &run.pipeline, failure.class.word());
         }
         let succeeded = matches!(outcomes.ending, Ending::Succeeded);
         let case = Case {

@@ -8,11 +8,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::meters::Meters;
 use super::verdict::after;
 use crate::clock::SharedClock;
 use crate::connector::{Abilities, Call, Class, Failure, Gateway, Reply};
+use crate::metrics::Metrics;
 use crate::store::{CircuitState, ConnectionState};
 
 /// Failures in a row, without one success between them, that pause a connection. More than the attempts of a
@@ -203,7 +204,7 @@ pub(super) struct GuardedGateway {
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) circuits: Arc<Circuits>,
     pub(super) clock: SharedClock,
-    pub(super) meters: Arc<Meters>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Gateway for GuardedGateway {
@@ -218,11 +219,13 @@ impl Gateway for GuardedGateway {
                     return Err(Failure::new(Class::ConnectionDown, paused));
                 }
             };
+            let began = Instant::now();
             let answer = self.gateway.call(client, call).await;
+            let class = answer.as_ref().map_or_else(|failure| failure.class.word(), |_| "ok");
+            self.metrics.called(&key.0, &key.1, class, began.elapsed());
             super::failpoint!("after-call");
             self.circuits.learn(&key, answer.as_ref().err(), self.clock.now());
             drop(probe);
-            self.meters.called(answer.as_ref().err().map(|failure| failure.class));
             answer
         }
         .boxed()

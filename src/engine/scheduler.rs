@@ -161,7 +161,7 @@ impl Scheduler {
 
     fn count(&mut self) {
         self.in_memory = self.clients.values().map(ClientLanes::in_memory).sum();
-        self.workshop.meters.set_load(self.in_memory, self.running);
+        self.workshop.metrics.load(self.in_memory, self.running);
     }
 
     /// How long nothing happens by itself.
@@ -505,7 +505,8 @@ impl Scheduler {
     fn measure(&self, done: &Done, now: Timestamp) {
         if let Verdict::End { outcome, .. } = &done.verdict {
             let lag = Duration::try_from(now.duration_since(done.run.received)).unwrap_or_default();
-            self.workshop.meters.ended(*outcome, lag);
+            let metrics = &self.workshop.metrics;
+            metrics.run_ended(&done.run.client, &done.run.pipeline, outcome.word(), lag);
         }
     }
 
@@ -582,7 +583,6 @@ impl Scheduler {
             CircuitChange::StillOpen(state) => (state, false, false),
             CircuitChange::Closed(state) => (state, false, true),
         };
-        self.workshop.meters.set_paused(self.circuits.paused());
         let mut changes = vec![Change::Connection(state.clone())];
         let mut note = Note { client: Some(Arc::clone(&state.client)), ..Note::default() };
         if opened {

@@ -5,7 +5,6 @@
 //! left out, with words for `/readyz`, and the others go on (invariant 6). It decides nothing about runs.
 
 mod clients;
-mod counted;
 mod pipeline;
 mod start;
 

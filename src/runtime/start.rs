@@ -9,7 +9,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::clients::{self, Opened};
-use super::counted::Counted;
 use crate::admin::{Access, Admin, ClientHealth, Health};
 use crate::clock::SharedClock;
 use crate::config::env::Environment;
@@ -109,10 +108,11 @@ impl Runtime {
         let engine = Engine::start(EngineOptions {
             runnables,
             store: Arc::clone(&store),
-            gateway: Arc::new(Counted::new(connections, Arc::clone(&metrics))),
+            gateway: connections,
             clock: Arc::clone(&options.clock),
             jitter: Jitter::full(),
             limits: Limits::default(),
+            metrics: Arc::clone(&metrics),
         });
         let engine = Arc::new(engine.await?);
         let clock = options.clock;

@@ -43,13 +43,20 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("store", &["config", "steps", "value"]),
-    ("engine", &["clock", "config", "connector", "expr", "project", "steps", "store", "value"]),
+    ("engine", &["clock", "config", "connector", "expr", "metrics", "project", "steps", "store", "value"]),
     ("metrics", &[]),
     ("serving", &[]),
-    ("ingest", &["clock", "connector", "engine", "expr", "metrics", "project", "store", "value"]),
+    ("ingest", &["clock", "connector", "engine", "expr", "metrics", "secret", "store", "value"]),
     ("listing", &["store", "value", "words"]),
     ("admin", &["clock", "listing", "metrics", "store"]),
     ("telemetry", &["secret"]),
+    (
+        "runtime",
+        &[
+            "admin", "clock", "config", "connector", "engine", "expr", "ingest", "metrics", "project", "secret",
+            "serving", "steps", "store", "value",
+        ],
+    ),
     ("sandbox", &["catalog", "clock", "value"]),
 ];
 
