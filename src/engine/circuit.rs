@@ -104,11 +104,6 @@ impl Circuits {
         open.filter(|(_, open)| !open.probing).map(|(key, open)| (key.clone(), open.probe_at)).collect()
     }
 
-    /// How many connections are paused.
-    pub(super) fn paused(&self) -> usize {
-        self.lock().values().filter(|circuit| circuit.open.is_some()).count()
-    }
-
     fn admit(&self, key: &Key, now: Timestamp) -> Admission {
         let mut all = self.lock();
         match all.get_mut(key).and_then(|circuit| circuit.open.as_mut()) {
@@ -322,7 +317,6 @@ mod tests {
         let open = CircuitState::Open { probes: 7, probe_at: at(900) };
         let (sender, _changes) = mpsc::unbounded_channel();
         let circuits = Circuits::new(vec![state(&key(), open, at(1), "no".into())], at(20), sender);
-        assert_eq!(circuits.paused(), 1);
         assert_eq!(circuits.admit(&key(), at(20)), Admission::Probe);
     }
 }
