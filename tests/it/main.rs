@@ -5,7 +5,9 @@
 mod connector;
 mod example;
 mod rules;
+mod sandbox_salesforce;
 mod sandbox_sdk;
+mod sandbox_slack;
 mod sandbox_stripe;
 mod store;
 mod tidy;

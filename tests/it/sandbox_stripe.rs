@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep::clock::FixedClock;
-use lockstep::sandbox::stripe::{Person, Story};
+use lockstep::sandbox::stripe::{Delivery, Person, Story};
 use lockstep::sandbox::{Fault, Sandbox, SandboxOptions, Stripe};
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -299,9 +299,9 @@ async fn silence_truncation_and_a_proxys_page_can_be_met() {
 async fn e_mails_are_found_exactly_as_sent_and_search_lags() {
     let world = World::new().await;
     let id = world.make("customers", "email=Ann%40x.example").await;
-    assert_eq!(world.get("customers", "email=Ann%40x.example").await.ids(), [id.clone()]);
+    assert_eq!(world.get("customers", "email=Ann%40x.example").await.ids(), vec![id.clone()]);
     assert_eq!(world.get("customers", "email=ann%40x.example").await.ids(), Vec::<String>::new());
-    world.stripe().search_lag(Duration::from_secs(60));
+    world.stripe().search_lag(Duration::from_mins(1));
     let query = "query=email%3A%22ann%40x.example%22";
     assert_eq!(
         world.get("customers/search", query).await.ids(),
@@ -487,10 +487,7 @@ async fn deliveries_can_be_held_and_sent_twice_or_out_of_order() {
     world.make("customers", "name=Ann").await;
     world.make("customers", "name=Bob").await;
     let held = world.stripe().held();
-    assert_eq!(
-        held.iter().map(|delivery| delivery.event_type()).collect::<Vec<_>>(),
-        ["customer.created"; 2]
-    );
+    assert_eq!(held.iter().map(Delivery::event_type).collect::<Vec<_>>(), ["customer.created"; 2]);
     for delivery in [&held[1], &held[0], &held[0]] {
         assert_eq!(world.stripe().deliver(delivery).await.unwrap(), 404);
     }
