@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::error::ApiError;
-use super::org::Org;
+use super::org::{Mark, Org};
 use super::write::{Manner, Upserted};
 
 /// Salesforce's own limits.
@@ -43,20 +43,15 @@ impl Org {
             let message = format!("cannot have more than {CHUNKS_MAX} chunks per operation");
             return Err(ApiError::new("LIMIT_EXCEEDED", message));
         }
-        let before = self.records.clone();
+        let all_or_none = body["allOrNone"] == true;
+        let before = self.mark(all_or_none);
         let mut outcomes: Vec<Outcome> = Vec::new();
         let mut keys: Vec<String> = Vec::new();
         for record in &records {
             let outcome = self.one(action, record, manner, &mut keys);
             outcomes.push(outcome);
         }
-        let all_or_none = body["allOrNone"] == true;
-        if all_or_none && outcomes.iter().any(Result::is_err) {
-            self.records = before;
-            for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
-                *outcome = Err(rolled_back());
-            }
-        }
+        self.settle(before, &mut outcomes);
         Ok(outcomes.into_iter().map(told).collect())
     }
 
@@ -111,7 +106,7 @@ impl Org {
                 format!("cannot delete more than {RECORDS_MAX} records"),
             ));
         }
-        let before = self.records.clone();
+        let before = self.mark(all_or_none);
         let mut outcomes: Vec<Outcome> = ids
             .iter()
             .map(|id| {
@@ -120,13 +115,17 @@ impl Org {
                 self.delete(&object.ok_or_else(malformed)?, id).map(|id| (id, None))
             })
             .collect();
-        if all_or_none && outcomes.iter().any(Result::is_err) {
-            self.records = before;
-            for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
-                *outcome = Err(rolled_back());
-            }
-        }
+        self.settle(before, &mut outcomes);
         Ok(outcomes.into_iter().map(told).collect())
+    }
+
+    /// With all or none, what failed takes the others with it.
+    fn settle(&mut self, before: Option<Mark>, outcomes: &mut [Outcome]) {
+        let Some(before) = before.filter(|_| outcomes.iter().any(Result::is_err)) else { return };
+        self.go_back(before);
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
+            *outcome = Err(rolled_back());
+        }
     }
 
     /// `POST /composite/sobjects/{object}`: records by id, null for those that are not there.

@@ -21,7 +21,7 @@ impl Org {
             let message = format!("Limit exceeded: a composite request has at most {PARTS_MAX} subrequests.");
             return Err(ApiError::new("LIMIT_EXCEEDED", message));
         }
-        let before = self.records.clone();
+        let before = self.mark(body["allOrNone"] == true);
         let mut done: Vec<(String, Reply)> = Vec::new();
         for part in parts {
             let reference = part["referenceId"].as_str().unwrap_or_default().to_owned();
@@ -31,8 +31,8 @@ impl Org {
             };
             done.push((reference, reply));
         }
-        if body["allOrNone"] == true && done.iter().any(|(_, reply)| !reply.is_ok()) {
-            self.records = before;
+        if let Some(before) = before.filter(|_| done.iter().any(|(_, reply)| !reply.is_ok())) {
+            self.go_back(before);
             for (_, reply) in done.iter_mut().filter(|(_, reply)| reply.is_ok()) {
                 *reply = halted(
                     "The transaction was rolled back since another operation in the same transaction failed.",

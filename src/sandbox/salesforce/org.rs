@@ -31,6 +31,9 @@ pub(super) struct Records {
     count: u64,
 }
 
+/// The org's records at one moment, to go back to.
+pub(super) struct Mark(Records, Counts);
+
 #[derive(Debug)]
 pub(super) struct Org {
     pub(super) clock: SharedClock,
@@ -92,6 +95,17 @@ impl Org {
     /// The object of this name, or Salesforce's words for none.
     pub(super) fn shape(&self, name: &str) -> Result<&ObjectShape, ApiError> {
         self.schema.object(name).ok_or_else(ApiError::not_found)
+    }
+
+    /// Remembers how things are, for a call that is all or none.
+    pub(super) fn mark(&self, all_or_none: bool) -> Option<Mark> {
+        all_or_none.then(|| Mark(self.records.clone(), self.counts.clone()))
+    }
+
+    /// Makes undone what happened since.
+    pub(super) fn go_back(&mut self, Mark(records, counts): Mark) {
+        self.records = records;
+        self.counts = counts;
     }
 
     /// Whether another record can be kept.
