@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::applied::Unsettled;
 use super::carry_out::Workshop;
 use super::circuit::{Circuits, GuardedGateway};
 use super::generations::Generations;
@@ -99,6 +100,7 @@ impl Engine {
             limits,
             metrics,
             generations: Arc::clone(&generations),
+            unsettled: Unsettled::default(),
         });
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let (stop, stopped) = watch::channel(None);
@@ -125,22 +127,22 @@ impl Engine {
         let accepted = stored?.pop().unwrap_or(Accepted::Duplicate);
         super::failpoint!("after-accept");
         if let Accepted::New { seq, runs } = &accepted {
-            self.hand_over(&event, incoming, *seq, runs);
+            self.hand_over(&event, &incoming, *seq, runs);
         }
         Ok(accepted)
     }
 
     /// Hands new runs to the scheduler. Should it have no room for them, it finds them in the store.
-    fn hand_over(&self, event: &NewEvent, incoming: Incoming, seq: EventSeq, runs: &[RunId]) {
+    fn hand_over(&self, event: &NewEvent, incoming: &Incoming, seq: EventSeq, runs: &[RunId]) {
         let new = event.runs.iter().zip(runs).filter(|(run, _)| run.ended.is_none());
         let new: Vec<_> = new.map(|(run, id)| queued(event, run, *id)).collect();
         if new.is_empty() {
             return;
         }
         let event_input = Arc::new(EventInput {
-            envelope: incoming.event,
-            object: incoming.object,
-            previous: incoming.previous,
+            envelope: incoming.event.clone(),
+            object: incoming.object.clone(),
+            previous: incoming.previous.clone(),
             source: event.source.word().into(),
         });
         let new = new.into_iter().map(|run| {
@@ -154,7 +156,7 @@ impl Engine {
 
     /// Replaces the pipelines: runs that begin from now on use the new ones; those that have journalled a call
     /// finish with the version that they began with.
-    pub fn replace(&self, runnables: Runnables) {
+    pub fn replace(&self, runnables: &Runnables) {
         self.generations.rcu(|generations| generations.followed_by(runnables.clone()));
         self.wake.notify_one();
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 
+use super::applied::Unsettled;
 use super::circuit::GuardedGateway;
 use super::generations::Generations;
 use super::jitter::Jitter;
@@ -31,6 +32,7 @@ pub(super) struct Workshop {
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) generations: Arc<ArcSwap<Generations>>,
+    pub(super) unsettled: Unsettled,
 }
 
 /// A run that was carried out once.
@@ -203,7 +205,8 @@ impl Workshop {
         if !body.journal.is_empty() {
             return Ok(None);
         }
-        let applied = self.store.applied(&run.client, &run.pipeline, object).await?;
+        let queued = self.unsettled.newest(&run.client, &run.pipeline, object);
+        let applied = self.store.applied(&run.client, &run.pipeline, object).await?.max(queued);
         Ok(applied
             .filter(|applied| *applied > (run.place.created, run.place.rank))
             .map(|(created, _)| format!("a newer event about {object}, of {created}, was applied already")))

@@ -33,7 +33,7 @@ impl Jitter {
     }
 }
 
-/// The output function of SplitMix64 (Steele, Lea, Flood, 2014): plenty for spreading delays.
+/// The output function of `SplitMix64` (Steele, Lea, Flood, 2014): plenty for spreading delays.
 fn split_mix(state: u64) -> u64 {
     let mut z = state;
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

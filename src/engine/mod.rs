@@ -12,6 +12,7 @@
 
 mod alerts;
 mod api;
+mod applied;
 mod carry_out;
 mod circuit;
 mod failpoint;

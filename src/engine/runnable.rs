@@ -52,10 +52,13 @@ pub trait Runnable: Send + Sync {
     ) -> BoxFuture<'a, Ending>;
 }
 
+/// The pipelines of one client.
+type ByName = BTreeMap<Arc<str>, Arc<dyn Runnable>>;
+
 /// The pipelines of all clients that can run.
 #[derive(Default, Clone)]
 pub struct Runnables {
-    clients: HashMap<Arc<str>, BTreeMap<Arc<str>, Arc<dyn Runnable>>>,
+    clients: HashMap<Arc<str>, ByName>,
 }
 
 impl Runnables {

@@ -140,7 +140,7 @@ impl Case {
         if waited >= at_most {
             return self.end(Outcome::Dead, format!("{reason}; waited for it as long as was allowed"));
         }
-        let pause = (waited / 4).clamp(WAIT_FIRST, WAIT_LONGEST).min(at_most - waited);
+        let pause = (waited / 4).clamp(WAIT_FIRST, WAIT_LONGEST).min(at_most.saturating_sub(waited));
         Verdict::Wait { due: after(self.now, pause), reason }
     }
 

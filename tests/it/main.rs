@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod connector;
+mod engine;
 mod example;
 mod rules;
 mod sandbox_salesforce;

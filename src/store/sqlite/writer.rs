@@ -133,7 +133,6 @@ impl Writer {
         for op in ops {
             op.perform(&mut batch)?;
         }
-        drop(batch);
         transaction.commit().map_err(|failure| WriteError::of_all(&failure, &self.path))
     }
 }

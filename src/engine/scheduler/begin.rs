@@ -1,0 +1,108 @@
+//! What the scheduler sets off: loads, looks, runs and commits.
+
+use std::sync::Arc;
+
+use super::task::{Note, Report, SHARE_MAX, SHARE_MIN, Scheduler};
+use crate::store::Change;
+
+impl Scheduler {
+    /// Begins whatever can begin.
+    pub(super) fn begin(&mut self) {
+        if self.is_troubled() {
+            return;
+        }
+        self.load();
+        while self.running < self.workshop.limits.runs {
+            let Some(client) = self.turns.pop_front() else { break };
+            let at_once = self.workshop.limits.at_once;
+            let Some(lanes) = self.clients.get_mut(&client) else { continue };
+            lanes.in_turn = false;
+            if lanes.running >= at_once {
+                continue;
+            }
+            if let Some(queued) = lanes.start() {
+                self.running += 1;
+                let workshop = Arc::clone(&self.workshop);
+                self.tasks.spawn(async move { Report::Ran(Box::new(workshop.carry_out(queued).await)) });
+            }
+            self.line_up(&client);
+        }
+    }
+
+    /// Puts a client in line for its turn, once.
+    pub(super) fn line_up(&mut self, client: &Arc<str>) {
+        let at_once = self.workshop.limits.at_once;
+        if let Some(lanes) = self.clients.get_mut(client)
+            && !lanes.in_turn
+            && lanes.has_going()
+            && lanes.running < at_once
+        {
+            lanes.in_turn = true;
+            self.turns.push_back(Arc::clone(client));
+        }
+    }
+
+    /// Asks the store for due runs of the clients that have room for more.
+    pub(super) fn load(&mut self) {
+        let generations = self.workshop.generations.load_full();
+        let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
+        let now = self.workshop.clock.now();
+        for (client, lanes) in &mut self.clients {
+            if !lanes.more || lanes.loading || lanes.held_unsettled > 0 || !generations.present().has(client)
+            {
+                continue;
+            }
+            // Half of what is free, so that something is left for those who come later.
+            let share = (lanes.in_memory() + free / 2).clamp(SHARE_MIN, SHARE_MAX);
+            let room = share.saturating_sub(lanes.in_memory());
+            if room < share.div_ceil(2) {
+                continue;
+            }
+            lanes.loading = true;
+            lanes.more = false;
+            lanes.read_begins();
+            let (client, held_version, asked) =
+                (Arc::clone(client), lanes.held_version, lanes.known() + room);
+            let workshop = Arc::clone(&self.workshop);
+            self.tasks.spawn(async move {
+                let result = workshop.store.due(&client, now, asked).await;
+                Report::Loaded { client, held_version, asked, result }
+            });
+        }
+    }
+
+    /// Asks the store who has something due.
+    pub(super) fn look(&mut self) {
+        if self.looking {
+            self.look_again = true;
+            return;
+        }
+        self.looking = true;
+        self.probe();
+        let workshop = Arc::clone(&self.workshop);
+        let now = workshop.clock.now();
+        self.tasks.spawn(async move { Report::Looked(workshop.store.outlook(now).await) });
+    }
+
+    /// Calls one of the runs that wait for a paused connection, for each whose time has come: it tries whether the
+    /// connection is back.
+    pub(super) fn probe(&mut self) {
+        let now = self.workshop.clock.now();
+        for ((client, connection), at) in self.circuits.probes() {
+            if at <= now {
+                self.release(client, connection, Some(1));
+            }
+        }
+    }
+
+    pub(super) fn release(&mut self, client: Arc<str>, connection: Arc<str>, at_most: Option<u32>) {
+        let due = self.workshop.clock.now();
+        let note = Note { client: Some(Arc::clone(&client)), news: true, ..Note::default() };
+        self.commit(vec![Change::Released { client, connection, due, at_most }], note);
+    }
+
+    pub(super) fn commit(&mut self, changes: Vec<Change>, note: Note) {
+        let stored = self.workshop.store.commit(changes);
+        self.tasks.spawn(async move { Report::Settled { note, result: stored.await } });
+    }
+}

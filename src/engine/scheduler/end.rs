@@ -1,0 +1,159 @@
+//! What becomes of a run that was carried out, and of a connection whose circuit has changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::task::{Note, Scheduler};
+use crate::engine::carry_out::Done;
+use crate::engine::circuit::CircuitChange;
+use crate::engine::failpoint;
+use crate::engine::lanes::key_of;
+use crate::engine::verdict::{Until, Verdict};
+use crate::store::{Change, NewEvent, RunState, StoreError};
+
+impl Scheduler {
+    pub(super) fn ran(&mut self, done: Done) {
+        failpoint!("before-end");
+        self.running -= 1;
+        let client = Arc::clone(&done.run.client);
+        let now = self.workshop.clock.now();
+        let reported = self.alerts.about_run(&done, self.workshop.generations.load().present(), now);
+        let mut note = Note { client: Some(Arc::clone(&client)), runs: vec![done.run.id], ..Note::default() };
+        let hold = matches!(done.verdict, Verdict::Hold { .. });
+        note.held = hold || done.run.state == RunState::Held;
+        note.news = !reported.is_empty();
+        let in_order = self.workshop.store.prefix_durable();
+        let lanes = self.lanes(&client);
+        lanes.left(done.run.state);
+        lanes.held += usize::from(hold);
+        if note.held {
+            lanes.held_unsettled += 1;
+            lanes.held_version += 1;
+        }
+        let mut changes = Vec::with_capacity(2);
+        let behind = if in_order || hold { lanes.finished(&done.run, hold) } else { Vec::new() };
+        for run in behind {
+            lanes.left(run.state);
+            lanes.blocked += 1;
+            note.runs.push(run.id);
+            changes.push(Change::Blocked { run: run.id });
+        }
+        let run = done.run.clone();
+        self.measure(&done, now);
+        if let Some(applied) = &done.applied {
+            self.workshop.unsettled.queued(applied);
+            note.applied = Some(applied.clone());
+        }
+        changes.push(self.change(done, now));
+        changes.extend(reported.into_iter().map(Change::Reported));
+        if !in_order && !hold {
+            note.lane = Some(Box::new(run.clone()));
+        }
+        self.commit(changes, note);
+        failpoint!("after-end");
+        self.refill(&client, key_of(&run));
+        self.line_up(&client);
+    }
+
+    pub(super) fn measure(&self, done: &Done, now: Timestamp) {
+        if let Verdict::End { outcome, .. } = &done.verdict {
+            let lag = Duration::try_from(now.duration_since(done.run.received)).unwrap_or_default();
+            let metrics = &self.workshop.metrics;
+            metrics.run_ended(&done.run.client, &done.run.pipeline, outcome.word(), lag);
+        }
+    }
+
+    /// What the store has to know of a verdict.
+    pub(super) fn change(&mut self, done: Done, now: Timestamp) -> Change {
+        let Done { run, verdict, applied, .. } = done;
+        match verdict {
+            Verdict::End { outcome, reason, candidates, attempts } => {
+                Change::Ended { run: run.id, at: now, attempts, outcome, reason, candidates, applied }
+            }
+            Verdict::Hold { until, attempts, reason } => {
+                let (due, connection) = match until {
+                    Until::Due(due) => (Some(due), None),
+                    Until::Back(connection) => {
+                        // It may have come back since the run met it: then nobody would call the run any more.
+                        let open = self.circuits.is_open(&(Arc::clone(&run.client), Arc::clone(&connection)));
+                        if open { (None, Some(connection)) } else { (Some(now), None) }
+                    }
+                };
+                self.expect(due);
+                Change::Held { run: run.id, due, connection, attempts, reason }
+            }
+            Verdict::Wait { due, reason } => {
+                self.expect(Some(due));
+                Change::Waiting { run: run.id, due, reason }
+            }
+        }
+    }
+
+    /// Something will be due then.
+    pub(super) fn expect(&mut self, due: Option<Timestamp>) {
+        self.next_due = [self.next_due, due].into_iter().flatten().min();
+    }
+
+    pub(super) fn settled(&mut self, note: Note, result: &Result<(), StoreError>) {
+        if let Err(failure) = result {
+            self.trouble("what runs have done cannot be written", failure);
+        }
+        if let Some(applied) = &note.applied {
+            self.workshop.unsettled.settled(applied);
+        }
+        let Some(client) = note.client else { return };
+        let lanes = self.lanes(&client);
+        for run in note.runs {
+            lanes.settled(run);
+        }
+        for key in &note.spilled {
+            lanes.spill_settled(key);
+        }
+        lanes.held_unsettled -= usize::from(note.held);
+        // Whether it is held is not known now: that only makes arrivals go by the store.
+        lanes.held += usize::from(note.held && result.is_err());
+        // After a failure the store still has them as they were: due, as far as anybody knows.
+        lanes.more |= note.news || result.is_err();
+        if let Some(run) = note.lane {
+            lanes.finished(&run, false);
+            self.refill(&client, key_of(&run));
+        }
+        self.refill_dry(&client);
+        self.line_up(&client);
+    }
+
+    /// Fetches what is blocked in lanes that had to wait for it.
+    pub(super) fn refill_dry(&mut self, client: &Arc<str>) {
+        if self.lanes(client).blocked > 0 {
+            for key in self.lanes(client).dry() {
+                self.refill(client, key);
+            }
+        }
+    }
+
+    /// A circuit has changed: that is kept, reported once, and those who waited for it are called.
+    pub(super) fn circuit(&mut self, change: CircuitChange) {
+        let now = self.workshop.clock.now();
+        let (state, opened, closed) = match change {
+            CircuitChange::Opened(state) => (state, true, false),
+            CircuitChange::StillOpen(state) => (state, false, false),
+            CircuitChange::Closed(state) => (state, false, true),
+        };
+        let mut changes = vec![Change::Connection(state.clone())];
+        let mut note = Note { client: Some(Arc::clone(&state.client)), ..Note::default() };
+        if opened {
+            let generations = self.workshop.generations.load();
+            let reported = self.alerts.about_connection(&state, generations.present(), now);
+            note.news = !reported.is_empty();
+            changes.extend(reported.into_iter().map(|event: NewEvent| Change::Reported(event)));
+            tracing::warn!(client = %state.client, connection = %state.connection, reason = state.reason, "connection paused");
+        }
+        self.commit(changes, note);
+        if closed {
+            tracing::info!(client = %state.client, connection = %state.connection, "connection is back");
+            self.release(state.client, state.connection, None);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What the scheduler learns: arrivals, and what its tasks report.
+
+use std::sync::Arc;
+
+use super::task::{Note, Report, SHARE_MAX, SHARE_MIN, Scheduler};
+use crate::engine::lanes::{LaneKey, Placed, Queued, key_of};
+use crate::store::{Change, Outlook, QueuedRun, StoreError};
+
+impl Scheduler {
+    pub(super) fn hear(&mut self, report: Result<Report, tokio::task::JoinError>) {
+        match report {
+            Ok(Report::Ran(done)) => self.ran(*done),
+            Ok(Report::Settled { note, result }) => self.settled(note, &result),
+            Ok(Report::Loaded { client, held_version, asked, result }) => {
+                self.loaded(&client, held_version, asked, result);
+            }
+            Ok(Report::Refilled { client, key, held_version, asked, result }) => {
+                self.refilled(&client, &key, held_version, asked, result);
+            }
+            Ok(Report::Looked(result)) => self.looked(result),
+            // Runs catch their panics; what is left reads and writes, and only reports.
+            Err(failure) => tracing::error!(error = %failure, "a task of the scheduler failed"),
+        }
+    }
+
+    /// Runs that came in just now go straight to their lanes, when nothing in the store could stand before them.
+    pub(super) fn arrived(&mut self, arrived: Vec<Queued>) {
+        for mut queued in arrived {
+            let client = Arc::clone(&queued.run.client);
+            let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
+            let bytes: usize = self.clients.values().map(|lanes| lanes.bytes).sum();
+            if bytes + queued.run.weight * 6 > self.workshop.limits.bytes {
+                queued.carried = None;
+            }
+            let lanes = self.lanes(&client);
+            let room = lanes.in_memory() < (lanes.in_memory() + free / 2).clamp(SHARE_MIN, SHARE_MAX);
+            if !lanes.takes_arrivals() || !room {
+                lanes.more = true;
+                continue;
+            }
+            if lanes.is_new(queued.run.id) {
+                self.in_memory += 1;
+                self.place(&client, queued);
+            }
+        }
+    }
+
+    pub(super) fn place(&mut self, client: &Arc<str>, queued: Queued) {
+        let limit = self.workshop.limits.lane;
+        let run = queued.run.clone();
+        let lanes = self.lanes(client);
+        match lanes.place(queued, limit) {
+            Placed::Queued => self.line_up(client),
+            Placed::Spilled => self.block(client, &run),
+        }
+    }
+
+    /// Has a run wait in the store behind another of its lane.
+    pub(super) fn block(&mut self, client: &Arc<str>, run: &QueuedRun) {
+        let lanes = self.lanes(client);
+        lanes.left(run.state);
+        lanes.blocked += 1;
+        let note = Note {
+            client: Some(Arc::clone(client)),
+            runs: vec![run.id],
+            spilled: vec![key_of(run)],
+            ..Note::default()
+        };
+        self.commit(vec![Change::Blocked { run: run.id }], note);
+    }
+
+    pub(super) fn loaded(
+        &mut self,
+        client: &Arc<str>,
+        held_version: u64,
+        asked: usize,
+        result: Result<Vec<QueuedRun>, StoreError>,
+    ) {
+        let lanes = self.lanes(client);
+        lanes.loading = false;
+        match result {
+            Err(failure) => {
+                lanes.more = true;
+                self.trouble("due runs cannot be read", &failure);
+            }
+            // Who stands behind whom has changed while it was read.
+            Ok(_) if lanes.held_version != held_version => lanes.more = true,
+            Ok(runs) => {
+                // Held, waiting and ready runs are asked for separately, up to `asked` of each.
+                lanes.more |= runs.len() >= asked;
+                for run in runs {
+                    if !self.lanes(client).is_new(run.id) {
+                        continue;
+                    }
+                    if run.behind {
+                        self.lanes(client).hide(run.id);
+                        self.block(client, &run);
+                    } else {
+                        self.place(client, Queued { run, carried: None });
+                    }
+                }
+            }
+        }
+        self.lanes(client).read_ends();
+        self.line_up(client);
+    }
+
+    /// Fetches what is blocked in a lane that has run dry.
+    pub(super) fn refill(&mut self, client: &Arc<str>, key: LaneKey) {
+        if self.is_troubled() {
+            return;
+        }
+        let asked = self.workshop.limits.lane;
+        let lanes = self.lanes(client);
+        if !lanes.needs_refill(&key) {
+            return;
+        }
+        lanes.read_begins();
+        let (client, held_version) = (Arc::clone(client), lanes.held_version);
+        let workshop = Arc::clone(&self.workshop);
+        self.tasks.spawn(async move {
+            let result = workshop.store.behind(&client, &key.0, &key.1, asked).await;
+            Report::Refilled { client, key, held_version, asked, result }
+        });
+    }
+
+    pub(super) fn refilled(
+        &mut self,
+        client: &Arc<str>,
+        key: &LaneKey,
+        held_version: u64,
+        asked: usize,
+        result: Result<Vec<QueuedRun>, StoreError>,
+    ) {
+        let lanes = self.lanes(client);
+        match result {
+            Err(failure) => {
+                lanes.refilled(key, u64::MAX, true);
+                self.trouble("blocked runs cannot be read", &failure);
+            }
+            Ok(runs) => {
+                let free = runs.iter().take_while(|run| !run.behind).count();
+                if lanes.refilled(key, held_version, free >= asked) {
+                    for run in runs.into_iter().take(free) {
+                        if lanes.is_new(run.id) {
+                            lanes.place_next(Queued { run, carried: None });
+                        }
+                    }
+                }
+            }
+        }
+        self.lanes(client).read_ends();
+        self.refill(client, key.clone());
+        self.line_up(client);
+    }
+
+    pub(super) fn looked(&mut self, result: Result<Vec<Outlook>, StoreError>) {
+        self.looking = false;
+        match result {
+            Err(failure) => self.trouble("the store cannot be read", &failure),
+            Ok(outlooks) => {
+                self.next_due = outlooks.iter().filter_map(|outlook| outlook.next).min();
+                for outlook in outlooks.into_iter().filter(|outlook| outlook.due_now) {
+                    self.lanes(&outlook.client).more = true;
+                }
+            }
+        }
+        if std::mem::take(&mut self.look_again) {
+            self.look();
+        }
+        let clients: Vec<Arc<str>> = self.clients.keys().cloned().collect();
+        for client in &clients {
+            self.refill_dry(client);
+        }
+        self.clients.retain(|_, lanes| !lanes.is_idle());
+    }
+}

@@ -1,0 +1,189 @@
+//! The scheduler's state, and the loop that waits for its mail.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::engine::alerts::Alerts;
+use crate::engine::carry_out::{Done, Workshop};
+use crate::engine::circuit::{CircuitChange, Circuits};
+use crate::engine::lanes::{ClientLanes, LaneKey, Queued};
+use crate::store::{Applied, Outlook, QueuedRun, RunId, StoreError};
+
+/// A client may always have so many runs in memory, even when others have filled it: nobody waits for somebody
+/// else's slow system (invariant 3).
+pub(super) const SHARE_MIN: usize = 4;
+
+/// A client that has the memory for itself still leaves most of it free.
+pub(super) const SHARE_MAX: usize = 256;
+
+/// Nobody is asked again sooner than this after something went wrong with the store.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the tasks report.
+pub(super) enum Report {
+    /// A run was carried out.
+    Ran(Box<Done>),
+    /// Changes are on disk, or could not be written.
+    Settled { note: Note, result: Result<(), StoreError> },
+    /// Due runs of a client.
+    Loaded { client: Arc<str>, held_version: u64, asked: usize, result: Result<Vec<QueuedRun>, StoreError> },
+    /// The blocked runs of a lane.
+    Refilled {
+        client: Arc<str>,
+        key: LaneKey,
+        held_version: u64,
+        asked: usize,
+        result: Result<Vec<QueuedRun>, StoreError>,
+    },
+    /// Who has something due.
+    Looked(Result<Vec<Outlook>, StoreError>),
+}
+
+/// What a commit was about.
+#[derive(Debug, Default)]
+pub(super) struct Note {
+    pub(super) client: Option<Arc<str>>,
+    /// Runs that the store shows as they are from now on.
+    pub(super) runs: Vec<RunId>,
+    /// Lanes of the runs that were blocked.
+    pub(super) spilled: Vec<LaneKey>,
+    /// True when a held run was among them.
+    pub(super) held: bool,
+    /// True when there are new runs in the store.
+    pub(super) news: bool,
+    /// What a run has applied.
+    pub(super) applied: Option<Applied>,
+    /// The run whose lane goes on now: on stores whose commits do not come to disk in order.
+    pub(super) lane: Option<Box<QueuedRun>>,
+}
+
+/// How the scheduler is talked to.
+pub(in crate::engine) struct Doors {
+    /// Runs that came in just now.
+    pub(in crate::engine) arrivals: mpsc::Receiver<Vec<Queued>>,
+    /// Circuits that changed.
+    pub(in crate::engine) circuits: mpsc::UnboundedReceiver<CircuitChange>,
+    /// Look around at once.
+    pub(in crate::engine) wake: Arc<Notify>,
+    /// Once it says for how long: begin nothing new, and let what is under way finish for so long.
+    pub(in crate::engine) stop: watch::Receiver<Option<Duration>>,
+}
+
+/// The scheduler.
+pub(in crate::engine) struct Scheduler {
+    pub(super) workshop: Arc<Workshop>,
+    pub(super) circuits: Arc<Circuits>,
+    pub(super) doors: Doors,
+    pub(super) clients: HashMap<Arc<str>, ClientLanes>,
+    /// Clients that have runs that may go, in turn.
+    pub(super) turns: VecDeque<Arc<str>>,
+    pub(super) tasks: JoinSet<Report>,
+    pub(super) alerts: Alerts,
+    pub(super) in_memory: usize,
+    pub(super) running: usize,
+    /// When something in the store will be due.
+    pub(super) next_due: Option<Timestamp>,
+    pub(super) looking: bool,
+    pub(super) look_again: bool,
+    /// The store failed lately: nothing is begun before this moment.
+    pub(super) troubled_until: Option<tokio::time::Instant>,
+}
+
+impl Scheduler {
+    /// `held`: runs that are held in the store, by client.
+    pub(in crate::engine) fn new(
+        workshop: Arc<Workshop>,
+        circuits: Arc<Circuits>,
+        doors: Doors,
+        held: impl IntoIterator<Item = (Arc<str>, u64)>,
+    ) -> Self {
+        let clients = held.into_iter().map(|(client, held)| (client, ClientLanes::with_held(held)));
+        Self {
+            workshop,
+            circuits,
+            doors,
+            clients: clients.collect(),
+            turns: VecDeque::new(),
+            tasks: JoinSet::new(),
+            alerts: Alerts::default(),
+            in_memory: 0,
+            running: 0,
+            next_due: None,
+            looking: false,
+            look_again: false,
+            troubled_until: None,
+        }
+    }
+
+    /// Works until it is told to stop; then lets those that are being carried out finish.
+    pub(in crate::engine) async fn run(mut self) {
+        self.look();
+        let grace = loop {
+            if let Some(grace) = *self.doors.stop.borrow() {
+                break grace;
+            }
+            self.begin();
+            self.count();
+            let pause = self.pause();
+            tokio::select! {
+                Some(report) = self.tasks.join_next() => self.hear(report),
+                Some(arrived) = self.doors.arrivals.recv() => self.arrived(arrived),
+                Some(change) = self.doors.circuits.recv() => self.circuit(change),
+                () = self.doors.wake.notified() => self.look(),
+                () = tokio::time::sleep(pause) => self.look(),
+                gone = self.doors.stop.changed() => if gone.is_err() { break Duration::ZERO },
+            }
+            while let Some(report) = self.tasks.try_join_next() {
+                self.hear(report);
+            }
+        };
+        self.finish(grace).await;
+    }
+
+    async fn finish(&mut self, grace: Duration) {
+        let deadline = tokio::time::Instant::now() + grace;
+        while self.running > 0 {
+            let Ok(Some(report)) = tokio::time::timeout_at(deadline, self.tasks.join_next()).await else {
+                break;
+            };
+            self.hear(report);
+        }
+        // What did not finish is carried on from its journal by the next start.
+        self.tasks.abort_all();
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.in_memory = self.clients.values().map(ClientLanes::in_memory).sum();
+        self.workshop.metrics.load(self.in_memory, self.running);
+    }
+
+    /// How long nothing happens by itself.
+    fn pause(&self) -> Duration {
+        let now = self.workshop.clock.now();
+        let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
+        let probe = self.circuits.probes().into_iter().map(|(_, at)| at).min();
+        let next = [self.next_due, probe].into_iter().flatten().map(until).min();
+        // A moment that has passed is dealt with by looking; a probe that finds nobody to make it must not spin.
+        let next = next.map(|pause| pause.max(Duration::from_millis(20)));
+        next.unwrap_or(Duration::MAX).min(self.workshop.limits.look_around)
+    }
+
+    pub(super) fn is_troubled(&self) -> bool {
+        self.troubled_until.is_some_and(|until| tokio::time::Instant::now() < until)
+    }
+
+    pub(super) fn trouble(&mut self, what: &'static str, failure: &StoreError) {
+        tracing::error!(error = %failure, "{what}");
+        self.troubled_until = Some(tokio::time::Instant::now() + PAUSE);
+    }
+
+    pub(super) fn lanes(&mut self, client: &Arc<str>) -> &mut ClientLanes {
+        self.clients.entry(Arc::clone(client)).or_default()
+    }
+}

@@ -1,0 +1,237 @@
+//! After a crash everything goes on from its journal: nothing is lost, nothing is done twice (invariants 2 and 9).
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use lockstep::connector::{Action, Call, Class, Failure, Gateway};
+use lockstep::steps::{
+    CallId, CallOutcome, Durability, Ending, EntryState, Grant, Identity, Intent, Journal, RunInput,
+};
+use lockstep::value::Value;
+use pretty_assertions::assert_eq;
+
+use super::world::{Gate, Scripted, World, event, event_id};
+
+/// Creates one task an event, as the verb `create` does: from the journal, else looked up, else created.
+async fn create_once(run: &RunInput, gateway: &dyn Gateway, journal: &dyn Journal) -> Result<(), Ending> {
+    let call = CallId("0".into());
+    let key: Arc<str> = event_id(run).into();
+    let intended = match journal.entry(&call).map(|entry| entry.state) {
+        Some(EntryState::Done(_)) => return Ok(()),
+        Some(EntryState::Intended) => true,
+        None => false,
+    };
+    let identity = Identity { connection: "crm".into(), object: "Task".into(), key: Arc::clone(&key) };
+    let intent = Intent { call: call.clone(), fingerprint: 1, identities: vec![identity.clone()] };
+    let granted = journal.intend(intent).await;
+    match granted.map_err(|error| Ending::Interrupted { reason: error.to_string() })? {
+        Grant::Held => return Err(Ending::Held),
+        Grant::Granted => {}
+    }
+    let fields: lockstep::connector::Fields = [("key".into(), Value::from(key))].into_iter().collect();
+    let object: Arc<str> = "Task".into();
+    let find = Action::Find {
+        object: Arc::clone(&object),
+        identity: fields.clone(),
+        select: Default::default(),
+        limit: 2,
+    };
+    let found =
+        if intended { ask(gateway, find).await?.records.first().and_then(|it| it.id.clone()) } else { None };
+    let id = match found {
+        Some(id) => id,
+        None => ask(gateway, Action::Create { object, fields }).await?.id.unwrap(),
+    };
+    let outcome = CallOutcome {
+        call,
+        fingerprint: 1,
+        result: Value::from(Arc::clone(&id)),
+        audit: None,
+        identified: vec![(identity, id)],
+        durability: Durability::BeforeGoingOn,
+    };
+    journal.record(outcome).await.map_err(|error| Ending::Interrupted { reason: error.to_string() })
+}
+
+async fn ask(gateway: &dyn Gateway, action: Action) -> Result<lockstep::connector::Reply, Ending> {
+    let asked = gateway.call("acme", &Call::new("crm", action)).await;
+    asked.map_err(|failure: Failure| Ending::Failed {
+        step: "1".into(),
+        failure,
+        connection: Some("crm".into()),
+        retry: None,
+    })
+}
+
+/// Creates, then waits at the gate, if there is one.
+fn creating(gate: Option<Gate>) -> Scripted {
+    Scripted::new("sync", move |run, gateway, journal| {
+        let gate = gate.clone();
+        async move {
+            if let Err(ending) = create_once(run, gateway, journal).await {
+                return ending;
+            }
+            if let Some(gate) = gate {
+                gate.pass().await;
+            }
+            Ending::Succeeded
+        }
+        .boxed()
+    })
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_was_lost_is_looked_up_and_not_repeated() {
+    let world = World::with(vec![creating(None)]).await;
+    *world.crm.silent.lock().unwrap() = true;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    world.until(async || world.crm.tasks.lock().unwrap().len() == 1, || "the task".into()).await;
+    let world = world.crash(vec![creating(None)]).await;
+    world.until_states(&["succeeded"]).await;
+    assert_eq!(world.crm.tasks.lock().unwrap().len(), 1);
+    assert_eq!(world.crm.calls(), 2, "a create, and a look");
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_journalled_is_not_executed_again() {
+    let gate = Gate::shut();
+    let world = World::with(vec![creating(Some(gate))]).await;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    let journalled = async || {
+        let run = world.store.run(lockstep::store::RunId(1)).await.unwrap().unwrap();
+        run.calls.first().is_some_and(|call| call.result.is_some())
+    };
+    world.until(journalled, || "a journalled outcome".into()).await;
+    let world = world.crash(vec![creating(None)]).await;
+    world.until_states(&["succeeded"]).await;
+    assert_eq!(world.crm.calls(), 1);
+}
+
+#[tokio::test]
+async fn what_was_accepted_and_never_begun_is_carried_out_after_a_crash() {
+    let gate = Gate::shut();
+    let world = World::with(vec![creating(Some(gate))]).await;
+    for number in 0..300 {
+        world.accept(event(&format!("evt_{number}"), &format!("cus_{}", number % 40), number)).await;
+    }
+    let mut world = world;
+    // Twice, at moments that nobody chose.
+    for _ in 0..2 {
+        let calls = world.crm.calls();
+        world = world.crash(vec![creating(Some(Gate::shut()))]).await;
+        world.until(async || world.crm.calls() > calls || calls > 39, || "some progress".into()).await;
+    }
+    let world = world.crash(vec![creating(None)]).await;
+    world.until_idle().await;
+    let mut keys: Vec<String> =
+        world.crm.tasks.lock().unwrap().iter().map(|task| task.get("key").unwrap().to_string()).collect();
+    keys.sort_unstable();
+    let mut wanted: Vec<String> = (0..300).map(|number| format!("evt_{number}")).collect();
+    wanted.sort_unstable();
+    assert_eq!(keys, wanted, "each once");
+}
+
+#[tokio::test]
+async fn two_runs_that_create_one_record_take_turns() {
+    let both = |name: &str| {
+        Scripted::new(name, |_, gateway, journal| {
+            async move {
+                // One identity, whatever the event.
+                let event = lockstep::steps::EventInput {
+                    envelope: Value::map([("id", Value::from("the same"))]),
+                    ..Default::default()
+                };
+                let run = RunInput {
+                    id: "x".into(),
+                    attempt: 1,
+                    began: super::world::start(),
+                    now: super::world::start(),
+                    event: Arc::new(event),
+                };
+                create_if_unknown(&run, gateway, journal).await
+            }
+            .boxed()
+        })
+    };
+    let world = World::with(vec![both("one"), both("two")]).await;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    world
+        .until(
+            async || {
+                world.passes(std::time::Duration::from_secs(1));
+                world.store.counts().await.unwrap().unfinished.is_empty()
+            },
+            || "both".into(),
+        )
+        .await;
+    assert_eq!(world.states().await, ["succeeded", "succeeded"]);
+    assert_eq!(world.crm.tasks.lock().unwrap().len(), 1);
+}
+
+/// Wins the identity first, then looks again, as a create has to.
+async fn create_if_unknown(run: &RunInput, gateway: &dyn Gateway, journal: &dyn Journal) -> Ending {
+    let key: Arc<str> = event_id(run).into();
+    let identity = Identity { connection: "crm".into(), object: "Task".into(), key };
+    let intent = Intent { call: CallId("0".into()), fingerprint: 1, identities: vec![identity.clone()] };
+    match journal.intend(intent).await {
+        Ok(Grant::Granted) => {}
+        Ok(Grant::Held) => return Ending::Held,
+        Err(error) => return Ending::Interrupted { reason: error.to_string() },
+    }
+    if journal.known(&identity).await.unwrap().is_some() {
+        return Ending::Succeeded;
+    }
+    match create_once(run, gateway, journal).await {
+        Ok(()) => Ending::Succeeded,
+        Err(ending) => ending,
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_has_begun_does_not_go_on_with_another_version() {
+    let gate = Gate::shut();
+    let world = World::with(vec![creating(Some(gate))]).await;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    world.until(async || world.crm.calls() == 1, || "the create".into()).await;
+    let newer = Scripted { version: "v2".into(), ..creating(None) };
+    let world = world.crash(vec![newer]).await;
+    world.until_states(&["dead"]).await;
+    assert_eq!(
+        world.runs().await[0].reason,
+        "step pipeline: pipeline `sync` was changed, and the version that this run has begun with is not at hand any more"
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_has_begun_finishes_with_its_version_when_that_is_at_hand() {
+    let gate = Gate::shut();
+    let held = Scripted::new("sync", {
+        let gate = gate.clone();
+        move |run, gateway, journal| {
+            let gate = gate.clone();
+            async move {
+                if let Err(ending) = create_once(run, gateway, journal).await {
+                    return ending;
+                }
+                gate.pass().await;
+                if run.attempt == 1 {
+                    super::world::failed(Class::Transient, None)
+                } else {
+                    Ending::Succeeded
+                }
+            }
+            .boxed()
+        }
+    });
+    let world = World::with(vec![held]).await;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    world.until(async || world.crm.calls() == 1, || "the create".into()).await;
+    let newer = Scripted::new("sync", |_, _, _| async { panic!("the new version") }.boxed());
+    world
+        .engine
+        .replace(&super::world::runnables([("acme", vec![Scripted { version: "v2".into(), ..newer }])]));
+    gate.open();
+    world.until_states(&["held"]).await;
+    world.passes(std::time::Duration::from_secs(2));
+    world.until_states(&["succeeded"]).await;
+}
