@@ -155,6 +155,20 @@ impl FromStr for Rate {
     }
 }
 
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per = Span(self.per).to_string();
+        write!(
+            f,
+            "{}/{}",
+            self.count,
+            per.strip_prefix('1')
+                .filter(|unit| !unit.starts_with(|c: char| c.is_ascii_digit()))
+                .unwrap_or(&per)
+        )
+    }
+}
+
 /// From the first delay to the longest: `2s..15m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
@@ -444,6 +458,9 @@ mod tests {
     fn rates_read() {
         assert_eq!("20/s".parse(), Ok(Rate { count: 20, per: Duration::from_secs(1) }));
         assert_eq!("1/10m".parse(), Ok(Rate { count: 1, per: Duration::from_mins(10) }));
+        for text in ["20/s", "1/10m", "100/m", "5/1m30s"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
         for text in ["20", "0/s", "20/", "20/0s", "a/s", "20/w"] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::DraftFile;
+use crate::config::{Draft, DraftFile};
 use crate::connector::{self, Fault, Manifest, ManifestFile};
 use crate::diagnostic::{Code, Diagnostic, Path, Place};
 use crate::expr::Engine;
@@ -38,6 +38,12 @@ impl Connectors {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(|name| &**name)
     }
+}
+
+/// The connectors that a project's connections can be of, by name; broken ones are left out.
+pub fn manifests(draft: &Draft) -> Vec<Arc<Manifest>> {
+    let connectors = Connectors::of(&draft.connectors, &mut Vec::new());
+    connectors.0.into_values().flatten().collect()
 }
 
 fn compile(file: &DraftFile<ManifestFile>, findings: &mut Vec<Diagnostic>) -> Option<Arc<Manifest>> {

@@ -14,3 +14,4 @@ mod view;
 mod walk;
 
 pub use checked::{CheckError, Checked, Environments, check};
+pub use connectors::manifests;

@@ -8,10 +8,12 @@ use clap::{FromArgMatches, Parser, Subcommand};
 use super::audit::Audit;
 use super::completions::Completions;
 use super::conflicts::Conflicts;
+use super::connectors::Connectors;
 use super::dead::Dead;
 use super::demo::Demo;
 use super::events::Events;
 use super::exit::ExitCode;
+use super::init::Init;
 use super::rules::Rules;
 use super::run::Run;
 use super::runs::Runs;
@@ -31,6 +33,8 @@ pub(super) struct App {
 /// Every command; `help.rs` has them in groups.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes a client to start from
+    Init(Init),
     /// Checks the YAML: everything that can be known before running
     Validate(Validate),
     /// Shows everything at work, with no account anywhere
@@ -49,6 +53,8 @@ enum Command {
     Conflicts(Conflicts),
     /// Lists who changed which field of which record, from what to what, and why
     Audit(Audit),
+    /// Tells which systems there are, and what each asks for and can do
+    Connectors(Connectors),
     /// Explains what `validate` can find, and what to do about it
     Rules(Rules),
     /// Prints the JSON Schemas of the files, for editors
@@ -60,6 +66,7 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Init(command) => command.run(),
             Self::Validate(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Run(command) => command.run(),
@@ -69,6 +76,7 @@ impl Command {
             Self::Dead(command) => command.run(),
             Self::Conflicts(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Connectors(command) => command.run(),
             Self::Rules(command) => command.run(),
             Self::Schema(command) => command.run(),
             Self::Completions(command) => command.run(),

@@ -8,10 +8,10 @@ use super::app::App;
 
 /// Every command is in exactly one group.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Checking", &["validate"]),
+    ("Writing and checking", &["init", "validate"]),
     ("Running", &["demo", "run", "sandbox"]),
     ("Looking", &["events", "runs", "dead", "conflicts", "audit"]),
-    ("Reference", &["rules", "schema", "completions"]),
+    ("Reference", &["connectors", "rules", "schema", "completions"]),
 ];
 
 /// The wide column: the longest command name and two blanks.

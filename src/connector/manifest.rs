@@ -234,6 +234,16 @@ impl Manifest {
         faults
     }
 
+    /// So many requests in so long; all of them hold.
+    pub fn rates(&self) -> &[Rate] {
+        &self.limits.rates
+    }
+
+    /// How many requests may be under way at once.
+    pub fn concurrency(&self) -> u32 {
+        self.limits.concurrency
+    }
+
     /// What it can do.
     pub fn abilities(&self) -> &Arc<Abilities> {
         &self.abilities

@@ -289,3 +289,85 @@ fn rules_are_listed_and_explained() {
     assert!(rules(&["unknown-event"]).1.starts_with("# unknown-event\n"));
     assert_eq!(rules(&["no-such-rule"]), (2, String::new()));
 }
+
+fn lockstep(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output =
+        Command::cargo_bin("lockstep").unwrap().current_dir(folder).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_client_to_start_from_has_no_findings_and_is_never_overwritten() {
+    for crm in ["http", "salesforce"] {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (code, told, _) = lockstep(folder.path(), &["init", "--crm", crm, "--client", "acme-two"]);
+        assert_eq!(code, 0);
+        assert!(told.contains("ACME_TWO_STRIPE_KEY"), "{told}");
+        assert_eq!(
+            validate(folder.path(), &["--deny", "warnings"]),
+            (0, "checked 3 files: no findings\n".to_owned(), String::new())
+        );
+        let (code, _, told) = lockstep(folder.path(), &["init", "--crm", crm, "--client", "acme-two"]);
+        assert_eq!(code, 2);
+        assert!(told.contains("is there already"), "{told}");
+    }
+}
+
+#[test]
+fn connectors_are_listed_and_described() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (code, list, _) = lockstep(folder.path(), &["connectors"]);
+    assert_eq!(code, 0);
+    assert!(list.lines().any(|line| line.starts_with("salesforce ")), "{list}");
+    let (_, described, _) = lockstep(folder.path(), &["connectors", "salesforce"]);
+    for part in ["client_secret (text", "secret)", "find", "limits"] {
+        assert!(described.contains(part), "{part}: {described}");
+    }
+    let (_, json, _) = lockstep(folder.path(), &["connectors", "slack", "--format", "json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["operations"][0]["name"], "message");
+    let (code, _, told) = lockstep(folder.path(), &["connectors", "salesfroce"]);
+    assert_eq!(code, 2);
+    assert!(told.contains("did you mean `salesforce`?"), "{told}");
+}
+
+#[test]
+fn a_projects_own_connector_is_one_like_the_others() {
+    let project = project(
+        "
+# file: connectors/erp.yaml
+name: erp
+title: The ERP
+config:
+  token: { secret: true, required: true, description: A token. }
+base_url: https://erp.example.com
+auth: { bearer: $.config.token }
+operations:
+  ping: { request: { method: GET, path: /ping } }
+# file: client.yaml
+name: acme
+connections:
+  stripe: { connector: stripe, config: { api_key: '${ACME_KEY}', webhook_secrets: ['${ACME_WHSEC}'] } }
+  erp: { connector: erp, config: { token: '${ACME_ERP_TOKEN}' } }
+# file: paid.yaml
+name: paid
+trigger: { stripe: { events: [invoice.paid] } }
+steps: [{ call: { connection: erp, operation: ping } }]
+",
+    );
+    assert_eq!(validate(project.path(), &[]).1, "checked 3 files: no findings\n");
+    assert!(lockstep(project.path(), &["connectors"]).1.contains("The ERP"));
+}
+
+#[test]
+fn a_mistake_in_a_library_is_told_at_its_place_in_the_script() {
+    let project =
+        project(&format!("# file: lib.rhai\nfn tidy(name) {{\n    trimm(name)\n}}\n# file: paid.yaml{GOOD}"));
+    let answer = json_of(project.path(), &[]);
+    assert_eq!(found(&answer), [("pipelines/acme/lib.rhai", "unknown-function")]);
+    assert_eq!(
+        (answer["findings"][0]["line"].as_u64(), answer["findings"][0]["column"].as_u64()),
+        (Some(2), Some(5))
+    );
+}
