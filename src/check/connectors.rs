@@ -4,19 +4,36 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Draft, DraftFile};
-use crate::connector::{self, Fault, Manifest, ManifestFile};
+use crate::connector::{self, Builtin, Fault, Manifest, ManifestFile};
 use crate::diagnostic::{Code, Diagnostic, Path, Place};
 use crate::expr::Engine;
 
-/// The connectors by name; nothing for one whose manifest is broken, so that its users are not told again.
-pub(super) struct Connectors(BTreeMap<Arc<str>, Option<Arc<Manifest>>>);
+/// The connectors by name.
+pub(super) struct Connectors(BTreeMap<Arc<str>, Known>);
+
+/// A connector that there is.
+enum Known {
+    /// Compiled when something asks for it: most projects use two or three.
+    BuiltIn(&'static Builtin),
+    /// The project's own; nothing when its manifest is broken, so that its users are not told again.
+    Own(Option<Arc<Manifest>>),
+}
+
+impl Known {
+    fn manifest(&self) -> Option<&Arc<Manifest>> {
+        match self {
+            Self::BuiltIn(builtin) => builtin.manifest().ok(),
+            Self::Own(manifest) => manifest.as_ref(),
+        }
+    }
+}
 
 impl Connectors {
     /// Compiles a project's manifests; what is wrong with them goes to `findings`.
     pub(super) fn of(files: &[DraftFile<ManifestFile>], findings: &mut Vec<Diagnostic>) -> Self {
         let built_in = connector::builtins().iter();
-        let mut known: BTreeMap<Arc<str>, Option<Arc<Manifest>>> =
-            built_in.map(|it| (Arc::from(it.name), it.manifest().ok().cloned())).collect();
+        let mut known: BTreeMap<Arc<str>, Known> =
+            built_in.map(|it| (Arc::from(it.name), Known::BuiltIn(it))).collect();
         for file in files {
             if known.contains_key(&file.stem) {
                 let fact = format!("there is a built-in connector `{}`", file.stem);
@@ -24,14 +41,14 @@ impl Connectors {
                 findings.push(Diagnostic::new(Code::DuplicateName, file.whole(), fact).help(help));
                 continue;
             }
-            known.insert(Arc::clone(&file.stem), compile(file, findings));
+            known.insert(Arc::clone(&file.stem), Known::Own(compile(file, findings)));
         }
         Self(known)
     }
 
     /// The connector of this name: `None` when there is none, `Some(None)` when its manifest is broken.
     pub(super) fn get(&self, name: &str) -> Option<Option<&Arc<Manifest>>> {
-        self.0.get(name).map(Option::as_ref)
+        self.0.get(name).map(Known::manifest)
     }
 
     /// All names.
@@ -43,7 +60,7 @@ impl Connectors {
 /// The connectors that a project's connections can be of, by name; broken ones are left out.
 pub fn manifests(draft: &Draft) -> Vec<Arc<Manifest>> {
     let connectors = Connectors::of(&draft.connectors, &mut Vec::new());
-    connectors.0.into_values().flatten().collect()
+    connectors.0.values().filter_map(Known::manifest).cloned().collect()
 }
 
 fn compile(file: &DraftFile<ManifestFile>, findings: &mut Vec<Diagnostic>) -> Option<Arc<Manifest>> {

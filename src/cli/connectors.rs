@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::ExitCode;
@@ -199,7 +200,9 @@ fn object<'a>(name: &'a str, facts: &'a ObjectFacts) -> Object<'a> {
         name,
         id: &facts.id,
         actions: ActionKind::ALL.iter().filter(|kind| has(kind)).map(|kind| kind.word()).collect(),
-        found_by: (!any && !facts.finders.is_empty()).then(|| fields.collect()),
+        // Two ways to look up may share a field.
+        found_by: (!any && !facts.finders.is_empty())
+            .then(|| fields.collect::<IndexSet<_>>().into_iter().collect()),
         relations: facts.relations.iter().map(|relation| &**relation).collect(),
     }
 }
