@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "steps",
         &["clock", "config", "connector", "diagnostic", "expr", "nearest", "value", "words", "written"],
     ),
+    ("rehearsal", &["connector", "steps", "value"]),
     ("project", &["config", "connector", "diagnostic", "expr", "steps", "value"]),
     (
         "check",
@@ -36,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "expr",
             "nearest",
             "project",
+            "steps",
             "value",
             "words",
             "written",
@@ -136,7 +138,7 @@ fn code() -> Vec<(String, PathBuf, String)> {
 
 fn code_of(root: &Path, path: &Path) -> Vec<(String, PathBuf, String)> {
     let inside = path.strip_prefix(root).unwrap().to_owned();
-    if inside.file_stem().is_some_and(|stem| stem == "tests") {
+    if inside.iter().any(|part| part == "tests" || part == "tests.rs") {
         return Vec::new();
     }
     let module = inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
