@@ -87,3 +87,65 @@ fn read_body(content_type: &str, text: &str) -> (BodyKind, Value) {
         Some(Err(_)) | None => (BodyKind::Text, text_value()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(content_type: &str, body: &[u8]) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        Answer::read(200, headers, body)
+    }
+
+    #[test]
+    fn a_body_is_what_it_is_whatever_it_says() {
+        for (content_type, body, kind) in [
+            ("application/json; charset=utf-8", "{}", BodyKind::Json),
+            ("application/problem+json", "[1]", BodyKind::Json),
+            ("application/json", "ok", BodyKind::Text),
+            ("application/json", r#"{"a": "#, BodyKind::Text),
+            ("text/plain", "{}", BodyKind::Text),
+            ("application/json", "<!DOCTYPE html><html>", BodyKind::Html),
+            ("text/html", "busy", BodyKind::Html),
+            ("application/json", "  \n", BodyKind::Empty),
+        ] {
+            assert_eq!(answer(content_type, body.as_bytes()).kind, kind, "{content_type} {body}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_within_reason() {
+        let now: Timestamp = "2026-11-02T12:00:00Z".parse().unwrap();
+        let asked = |text: &str| {
+            let mut answer = answer("text/plain", b"");
+            answer.headers.insert(RETRY_AFTER, text.parse().unwrap());
+            answer.retry_after(now).map(|wait| wait.as_secs())
+        };
+        assert_eq!(asked("30"), Some(30));
+        assert_eq!(asked("Mon, 02 Nov 2026 12:01:00 GMT"), Some(60));
+        assert_eq!(asked("99999999999"), Some(86_400));
+        for text in ["-5", "soon", "NaN", "Mon, 02 Nov 2026 11:00:00 GMT"] {
+            assert_eq!(asked(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_and_no_header_is_too_odd_to_read(
+            body in proptest::collection::vec(any::<u8>(), 0..200),
+            header in proptest::collection::vec(0x80_u8..=0xff, 0..20),
+        ) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = reqwest::header::HeaderValue::from_bytes(&header) {
+                headers.insert(CONTENT_TYPE, value.clone());
+                headers.insert(RETRY_AFTER, value);
+            }
+            let answer = Answer::read(500, headers, &body);
+            let _ = (answer.to_value(), answer.retry_after(Timestamp::UNIX_EPOCH));
+        }
+    }
+}

@@ -59,6 +59,7 @@ enum Wait {
 
 /// What a failed call was about, as far as its class depends on it.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by its name")]
 pub(super) struct Circumstances {
     /// True when doing the call twice is as good as doing it once.
     pub(super) repeatable: bool,

@@ -106,3 +106,43 @@ fn escaped(text: &str) -> String {
     push_escaped(&mut out, text);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn form(json: &str) -> String {
+        body(Encoding::Form, &Value::from_json(json.as_bytes()).unwrap()).unwrap().text
+    }
+
+    #[test]
+    fn forms_have_brackets_and_indexes() {
+        let json = r#"{"items": [{"price": "p_1", "quantity": 2}, {"price": "p_2"}], "metadata": {"crm_id": "001", "old": ""},
+            "expand": ["a.b"], "trial_end": "now", "cancel": false, "name": null, "none": [], "no": {}, "e": "a+b @"}"#;
+        assert_eq!(
+            form(json),
+            "items[0][price]=p_1&items[0][quantity]=2&items[1][price]=p_2&metadata[crm_id]=001&metadata[old]=\
+             &expand[0]=a.b&trial_end=now&cancel=false&name=&e=a%2Bb%20%40"
+        );
+    }
+
+    #[test]
+    fn a_query_leaves_out_what_is_nothing() {
+        let value =
+            Value::from_json(br#"{"a": null, "created": {"gte": 1, "lt": null}, "b": "x&y=z"}"#).unwrap();
+        assert_eq!(query(&value).unwrap(), "created[gte]=1&b=x%26y%3Dz");
+        assert!(query(&Value::from("a=1")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_adds_a_pair(key in ".{1,20}", value in ".*") {
+            let text = body(Encoding::Form, &Value::map([(key.as_str(), Value::from(value.as_str()))])).unwrap().text;
+            prop_assert_eq!(text.matches('=').count(), 1);
+            prop_assert!(!text.contains(['&', '#', '?', ' ', '\n', '[']));
+        }
+    }
+}

@@ -126,3 +126,66 @@ impl Language {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn soql() -> Language {
+        let escape = [('\\', r"\\"), ('\'', r"\'"), ('\n', r"\n")];
+        Language {
+            quote: "'".into(),
+            escape: escape.map(|(char, text)| (char, text.to_owned())).into(),
+            printable: false,
+            name: Regex::new(r"\A(?:[A-Za-z_]+)\z").ok(),
+            bare: None,
+            nothing: Some("null".into()),
+            list: None,
+        }
+    }
+
+    /// What a reader of the language takes the literal for; `None` when something is left over.
+    fn read(literal: &str) -> Option<String> {
+        let mut out = String::new();
+        let mut chars = literal.strip_prefix('\'')?.chars();
+        loop {
+            match chars.next()? {
+                '\'' => return chars.next().is_none().then_some(out),
+                '\\' => out.push(match chars.next()? {
+                    'n' => '\n',
+                    other => other,
+                }),
+                other => out.push(other),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_literal_reads_back_as_its_value_and_nothing_more(text in ".*|[\\\\'\n ]*") {
+            let literal = soql().literal(&Value::from(text.as_str())).unwrap();
+            prop_assert_eq!(read(&literal), Some(text));
+        }
+
+        #[test]
+        fn a_name_is_only_what_may_be_one(text in ".*") {
+            if soql().name(&text).is_ok() {
+                prop_assert!(text.chars().all(|char| char.is_ascii_alphabetic() || char == '_'));
+            }
+        }
+    }
+
+    #[test]
+    fn a_language_that_leaks_is_refused() {
+        let leaks = |escape: &[(char, &str)]| {
+            let escape = escape.iter().map(|(char, text)| (*char, (*text).to_owned())).collect();
+            Language { escape, ..soql() }.leak().is_some()
+        };
+        assert!(leaks(&[]));
+        assert!(leaks(&[('\'', r"\'")]), "a trailing backslash would swallow the quote");
+        assert!(!leaks(&[('\'', r"\'"), ('\\', r"\\")]));
+        assert!(!leaks(&[('\'', "''")]));
+    }
+}

@@ -1,6 +1,7 @@
 //! Calls through connections: against the simulators, and against small servers that answer as a system might.
 
 mod own;
+mod pages;
 mod salesforce;
 mod slack;
 mod stripe;
