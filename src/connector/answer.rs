@@ -68,8 +68,10 @@ impl Answer {
 
 /// A wait of so many seconds, within reason.
 pub(super) fn wait(seconds: f64) -> Option<Duration> {
-    let seconds = seconds.min(WAIT_MAX.as_secs_f64());
-    Duration::try_from_secs_f64(seconds).ok()
+    if seconds.is_nan() {
+        return None;
+    }
+    Duration::try_from_secs_f64(seconds.min(WAIT_MAX.as_secs_f64())).ok()
 }
 
 fn read_body(content_type: &str, text: &str) -> (BodyKind, Value) {
