@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use lockstep::config::structure::Shape;
+use lockstep::config::structure::Structure;
 use lockstep::connector::{ManifestFile, builtins};
 use lockstep::diagnostic::SourceFile;
 use pretty_assertions::assert_eq;
@@ -36,7 +36,7 @@ fn built_in_manifests_fit_the_schema_that_editors_use() {
         let file = Arc::new(SourceFile::new(builtin.name, builtin.text));
         let (document, findings) = lockstep::yaml::parse(&file);
         assert_eq!(findings, [], "{}", builtin.name);
-        let findings = Shape::of::<ManifestFile>().check(&document.unwrap());
+        let findings = Structure::of::<ManifestFile>().check(&document.unwrap());
         assert_eq!(findings, [], "{}", builtin.name);
     }
 }
