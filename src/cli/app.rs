@@ -11,6 +11,7 @@ use super::conflicts::Conflicts;
 use super::connectors::Connectors;
 use super::dead::Dead;
 use super::demo::Demo;
+use super::dry_run::DryRun;
 use super::events::Events;
 use super::exit::ExitCode;
 use super::init::Init;
@@ -19,6 +20,7 @@ use super::run::Run;
 use super::runs::Runs;
 use super::sandbox::SandboxCommand;
 use super::schema::Schema;
+use super::test::Test;
 use super::validate::Validate;
 use super::{help, output};
 
@@ -37,6 +39,10 @@ enum Command {
     Init(Init),
     /// Checks the YAML: everything that can be known before running
     Validate(Validate),
+    /// Runs the pipeline tests: `*.test.yaml`
+    Test(Test),
+    /// Shows what a pipeline would do for an event: each condition, each mapping, each request
+    DryRun(DryRun),
     /// Shows everything at work, with no account anywhere
     Demo(Demo),
     /// Takes webhooks in and carries the pipelines out: production
@@ -68,6 +74,8 @@ impl Command {
         match self {
             Self::Init(command) => command.run(),
             Self::Validate(command) => command.run(),
+            Self::Test(command) => command.run(),
+            Self::DryRun(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Sandbox(command) => command.run(),

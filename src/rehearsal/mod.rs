@@ -1,10 +1,16 @@
 //! Running pipelines without any system: records and a journal in memory, behind the same seams as production.
 //!
 //! `lockstep test` and `lockstep dry-run` run the production step code over these. Nothing here talks to a network
-//! or a store. Begin reading at [`Crm`].
+//! or a store. Begin reading at [`run_case`].
 
+mod case;
 mod crm;
+mod event;
+mod expect;
 mod journal;
 
+pub use case::{CaseResult, Rehearsal, run_case, systems, told};
 pub use crm::{Crm, Write};
+pub use event::{EventError, Occasion, of_file, of_test};
+pub use expect::{shown, word};
 pub use journal::{Memory, RunJournal};

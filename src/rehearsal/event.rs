@@ -1,0 +1,144 @@
+//! From what a test or a file says to the event that a run gets.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::catalog::{Catalog, lay_over};
+use crate::config::test_file::{GivenEvent, TestEvent};
+use crate::connector::EnvelopeError;
+use crate::project::{Client, Pipeline, Trigger};
+use crate::steps::EventInput;
+use crate::value::{Map, Value};
+
+/// An event that a run can be executed for.
+#[derive(Debug, Clone)]
+pub struct Occasion {
+    /// What the run gets.
+    pub event: Arc<EventInput>,
+    /// Its type.
+    pub kind: Arc<str>,
+    /// When it happened.
+    pub created: Timestamp,
+}
+
+/// An event that cannot be made, or not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// The file is not there.
+    #[error("{} could not be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is no JSON.
+    #[error("{} is not JSON", path.display())]
+    NotJson {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// No sample can be made of a type.
+    #[error("there is no sample of an event `{0}`")]
+    NoSample(String),
+    /// The connection's system has no events.
+    #[error("`{0}` sends no events")]
+    NoEvents(Arc<str>),
+    /// It is not an event as the connection's system sends them.
+    #[error("it is no event of `{connection}`")]
+    NotAnEvent {
+        /// The connection.
+        connection: Arc<str>,
+        /// What is missing.
+        source: EnvelopeError,
+    },
+}
+
+/// The event of a test: a file beside it, or a full sample with the given values laid over.
+pub fn of_test(
+    client: &Client,
+    pipeline: &Pipeline,
+    folder: &Path,
+    written: &TestEvent,
+) -> Result<Occasion, EventError> {
+    match written {
+        TestEvent::File(path) => of_file(client, pipeline, &folder.join(path)),
+        TestEvent::Given(given) => match &pipeline.trigger {
+            Trigger::Events { connection, .. } => {
+                let sample = sample(client, connection, &given.event_type)?;
+                of_system(client, connection, lay_over(&sample, &laid(given)))
+            }
+            Trigger::Reports(_) => Ok(of_report(&laid(given))),
+        },
+    }
+}
+
+/// The event in a file, as its system sends it.
+pub fn of_file(client: &Client, pipeline: &Pipeline, path: &Path) -> Result<Occasion, EventError> {
+    let text =
+        std::fs::read(path).map_err(|source| EventError::Unreadable { path: path.to_owned(), source })?;
+    let event =
+        Value::from_json(&text).map_err(|source| EventError::NotJson { path: path.to_owned(), source })?;
+    match &pipeline.trigger {
+        Trigger::Events { connection, .. } => of_system(client, connection, event),
+        Trigger::Reports(_) => Ok(of_report(&event)),
+    }
+}
+
+/// A sample in the shape that the client's mappings are written for.
+fn sample(client: &Client, connection: &str, event_type: &str) -> Result<Value, EventError> {
+    let config = client.connections.get(connection).map(|connection| &connection.config);
+    let version = config.and_then(|config| config.get("api_version")).and_then(Value::as_str);
+    let catalog = version.and_then(Catalog::of).unwrap_or_else(Catalog::newest);
+    catalog.sample(event_type).ok_or_else(|| EventError::NoSample(event_type.to_owned()))
+}
+
+fn laid(given: &GivenEvent) -> Value {
+    let owned = |map: &indexmap::IndexMap<String, Value>| {
+        Value::map(map.iter().map(|(key, value)| (key.as_str(), value.clone())))
+    };
+    let mut all: Map =
+        given.envelope.iter().map(|(key, value)| (key.as_str().into(), value.clone())).collect();
+    all.insert("type".into(), Value::from(given.event_type.as_str()));
+    all.insert("object".into(), owned(&given.object));
+    if !given.previous.is_empty() {
+        all.insert("previous".into(), owned(&given.previous));
+    }
+    all.into()
+}
+
+fn of_system(client: &Client, connection: &Arc<str>, event: Value) -> Result<Occasion, EventError> {
+    let manifest = client.connections.get(connection).map(|connection| &connection.manifest);
+    let events = manifest.and_then(|manifest| manifest.events());
+    let events = events.ok_or_else(|| EventError::NoEvents(Arc::clone(connection)))?;
+    let read = events
+        .envelope(&event)
+        .map_err(|source| EventError::NotAnEvent { connection: Arc::clone(connection), source })?;
+    let input = EventInput {
+        envelope: event,
+        object: read.object,
+        previous: read.previous,
+        source: "webhook".into(),
+    };
+    Ok(Occasion { event: Arc::new(input), kind: read.kind, created: read.created })
+}
+
+/// A report of lockstep itself: its facts are the object.
+fn of_report(event: &Value) -> Occasion {
+    let text = |key: &str| event.get(key).and_then(Value::to_text);
+    let created = event.get("created").and_then(Value::as_i64);
+    let created = created.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_default();
+    let mut envelope = event.as_map().cloned().unwrap_or_default();
+    envelope.entry("id".into()).or_insert_with(|| Value::from("report_sample"));
+    let input = EventInput {
+        object: event.get("object").cloned().unwrap_or_default(),
+        envelope: envelope.into(),
+        previous: Value::Null,
+        source: "lockstep".into(),
+    };
+    Occasion { event: Arc::new(input), kind: text("type").unwrap_or_default(), created }
+}
