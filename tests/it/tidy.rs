@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "steps",
         &["clock", "config", "connector", "diagnostic", "expr", "nearest", "value", "words", "written"],
     ),
-    ("rehearsal", &["connector", "steps", "value"]),
+    ("rehearsal", &["catalog", "clock", "config", "connector", "project", "steps", "value", "words"]),
     ("project", &["config", "connector", "diagnostic", "expr", "steps", "value"]),
     (
         "check",
@@ -78,7 +78,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const NAMELESS: &[&str] =
     &["value", "yaml", "diagnostic", "expr", "steps", "store", "engine", "ingest", "admin", "project"];
 
-const SYSTEMS: &str = "(?i)stripe|salesforce|hubspot|bitrix|activecampaign|slack|pipedrive|zoho|odoo";
+const SYSTEMS: &str =
+    r"(?i)(?:\b|_)(?:stripe|salesforce|hubspot|bitrix|activecampaign|slack|pipedrive|zoho|odoo)";
 
 #[test]
 fn dependencies_point_one_way() {
