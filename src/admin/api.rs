@@ -82,6 +82,13 @@ struct Runs {
     runs: Vec<RunView>,
 }
 
+/// Runs, and events that no pipeline could take as they are.
+#[derive(serde::Serialize)]
+struct Conflicts {
+    runs: Vec<RunView>,
+    events: Vec<EventView>,
+}
+
 #[derive(serde::Serialize)]
 struct Audit {
     audit: Vec<AuditView>,
@@ -112,8 +119,11 @@ async fn dead_letter(State(admin): State<Arc<Admin>>, Path(id): Path<String>) ->
     Ok(Json(admin.listings.run(&id, Some(Outcome::Dead)).await?))
 }
 
-async fn conflicts(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -> Answer<Runs> {
-    list(&admin, asked, Some(Outcome::Conflict)).await
+async fn conflicts(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -> Answer<Conflicts> {
+    let (question, now) = (asked?.0, admin.clock.now());
+    let events = admin.listings.events(question.of_events(now)?).await?;
+    let runs = admin.listings.runs(question.filter(Some(Outcome::Conflict), now)?).await?;
+    Ok(Json(Conflicts { runs, events }))
 }
 
 async fn conflict(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer<RunDetailView> {

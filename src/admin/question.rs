@@ -32,6 +32,7 @@ pub(super) struct EventQuestion {
     #[serde(rename = "type")]
     kind: Option<Arc<str>>,
     id: Option<Arc<str>>,
+    outcome: Option<String>,
     since: Option<String>,
     before: Option<i64>,
     limit: Option<u32>,
@@ -44,6 +45,7 @@ impl EventQuestion {
             connection: self.connection,
             kind: self.kind,
             id: self.id,
+            ended: self.outcome.map(|word| outcome(&word)).transpose()?,
             since: moment(self.since, now)?,
             before: self.before.map(EventSeq),
             limit: limit(self.limit),
@@ -66,6 +68,17 @@ pub(super) struct RunQuestion {
 }
 
 impl RunQuestion {
+    /// The events that ended as conflicts before any pipeline saw them, by the same question.
+    pub(super) fn of_events(&self, now: Timestamp) -> Result<EventFilter, QuestionError> {
+        Ok(EventFilter {
+            client: self.client.clone(),
+            ended: Some(Outcome::Conflict),
+            since: moment(self.since.clone(), now)?,
+            limit: limit(self.limit),
+            ..EventFilter::default()
+        })
+    }
+
     /// The filter; `only` is the outcome that the address itself asks for.
     pub(super) fn filter(self, only: Option<Outcome>, now: Timestamp) -> Result<RunFilter, QuestionError> {
         let outcome = self.outcome.map(|word| outcome(&word)).transpose()?;

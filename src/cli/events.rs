@@ -7,9 +7,13 @@ use serde::Serialize;
 
 use super::look::{Narrow, StoreArgs, Times, run_lines, table};
 use super::output::{Format, say, say_json};
+use super::why::{self, PipelineView};
 use super::{ExitCode, runtime};
+use crate::check::{self, Environments};
+use crate::config;
 use crate::listing::{EventDetailView, EventView, Listings};
-use crate::store::EventFilter;
+use crate::project::Client;
+use crate::store::{EventFilter, Outcome};
 
 const EMPTY: &str =
     "no events: a system's webhooks bring them, posted to /hooks/<client>/<connection> of `lockstep run`";
@@ -45,6 +49,9 @@ struct List {
     /// Only of this type: `invoice.paid`
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<Arc<str>>,
+    /// Only those that ended so without any run
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
+    outcome: Option<Outcome>,
     #[command(flatten)]
     store: StoreArgs,
     /// How to answer
@@ -56,6 +63,9 @@ struct List {
 struct Show {
     /// The sender's id of the event, or its number
     event: String,
+    /// The environment whose files tell the pipelines: `client.<NAME>.yaml` over `client.yaml`
+    #[arg(long, value_name = "NAME", env = "LOCKSTEP_ENV")]
+    env: Option<String>,
     /// Whose event, when several clients have one of this id
     #[arg(long, value_name = "CLIENT")]
     client: Option<Arc<str>>,
@@ -66,9 +76,23 @@ struct Show {
     format: Format,
 }
 
+/// One event, and each pipeline of its client.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    detail: &'a EventDetailView,
+    /// Nothing when there is no project here that has the client.
+    pipelines: Option<&'a [PipelineView]>,
+}
+
 #[derive(Serialize)]
 struct Listing {
     events: Vec<EventView>,
+}
+
+fn outcome(word: &str) -> Result<Outcome, String> {
+    let known = Outcome::ALL.into_iter().find(|outcome| outcome.word() == word);
+    known.ok_or_else(|| format!("expected one of {}", Outcome::ALL.map(Outcome::word).join(", ")))
 }
 
 impl Events {
@@ -86,6 +110,7 @@ impl List {
             client: self.narrow.client.clone(),
             connection: self.connection,
             kind: self.kind,
+            ended: self.outcome,
             since: self.narrow.window.since,
             limit: self.narrow.window.limit(),
             ..EventFilter::default()
@@ -110,7 +135,7 @@ impl List {
     }
 }
 
-fn rows(events: Vec<EventView>, times: &Times) -> String {
+pub(super) fn rows(events: Vec<EventView>, times: &Times) -> String {
     let received = times.heading("received");
     let headings = ["event", &received, "client", "type", "about", "what came of it"].map(str::to_owned);
     let row = |event: EventView| {
@@ -141,15 +166,27 @@ fn what_came_of(event: &EventView) -> String {
 impl Show {
     fn run(self) -> anyhow::Result<ExitCode> {
         let listings = Listings::new(self.store.open()?);
-        let detail = runtime()?.block_on(listings.event(&self.event, self.client.clone()))?;
+        let runtime = runtime()?;
+        let detail = runtime.block_on(listings.event(&self.event, self.client.clone()))?;
+        let client = self.client_of(&detail);
+        let pipelines = client.map(|client| runtime.block_on(why::why(&client, &detail)));
         match self.format {
-            Format::Json => say_json(&detail)?,
-            Format::Human => say(self.lines(&detail).join("\n"))?,
+            Format::Json => say_json(&Shown { detail: &detail, pipelines: pipelines.as_deref() })?,
+            Format::Human => say(self.lines(&detail, pipelines.as_deref()).join("\n"))?,
         }
         Ok(ExitCode::Fine)
     }
 
-    fn lines(&self, detail: &EventDetailView) -> Vec<String> {
+    /// The event's client as its files are now; nothing when it is not here, or has errors.
+    fn client_of(&self, detail: &EventDetailView) -> Option<Arc<Client>> {
+        let root = self.store.root().ok()?;
+        let folder = root.join("pipelines").join(&*detail.event.client);
+        let environments = self.env.as_deref().map_or(Environments::Base, Environments::One);
+        let checked = check::check(config::load(&[folder], &root).ok()?, environments).ok()?;
+        checked.project.client(&detail.event.client).cloned()
+    }
+
+    fn lines(&self, detail: &EventDetailView, pipelines: Option<&[PipelineView]>) -> Vec<String> {
         let event = &detail.event;
         let times = Times::in_zone(self.store.zone_of(&event.client));
         let mut lines = vec![
@@ -162,6 +199,17 @@ impl Show {
         }
         if event.outcome.is_some() {
             lines.push(format!("  ended     {}", what_came_of(event)));
+        }
+        lines.push(String::new());
+        match pipelines {
+            Some(pipelines) => {
+                lines.push(format!("pipelines of {}", event.client));
+                lines.extend(why::lines(pipelines, &detail.runs));
+            }
+            None => lines.push(format!(
+                "the files of {} are not here, or have errors: --project DIR tells which pipelines it did not start",
+                event.client
+            )),
         }
         for run in &detail.runs {
             lines.push(String::new());

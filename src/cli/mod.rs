@@ -29,6 +29,7 @@ mod schema;
 mod signals;
 mod test;
 mod validate;
+mod why;
 
 pub use app::run;
 use block_on::runtime;

@@ -9,7 +9,7 @@ use super::look::{Narrow, StoreArgs, Times, run_lines, table};
 use super::output::{Format, say, say_json};
 use super::{ExitCode, runtime};
 use crate::listing::{Listings, RunView};
-use crate::store::{Outcome, RunFilter, RunState};
+use crate::store::{EventFilter, Outcome, RunFilter, RunState};
 
 #[derive(Debug, Args)]
 #[command(
@@ -117,6 +117,23 @@ impl RunNarrow {
         }
     }
 
+    /// The events that ended so without any run; nothing when only one pipeline is asked for.
+    pub(super) fn events_ended(&self, outcome: Outcome) -> Option<EventFilter> {
+        let filter = EventFilter {
+            client: self.narrow.client.clone(),
+            ended: Some(outcome),
+            since: self.narrow.window.since,
+            limit: self.narrow.window.limit(),
+            ..EventFilter::default()
+        };
+        self.pipeline.is_none().then_some(filter)
+    }
+
+    /// Times in the zone of the client, when one is asked for.
+    pub(super) fn times(&self) -> Times {
+        Times::in_zone(self.narrow.client.as_deref().and_then(|client| self.store.zone_of(client)))
+    }
+
     /// Which store.
     pub(super) fn store(&self) -> &StoreArgs {
         &self.store
@@ -140,8 +157,7 @@ impl RunNarrow {
             say(empty)?;
             return Ok(ExitCode::Fine);
         }
-        let zone = self.narrow.client.as_deref().and_then(|client| self.store.zone_of(client));
-        let times = Times::in_zone(zone);
+        let times = self.times();
         let shown = runs.len();
         say(rows(runs, &times))?;
         if let Some(more) = self.narrow.window.more(shown) {
@@ -151,7 +167,7 @@ impl RunNarrow {
     }
 }
 
-fn rows(runs: Vec<RunView>, times: &Times) -> String {
+pub(super) fn rows(runs: Vec<RunView>, times: &Times) -> String {
     let received = times.heading("received");
     let headings = ["run", &received, "client", "pipeline", "event", "outcome", "why"].map(str::to_owned);
     let row = |run: RunView| {

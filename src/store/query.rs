@@ -43,6 +43,8 @@ pub struct EventFilter {
     pub kind: Option<Arc<str>>,
     /// With this id, in the sender's words.
     pub id: Option<Arc<str>>,
+    /// Ended so without any run.
+    pub ended: Option<Outcome>,
     /// Received at or after this.
     pub since: Option<Timestamp>,
     /// Only those before this one: the next page.

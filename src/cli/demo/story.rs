@@ -114,7 +114,6 @@ async fn sign_up(stage: &Stage, view: &mut View) -> anyhow::Result<Vec<Delivery>
 async fn a_month_passes(stage: &Stage, view: &mut View, played: &mut Played) -> anyhow::Result<()> {
     let outage = Fault::answer(503).on("PATCH", "/services/data/*/sobjects/Account/*").times(OUTAGE);
     stage.sandbox().salesforce().faults().add(outage);
-    played.faults += OUTAGE;
     for (customer, story) in [
         (&ALDWYCH, Story::Renews),
         (&BRIGHT, Story::RenewalFails),
@@ -139,6 +138,7 @@ async fn a_month_passes(stage: &Stage, view: &mut View, played: &mut Played) -> 
         deliver(stage, view, delivery).await?;
     }
     view.until_all_ended().await?;
+    played.faults += OUTAGE - stage.sandbox().salesforce().faults().left();
     tell(stage, &BRIGHT, Story::Renews)?;
     for delivery in &stage.sandbox().stripe().held() {
         deliver(stage, view, delivery).await?;
@@ -172,7 +172,16 @@ fn tell(stage: &Stage, customer: &Customer, story: Story) -> anyhow::Result<Stri
     Ok(stage.sandbox().stripe().play(story, &person).context("the story could not be played")?.customer)
 }
 
+/// What the endpoint is subscribed to: what the pipelines listen for, and new customers besides.
+fn is_subscribed(kind: &str) -> bool {
+    kind.starts_with("customer.subscription.")
+        || matches!(kind, "customer.created" | "charge.succeeded" | "invoice.payment_failed")
+}
+
 async fn deliver(stage: &Stage, view: &mut View, delivery: &Delivery) -> anyhow::Result<()> {
+    if !is_subscribed(delivery.event_type()) {
+        return Ok(());
+    }
     let status = stage.sandbox().stripe().deliver(delivery).await?;
     ensure!(status == 200, "{} was answered {status}", delivery.event_type());
     view.catch_up().await

@@ -22,6 +22,7 @@ const ALL: u32 = 10_000;
 pub(super) struct View {
     listings: Listings,
     shown: BTreeSet<i64>,
+    told: BTreeSet<i64>,
     speaks: bool,
 }
 
@@ -29,7 +30,7 @@ impl View {
     /// Shows what happens on `stage`, or only waits for it.
     pub(super) fn new(stage: &Stage, speaks: bool) -> Self {
         let listings = Listings::new(stage.runtime().store().clone());
-        Self { listings, shown: BTreeSet::new(), speaks }
+        Self { listings, shown: BTreeSet::new(), told: BTreeSet::new(), speaks }
     }
 
     /// Says what is about to be seen.
@@ -75,7 +76,28 @@ impl View {
                 say(line(&detail))?;
             }
         }
+        if self.speaks {
+            self.tell_events().await?;
+        }
         Ok(all_ended)
+    }
+
+    /// Shows the events that ended as conflicts before any pipeline saw them.
+    async fn tell_events(&mut self) -> anyhow::Result<()> {
+        let newest = EventFilter { limit: PageLimit::new(20), ..EventFilter::default() };
+        for event in self.listings.events(newest).await? {
+            let conflict = event.outcome.filter(|outcome| *outcome == Outcome::Conflict.word());
+            if let (Some(outcome), Some(reason)) = (conflict, &event.reason)
+                && self.told.insert(event.seq)
+            {
+                let style = colour(outcome);
+                say(format_args!(
+                    "{style}{outcome:9}{style:#}  {:30} {:20} {reason}",
+                    event.kind, "(no pipeline)"
+                ))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -90,7 +112,11 @@ fn line(detail: &RunDetailView) -> String {
     let mut why = vec![run.reason.clone()];
     why.extend(detail.changes.iter().map(change));
     if run.attempts > 0 {
-        why.push(format!("after {} failed attempts", run.attempts));
+        why.push(format!(
+            "after {} failed {}",
+            run.attempts,
+            if run.attempts == 1 { "attempt" } else { "attempts" }
+        ));
     }
     why.retain(|part| !part.is_empty());
     let why = if why.is_empty() { "nothing had to be changed".to_owned() } else { why.join(", ") };

@@ -80,6 +80,7 @@ pub(super) fn events(connection: &Connection, filter: &EventFilter) -> Result<Ve
     wanted.narrow("connection = ?", text(filter.connection.as_ref()));
     wanted.narrow("kind = ?", text(filter.kind.as_ref()));
     wanted.narrow("id = ?", text(filter.id.as_ref()));
+    wanted.narrow("outcome = ?", filter.ended.map(|outcome| state_number(RunState::Ended(outcome))));
     wanted.narrow("received >= ?", filter.since.map(micros));
     wanted.narrow("seq < ?", filter.before.map(|seq| seq.0));
     let rest = format!(" ORDER BY seq DESC LIMIT {}", filter.limit.get());

@@ -1,0 +1,163 @@
+//! Why an event did what it did, for each pipeline of its client, those that it did not start included.
+//!
+//! Trigger and condition are those of the files as they are now; a run says itself which version it went by.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::clock::SystemClock;
+use crate::config::env::System;
+use crate::connector::{Abilities, Call, Failure, Gateway, Reply};
+use crate::listing::{EventDetailView, RunDetailView};
+use crate::project::{Client, Pipeline, Trigger};
+use crate::rehearsal::Memory;
+use crate::steps::{self, ClientFacts, EventInput, Observer, RunInput, Sight, World};
+use crate::value::Value;
+
+/// One pipeline, and what it made of the event.
+#[derive(Debug, Serialize)]
+pub(super) struct PipelineView {
+    /// Its name.
+    pub(super) pipeline: Arc<str>,
+    /// What it listens for.
+    pub(super) listens: Vec<Arc<str>>,
+    /// Whether its trigger matches the event.
+    pub(super) matches: bool,
+    /// False when it is switched off.
+    pub(super) enabled: bool,
+    /// Its condition, decided on the event; nothing when it has none or it was not reached.
+    pub(super) condition: Option<Decided>,
+    /// Its run for the event.
+    pub(super) run: Option<i64>,
+}
+
+/// A condition, with the values that it read.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Decided {
+    text: String,
+    holds: bool,
+    values: Value,
+}
+
+/// Each pipeline of `client`, and what it made of the event.
+pub(super) async fn why(client: &Client, detail: &EventDetailView) -> Vec<PipelineView> {
+    let mut views = Vec::new();
+    for pipeline in &client.pipelines {
+        let (listens, matches) = match &pipeline.trigger {
+            Trigger::Events { patterns, .. } => {
+                (patterns.clone(), pipeline.starts_on(&detail.event.connection, &detail.event.kind))
+            }
+            Trigger::Reports(reports) => {
+                let types: Vec<Arc<str>> = reports.events.iter().map(|it| it.as_str().into()).collect();
+                let matches = types.iter().any(|kind| **kind == *detail.event.kind);
+                (types, matches)
+            }
+        };
+        let run = detail.runs.iter().find(|run| run.run.pipeline == pipeline.name);
+        let condition = if matches { decide(client, pipeline, detail).await } else { None };
+        views.push(PipelineView {
+            pipeline: Arc::clone(&pipeline.name),
+            listens,
+            matches,
+            enabled: pipeline.enabled,
+            condition,
+            run: run.map(|run| run.run.id),
+        });
+    }
+    views
+}
+
+/// The lines for people; `run_of` has a run's own lines.
+pub(super) fn lines(views: &[PipelineView], runs: &[RunDetailView]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for view in views {
+        let state = runs.iter().find(|run| Some(run.run.id) == view.run).map(|run| &run.run);
+        lines.push(match (view.matches, state) {
+            (_, Some(run)) => format!("  {}: {} (run {})", view.pipeline, run.state, run.id),
+            (false, None) => {
+                format!("  {}: not started, it listens for {}", view.pipeline, view.listens.join(", "))
+            }
+            (true, None) if !view.enabled => format!("  {}: not started, it is switched off", view.pipeline),
+            (true, None) => {
+                format!(
+                    "  {}: not started, though it listens for this now: it did not when the event came",
+                    view.pipeline
+                )
+            }
+        });
+        if let Some(condition) = &view.condition {
+            let gave = if condition.holds { "true" } else { "false" };
+            lines.push(format!("      when {} -> {gave}", condition.text));
+            for (path, value) in condition.values.as_map().into_iter().flatten() {
+                lines.push(format!("        {path} = {}", value.to_json()));
+            }
+        }
+    }
+    lines
+}
+
+/// The pipeline's condition, decided without calling anything: what is beyond it is not carried out.
+async fn decide(client: &Client, pipeline: &Pipeline, detail: &EventDetailView) -> Option<Decided> {
+    let (object, previous) = read(client, detail)?;
+    let facts = ClientFacts {
+        name: Arc::clone(client.name()),
+        zone: client.zone.clone(),
+        // Where a variable's placeholder cannot be filled here, its text stands for it.
+        vars: client.resolve(&System).map_or_else(|_| client.vars.clone(), |resolved| resolved.vars),
+    };
+    let event =
+        EventInput { envelope: detail.body.clone(), object, previous, source: detail.event.source.into() };
+    let begun: Timestamp = detail.event.received;
+    let run = RunInput { id: "why".into(), attempt: 1, began: begun, now: begun, event: Arc::new(event) };
+    let (memory, witness, nothing) = (Memory::default(), Witness::default(), Nothing(client));
+    let journal = memory.journal("why");
+    let world = World {
+        gateway: &nothing,
+        journal: &journal,
+        clock: &SystemClock,
+        client: &facts,
+        observer: Some(&witness),
+    };
+    steps::execute(&pipeline.program, &run, &world).await;
+    witness.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The event's object and the old values of what changed, as its connector reads them.
+fn read(client: &Client, detail: &EventDetailView) -> Option<(Value, Value)> {
+    let Some(connection) = client.connections.get(&detail.event.connection) else {
+        return Some((detail.body.get("object")?.clone(), Value::Null));
+    };
+    let envelope = connection.manifest.events()?.envelope(&detail.body).ok()?;
+    Some((envelope.object, envelope.previous))
+}
+
+/// Hears the first condition, which is the pipeline's own.
+#[derive(Default)]
+struct Witness(Mutex<Option<Decided>>);
+
+impl Observer for Witness {
+    fn saw(&self, step: &str, sight: &Sight<'_>) {
+        let Sight::Condition { text, holds, values } = sight else { return };
+        if step == "trigger" {
+            let values = values.iter().map(|(path, value)| (path.as_str(), value.clone()));
+            let decided = Decided { text: (*text).to_owned(), holds: *holds, values: Value::map(values) };
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(decided);
+        }
+    }
+}
+
+/// Systems that are not there: whatever would be asked of them ends the explanation.
+struct Nothing<'a>(&'a Client);
+
+impl Gateway for Nothing<'_> {
+    fn call<'a>(&'a self, _: &'a str, _: &'a Call) -> BoxFuture<'a, Result<Reply, Failure>> {
+        Box::pin(async { Err(Failure::permanent("nothing is called to explain")) })
+    }
+
+    fn abilities(&self, _: &str, connection: &str) -> Option<Arc<Abilities>> {
+        Some(Arc::clone(self.0.connections.get(connection)?.manifest.abilities()))
+    }
+}
