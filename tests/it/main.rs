@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod connector;
+mod crash;
+mod demo;
 mod engine;
 mod example;
+mod ingest;
+mod looking;
+mod operating;
 mod rules;
 mod sandbox_salesforce;
 mod sandbox_sdk;
@@ -13,3 +18,4 @@ mod sandbox_stripe;
 mod store;
 mod tidy;
 mod validate;
+mod world;

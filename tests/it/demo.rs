@@ -1,0 +1,54 @@
+//! `lockstep demo`: the whole, with no account anywhere.
+
+use std::process::Command;
+
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn demo(arguments: &[&str]) -> (Option<i32>, String, String) {
+    // Anywhere, with nothing in the environment but where temporary files go.
+    let folder = TempDir::new().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_lockstep"))
+        .current_dir(folder.path())
+        .env_clear()
+        .env("TMPDIR", folder.path())
+        .args([&["demo", "--once"], arguments].concat())
+        .output()
+        .unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves nothing behind");
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_demo_ends_by_itself_with_its_sums() {
+    let (code, answer, words) = demo(&["--format", "json"]);
+    assert_eq!(code, Some(0), "{words}");
+    let summary: Value = serde_json::from_str(&answer).unwrap();
+    let runs = |outcome: &str| summary["runs"][outcome].as_u64().unwrap();
+    assert!(summary["events"].as_u64().unwrap() >= 24, "{summary}");
+    assert!(runs("succeeded") >= 12 && runs("skipped") >= 2 && runs("conflict") >= 1, "{summary}");
+    assert_eq!(runs("dead"), 0, "{summary}");
+    let crm = &summary["crm"]["acme-saas"];
+    for (connection, object) in
+        [("salesforce", "Account"), ("salesforce", "Contact"), ("salesforce", "Task"), ("slack", "message")]
+    {
+        assert!(crm[connection][object].as_u64().unwrap() >= 1, "{connection}.{object}: {summary}");
+    }
+}
+
+#[test]
+fn the_demo_says_of_each_run_what_became_of_it_and_why() {
+    let (code, answer, words) = demo(&[]);
+    assert_eq!(code, Some(0), "{words}");
+    for part in [
+        "conflict   charge.succeeded               payment-received     several contacts could be the payer",
+        "conflict   invoice.paid                   (no pipeline)        a live mode event on a test mode connection",
+        "create salesforce.Task",
+        "failed attempt",
+        "came twice and ran once",
+    ] {
+        assert!(answer.contains(part), "`{part}` is not in\n{answer}");
+    }
+}
