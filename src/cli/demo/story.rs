@@ -96,13 +96,11 @@ async fn sign_up(stage: &Stage, view: &mut View) -> anyhow::Result<Vec<Delivery>
     let of = |delivery: &Delivery| customer_of(delivery).and_then(|id| customers.get(&id).copied());
     let mut late = Vec::new();
     for delivery in others {
-        let about_subscription = delivery.event_type() == "customer.subscription.created";
-        match of(&delivery).map(|customer| customer.known) {
-            // Nobody is linked to it before a person has decided.
-            Some(Known::Twice) if about_subscription => {}
-            Some(_) if about_subscription && of(&delivery).is_some_and(|it| it.email == COBALT.email) => {
-                late.push(delivery);
-            }
+        let about_subscription = delivery.event_type().starts_with("customer.subscription.");
+        match of(&delivery) {
+            // Until a person has decided who is meant, these would wait for it.
+            Some(customer) if about_subscription && customer.known == Known::Twice => {}
+            Some(customer) if about_subscription && customer.email == COBALT.email => late.push(delivery),
             _ => deliver(stage, view, &delivery).await?,
         }
     }
