@@ -236,7 +236,7 @@ impl Connection {
         }
         let context = context.with("response", answer.to_value());
         if plan.operation.response.is_success(&answer, &context) {
-            self.pace.relax();
+            self.pace_of(plan.operation).relax();
             let id = plan.object.map_or(&["id".to_owned()][..], |object| &object.id).to_vec();
             return plan.operation.response.read(&call.action, &id, &answer, &context, circumstances);
         }
@@ -256,12 +256,16 @@ impl Connection {
             Class::Duplicate if call.action.kind() == Some(ActionKind::Link) => Ok(Reply::default()),
             Class::Missing if call.action.kind() == Some(ActionKind::Unlink) => Ok(Reply::default()),
             Class::Throttled => {
-                let pace = self.operation_paces.get(&operation.place).unwrap_or(&self.pace);
-                let wait = pace.hold(failure.wait);
+                let wait = self.pace_of(operation).hold(failure.wait);
                 Err(Failure { wait: Some(wait), ..failure })
             }
             _ => Err(failure),
         }
+    }
+
+    /// What a throttled answer holds back: the operation when it has a rate of its own, else the connection.
+    fn pace_of(&self, operation: &Operation) -> &Pace {
+        self.operation_paces.get(&operation.place).unwrap_or(&self.pace)
     }
 
     async fn send(
