@@ -52,7 +52,7 @@ pub(crate) async fn run(crm: &str, store: &Path) {
     }
     let app = Router::new().route("/hook", post(hook)).with_state(Shared { writer, work });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("http://{}/hook", listener.local_addr().unwrap());
+    println!("{}", json!({ "hooks": [format!("http://{}/hook", listener.local_addr().unwrap())] }));
     axum::serve(listener, app).await.unwrap();
 }
 

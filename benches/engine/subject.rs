@@ -1,11 +1,12 @@
 //! A program that is measured, as a child process with a store of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::handwritten;
 use crate::load::{API_VERSION, SECRET};
@@ -46,15 +47,10 @@ impl Subject {
         };
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         // Both say where they listen, and then nothing more.
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let hook = match kind {
-            Kind::Handwritten => line.trim().to_owned(),
-            Kind::Lockstep => {
-                let standing: serde_json::Value = serde_json::from_str(&line).unwrap();
-                standing["hooks"][0].as_str().unwrap().to_owned()
-            }
-        };
+        let mut said =
+            serde_json::Deserializer::from_reader(child.stdout.take().unwrap()).into_iter::<Value>();
+        let standing = said.next().unwrap().unwrap();
+        let hook = standing["hooks"][0].as_str().unwrap().to_owned();
         Self { hook, kind, child, _folder: folder }
     }
 

@@ -8,6 +8,7 @@ mod demo;
 mod engine;
 mod example;
 mod ingest;
+mod kill;
 mod looking;
 mod operating;
 mod rules;
