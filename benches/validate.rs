@@ -3,6 +3,8 @@
 //! The files are generated into a temporary folder once; what is measured is what the command does: reading, parsing,
 //! the structure, every rule, and compiling every expression.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 use std::fmt::Write;
 use std::fs;
 use std::hint::black_box;

@@ -166,7 +166,6 @@ impl<'a> ClientCheck<'a> {
         findings: &mut Vec<Diagnostic>,
     ) -> Vec<Arc<Pipeline>> {
         let Some(engine) = view.engine else { return Vec::new() };
-        let (connections, broken) = view.abilities();
         let vars: Vec<Arc<str>> = view.client.vars.keys().map(|name| Arc::clone(&name.0)).collect();
         let mut parts = IndexMap::new();
         for part in view.parts() {
@@ -175,8 +174,8 @@ impl<'a> ClientCheck<'a> {
         let scope = ClientScope {
             client: &view.draft.folder,
             engine,
-            connections: &Arc::new(connections),
-            broken: &broken,
+            connections: &Arc::new(view.abilities()),
+            broken: &view.broken_connections(),
             vars: &vars,
             parts: &parts,
         };

@@ -46,9 +46,14 @@ impl Connectors {
         Self(known)
     }
 
-    /// The connector of this name: `None` when there is none, `Some(None)` when its manifest is broken.
-    pub(super) fn get(&self, name: &str) -> Option<Option<&Arc<Manifest>>> {
-        self.0.get(name).map(Known::manifest)
+    /// True when there is a connector of this name, be it a broken one.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The manifest of this name; nothing when there is none, or a broken one.
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<Manifest>> {
+        self.0.get(name)?.manifest()
     }
 
     /// All names.

@@ -59,22 +59,26 @@ impl<'a> View<'a> {
 
     /// The manifest behind a connection; nothing when it has none, or a broken one.
     pub(super) fn manifest(&self, connection: &ConnectionFile) -> Option<&'a Arc<Manifest>> {
-        self.connectors.get(&connection.connector).flatten()
+        self.connectors.get(&connection.connector)
     }
 
-    /// What each connection can do; and the connections of which that is not known.
-    pub(super) fn abilities(&self) -> (IndexMap<Arc<str>, Arc<Abilities>>, Vec<Arc<str>>) {
-        let mut known = IndexMap::new();
-        let mut broken = Vec::new();
-        for (name, connection) in &self.client.connections {
-            match self.manifest(connection) {
-                Some(manifest) => {
-                    known.insert(Arc::clone(&name.0), Arc::clone(manifest.abilities()));
-                }
-                None => broken.push(Arc::clone(&name.0)),
-            }
-        }
-        (known, broken)
+    /// What each connection can do, where that is known.
+    pub(super) fn abilities(&self) -> IndexMap<Arc<str>, Arc<Abilities>> {
+        let connections = self.client.connections.iter();
+        connections
+            .filter_map(|(name, connection)| {
+                Some((Arc::clone(&name.0), Arc::clone(self.manifest(connection)?.abilities())))
+            })
+            .collect()
+    }
+
+    /// The connections whose connector is unknown or broken.
+    pub(super) fn broken_connections(&self) -> Vec<Arc<str>> {
+        let connections = self.client.connections.iter();
+        connections
+            .filter(|(_, connection)| self.manifest(connection).is_none())
+            .map(|(name, _)| Arc::clone(&name.0))
+            .collect()
     }
 
     /// The parts that the client's pipelines can use: its own before shared ones.

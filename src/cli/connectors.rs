@@ -18,7 +18,8 @@ use crate::{check, nearest};
 #[command(after_help = "Examples:\n  lockstep connectors\n  lockstep connectors salesforce")]
 pub(super) struct Connectors {
     /// The connector to describe; all are listed without it
-    name: Option<String>,
+    #[arg(value_name = "NAME")]
+    wanted: Option<String>,
     /// How to answer
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -29,8 +30,8 @@ pub(super) struct Connectors {
 struct Description<'a> {
     name: &'a str,
     title: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
+    #[serde(rename = "description", skip_serializing_if = "Option::is_none")]
+    about: Option<&'a str>,
     /// True when it tells of events by webhook.
     sends_events: bool,
     config: Vec<Setting<'a>>,
@@ -78,7 +79,7 @@ struct Param<'a> {
 impl Connectors {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let manifests = manifests()?;
-        let Some(name) = &self.name else { return list(&manifests, self.format) };
+        let Some(name) = &self.wanted else { return list(&manifests, self.format) };
         let manifest = manifests.iter().find(|manifest| **manifest.name() == **name).with_context(|| {
             let names = manifests.iter().map(|manifest| &**manifest.name());
             let help = nearest::did_you_mean(name, names).map(|help| format!("; {help}")).unwrap_or_default();
@@ -124,7 +125,7 @@ impl<'a> Description<'a> {
         Self {
             name: manifest.name(),
             title: manifest.title(),
-            description: manifest.description(),
+            about: manifest.description(),
             sends_events: manifest.events().is_some() && manifest.webhook().is_some(),
             config: settings(manifest),
             objects: named.chain(any.map(|facts| object("any other", facts))).collect(),
@@ -136,7 +137,7 @@ impl<'a> Description<'a> {
 
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{}: {}", self.name, self.title)];
-        lines.extend(self.description.into_iter().flat_map(str::lines).map(|line| format!("  {line}")));
+        lines.extend(self.about.into_iter().flat_map(str::lines).map(|line| format!("  {line}")));
         lines.push("config".to_owned());
         for Setting { name, kind, required, secret, description } in &self.config {
             let required = if *required { ", required" } else { "" };

@@ -26,6 +26,11 @@ fn check(view: &View, found: &mut Found) {
     }
 }
 
+/// All top-level names that an expression can see somewhere.
+const ROOTS: [&str; 12] = [
+    "object", "event", "previous", "before", "steps", "set", "vars", "client", "run", "now", "with", "found",
+];
+
 /// Which connection the names of a pipeline's expressions stand for.
 struct Sides {
     /// Top-level names: `object`, `event`, ...
@@ -61,10 +66,6 @@ impl Sides {
         for part in view.parts().filter_map(|file| file.content.as_ref()) {
             sides.collect(&part.steps, &mut locals);
         }
-        const ROOTS: [&str; 12] = [
-            "object", "event", "previous", "before", "steps", "set", "vars", "client", "run", "now", "with",
-            "found",
-        ];
         sides.names = locals.iter().fold(Names::new(ROOTS), |names, name| names.with(name));
         sides
     }

@@ -9,10 +9,7 @@ pub(super) const RULE: Rule = Rule { code: Code::NoEvents, check };
 
 fn check(view: &View, found: &mut Found) {
     let sends = |connector: &str| {
-        view.connectors
-            .get(connector)
-            .flatten()
-            .is_some_and(|it| it.events().is_some() && it.webhook().is_some())
+        view.connectors.get(connector).is_some_and(|it| it.events().is_some() && it.webhook().is_some())
     };
     for file in &view.draft.pipelines {
         let Some(TriggerFile::Stripe(trigger)) = file.content.as_ref().map(|pipeline| &pipeline.trigger)

@@ -9,7 +9,7 @@ pub(super) const RULE: Rule = Rule { code: Code::UnknownConnector, check };
 
 fn check(view: &View, found: &mut Found) {
     for (name, connection) in &view.client.connections {
-        if view.connectors.get(&connection.connector).is_some() {
+        if view.connectors.has(&connection.connector) {
             continue;
         }
         let path = Path::root().key("connections").key(name.0.clone()).key("connector");
