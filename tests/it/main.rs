@@ -5,6 +5,7 @@
 mod connector;
 mod crash;
 mod demo;
+mod docs;
 mod engine;
 mod example;
 mod ingest;
