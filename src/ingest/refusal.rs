@@ -77,7 +77,7 @@ impl Refusal {
             }
             // Another process, a full disk, a restart: a matter of a person's or a supervisor's minute.
             Self::Unkept(_) => Some(Duration::from_secs(30)),
-            Self::ClientBroken { .. } => Some(Duration::from_secs(60)),
+            Self::ClientBroken { .. } => Some(Duration::from_mins(1)),
             _ => None,
         }
     }

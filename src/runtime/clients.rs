@@ -70,7 +70,7 @@ fn connect(
         match connection(client, config, &resolved, around) {
             Ok(connection) => open.push(connection),
             Err(faults) => {
-                problems.extend(faults.into_iter().map(|fault| format!("connections.{name}: {fault}")))
+                problems.extend(faults.into_iter().map(|fault| format!("connections.{name}: {fault}")));
             }
         }
     }
