@@ -19,7 +19,7 @@ pub(super) use failpoint;
 
 /// Counts, and aborts when the environment asks for it.
 #[cfg(feature = "failpoints")]
-pub fn reached(name: &str) {
+pub(super) fn reached(name: &str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 

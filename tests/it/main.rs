@@ -9,6 +9,7 @@ mod docs;
 mod engine;
 mod example;
 mod ingest;
+#[cfg(feature = "failpoints")]
 mod kill;
 mod looking;
 mod operating;
