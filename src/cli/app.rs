@@ -20,6 +20,7 @@ use super::run::Run;
 use super::runs::Runs;
 use super::sandbox::SandboxCommand;
 use super::schema::Schema;
+use super::show::Show;
 use super::test::Test;
 use super::validate::Validate;
 use super::{help, output};
@@ -43,6 +44,8 @@ enum Command {
     Test(Test),
     /// Shows what a pipeline would do for an event: each condition, each mapping, each request
     DryRun(DryRun),
+    /// Shows a pipeline in plain words, its mapping as a table
+    Show(Show),
     /// Shows everything at work, with no account anywhere
     Demo(Demo),
     /// Takes webhooks in and carries the pipelines out: production
@@ -76,6 +79,7 @@ impl Command {
             Self::Validate(command) => command.run(),
             Self::Test(command) => command.run(),
             Self::DryRun(command) => command.run(),
+            Self::Show(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Sandbox(command) => command.run(),

@@ -74,7 +74,16 @@ impl DryRun {
                 ]))?;
             }
             Format::Human => {
-                let mut text: Vec<String> = seen.iter().map(told_to_people).collect();
+                let mut text = Vec::new();
+                let mut step = String::new();
+                for sight in &seen {
+                    let here = sight.get("step").map(Value::to_string).unwrap_or_default();
+                    if here != step {
+                        text.push(format!("\n{here}"));
+                        step = here;
+                    }
+                    text.push(told_to_people(sight));
+                }
                 let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
                 text.push(format!("\nends as {}{reason}", word(outcome)));
                 say(text.join("\n").trim_start_matches('\n'))?;
@@ -235,12 +244,7 @@ fn told_to_people(sight: &Value) -> String {
     };
     if sight.get("condition").is_some() {
         let holds = if sight.get("holds") == Some(&Value::from(true)) { "holds" } else { "does not hold" };
-        return format!(
-            "\n{}\n  when {} -> {holds} ({})",
-            text("step"),
-            text("condition").trim(),
-            pairs("values")
-        );
+        return format!("  when {} -> {holds} ({})", text("condition").trim(), pairs("values"));
     }
     if sight.get("field").is_some() {
         let way = sight.get("way").and_then(Value::as_list).unwrap_or_default();
@@ -262,5 +266,5 @@ fn told_to_people(sight: &Value) -> String {
     }
     let outcome = sight.at(&["gave", "outcome"]).map(Value::to_string).unwrap_or_default();
     let id = sight.at(&["gave", "id"]).map(|id| format!(" {id}")).unwrap_or_default();
-    format!("{}: {outcome}{id}", text("step"))
+    format!("  {outcome}{id}")
 }

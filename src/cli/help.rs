@@ -8,7 +8,7 @@ use super::app::App;
 
 /// Every command is in exactly one group.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Writing and checking", &["init", "validate", "test", "dry-run"]),
+    ("Writing and checking", &["init", "validate", "test", "dry-run", "show"]),
     ("Running", &["demo", "run", "sandbox"]),
     ("Looking", &["events", "runs", "dead", "conflicts", "audit"]),
     ("Reference", &["connectors", "rules", "schema", "completions"]),

@@ -26,6 +26,7 @@ mod run;
 mod runs;
 mod sandbox;
 mod schema;
+mod show;
 mod signals;
 mod test;
 mod validate;

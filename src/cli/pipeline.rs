@@ -28,7 +28,7 @@ pub(super) fn choose(name: &str) -> anyhow::Result<Result<Chosen, ExitCode>> {
     let checked = check::check(config::load(&paths, &here)?, Environments::Base)?;
     let (client, pipeline) = if is_file {
         let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let folder = here.join(name).parent().and_then(Path::file_name).map(|name| name.to_owned());
+        let folder = here.join(name).parent().and_then(Path::file_name).map(ToOwned::to_owned);
         let folder =
             folder.and_then(|name| name.into_string().ok()).context("the file is in no client's folder")?;
         (folder, stem.to_owned())

@@ -58,7 +58,7 @@ impl Test {
             // A test of YAML that is wrong tells nothing.
             match self.format {
                 Format::Human => {
-                    say(checked.report.render_human(&checked.sources, Color::Styled).trim_end())?
+                    say(checked.report.render_human(&checked.sources, Color::Styled).trim_end())?;
                 }
                 Format::Json => say(checked.report.render_json(&checked.sources).trim_end())?,
             }

@@ -5,10 +5,12 @@
 //! systems. Begin reading at [`Client`].
 
 mod client;
+mod explain;
 mod pipeline;
 mod whole;
 
 pub(crate) use client::map_of;
 pub use client::{Client, ClientParts, ConnectionConfig, MissingSetting, Resolved};
+pub use explain::{Block, COLUMNS, Row};
 pub use pipeline::{Order, Pipeline, Trigger};
 pub use whole::Project;

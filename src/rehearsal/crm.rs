@@ -22,12 +22,18 @@ pub struct Crm {
     state: Mutex<State>,
 }
 
+/// Connection and object.
+type ObjectName = (Arc<str>, Arc<str>);
+
+/// Connection, object, id and relation.
+type SetName = (Arc<str>, Arc<str>, Arc<str>, Arc<str>);
+
 #[derive(Default)]
 struct State {
     /// Records by connection and object, then by id, in the order in which they came.
-    objects: BTreeMap<(Arc<str>, Arc<str>), IndexMap<Arc<str>, Map>>,
-    /// What is in the sets of a record: connection, object, id, relation -> members.
-    links: BTreeMap<(Arc<str>, Arc<str>, Arc<str>, Arc<str>), Vec<Value>>,
+    objects: BTreeMap<ObjectName, IndexMap<Arc<str>, Map>>,
+    /// What is in the sets of a record.
+    links: BTreeMap<SetName, Vec<Value>>,
     writes: Vec<Write>,
     created: usize,
 }

@@ -49,7 +49,7 @@ fn of_writes(expected: &[ExpectedWrite], writes: &[Write]) -> Option<String> {
     for index in 0..count {
         match (expected.get(index), writes.get(index)) {
             (Some(wanted), Some(written)) if agrees(wanted, written) => {
-                lines.push(format!("  {}", shown(written)))
+                lines.push(format!("  {}", shown(written)));
             }
             (wanted, written) => {
                 differs = true;

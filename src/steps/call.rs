@@ -1,6 +1,6 @@
 //! `call`: any other operation that a connection's connector names.
 
-use super::lower::Lowering;
+use super::lower::{Lowering, Wrong};
 use super::uses::Role;
 use crate::config::step::CallStep;
 use crate::diagnostic::{Code, Diagnostic, Path};
@@ -86,7 +86,7 @@ impl Operation<'_> {
             && let Some(id) = run.known(identity).await?
         {
             let given = Given::new(Outcome::Found).id(Some(&id)).into();
-            return self.record(at, run, given, None, None).await;
+            return self.record(at, run, given, Sent::No, None).await;
         }
         let note = if before == Before::Intended { run.again(at, self.facts)? } else { None };
         let action = Action::Operation { name: Arc::clone(self.name), params: self.params.clone() };
@@ -99,7 +99,7 @@ impl Operation<'_> {
             Err(failure) if self.accepts(failure.class) => {
                 let id = failure.other.clone();
                 let given = Given::word(failure.class.word()).id(id.as_ref()).with("error", told(&failure));
-                self.record(at, run, given.into(), None, id.as_ref()).await
+                self.record(at, run, given.into(), Sent::No, id.as_ref()).await
             }
             Err(failure) => {
                 if intends {
@@ -118,23 +118,25 @@ impl Operation<'_> {
         note: Option<&'static str>,
     ) -> Result<Value, Stop> {
         let given = Given::new(Outcome::Done).id(reply.id.as_ref()).with("result", reply.result);
-        self.record(at, run, given.into(), Some(note), reply.id.as_ref()).await
+        self.record(at, run, given.into(), Sent::Yes { note }, reply.id.as_ref()).await
     }
 
-    /// `sent`: with which note the audit tells of it; `None` when nothing was sent.
     async fn record(
         &self,
         at: &At<'_>,
         run: &Execution<'_>,
         given: Value,
-        sent: Option<Option<&'static str>>,
+        sent: Sent,
         id: Option<&Arc<str>>,
     ) -> Result<Value, Stop> {
-        let entry = sent.map(|note| {
-            let mut entry = audit(at, "call", self.connection, self.name, id, self.changes());
-            entry.note = note.map(Arc::from);
-            entry
-        });
+        let entry = match sent {
+            Sent::No => None,
+            Sent::Yes { note } => {
+                let mut entry = audit(at, "call", self.connection, self.name, id, self.changes());
+                entry.note = note.map(Arc::from);
+                Some(entry)
+            }
+        };
         // What has no record to be looked up by must be on disk, or a crash would do it again.
         let durability = match self.facts.repeat {
             Repeat::Harmless => Durability::WithNextCommit,
@@ -172,6 +174,12 @@ impl Operation<'_> {
     }
 }
 
+/// Whether a call did something, which the audit tells.
+enum Sent {
+    No,
+    Yes { note: Option<&'static str> },
+}
+
 /// Stands for the id of a call that gave none: what counts is that it was done.
 const DONE: &str = "done";
 
@@ -184,8 +192,8 @@ impl Lowering<'_> {
         let facts = self.operation(path, written);
         let params = self.mapping(&path.key("params"), &written.params, Role::Value);
         let key = match &written.key {
-            Some(key) => self.operand(&path.key("key"), key).map(Some),
-            None => Some(None),
+            Some(key) => self.operand(&path.key("key"), key).map(Some).ok_or(Wrong),
+            None => Ok(None),
         };
         let (connection, facts) = facts?;
         Some(Call {
@@ -193,7 +201,7 @@ impl Lowering<'_> {
             operation: written.operation.as_str().into(),
             facts,
             params: params?,
-            key: key?,
+            key: key.ok()?,
             accept: written.accept.clone(),
         })
     }

@@ -9,6 +9,7 @@ use super::ending::Ending;
 use super::execute::{Execution, Stop};
 use super::journal::{
     AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent,
+    JournalError,
 };
 use super::observe::Sight;
 use super::program::Step;
@@ -236,6 +237,7 @@ pub(super) fn audit(
     }
 }
 
-pub(super) fn interrupted(error: super::journal::JournalError) -> Stop {
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
+pub(super) fn interrupted(error: JournalError) -> Stop {
     Box::new(Ending::Interrupted { reason: error.to_string() })
 }

@@ -39,6 +39,6 @@ impl Lowering<'_> {
     pub(super) fn check_step(&mut self, path: &Path, written: &CheckStep) -> Option<Check> {
         let that = self.condition(&path.key("that"), &written.that);
         let reason = self.reason(path, written.reason.as_ref());
-        Some(Check { that: that?, otherwise: written.otherwise, reason: reason? })
+        Some(Check { that: that?, otherwise: written.otherwise, reason: reason.ok()? })
     }
 }

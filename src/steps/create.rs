@@ -69,15 +69,14 @@ impl Create {
         }
         let work = Work { create: self, fingerprint, facts, sought, identities };
         if let Some(hit) = work.existing(at, run).await? {
-            return match before {
-                Before::Intended => work.created(at, run, reply_of(hit), Some(FOUND_AFTER_LOSS)).await,
-                Before::Nothing | Before::Done(_) => work.found(at, run, hit).await,
-            };
+            if before != Before::Intended {
+                return work.found(at, run, hit).await;
+            }
+            let difference = work.difference(at, run)?;
+            return work.created(at, run, reply_of(hit), difference, Some(FOUND_AFTER_LOSS)).await;
         }
-        let note = match before {
-            Before::Intended if !work.can_look_up() => run.again(at, &work.facts)?,
-            _ => None,
-        };
+        let blind = before == Before::Intended && !work.can_look_up();
+        let note = if blind { run.again(at, &work.facts)? } else { None };
         work.send(at, run, note).await
     }
 
@@ -166,20 +165,20 @@ impl Work<'_> {
     ) -> Result<Value, Stop> {
         let target = &self.create.target;
         let difference = self.difference(at, run)?;
-        let action = Action::Create { object: Arc::clone(&target.object), fields: difference.fields };
+        let action = Action::Create { object: Arc::clone(&target.object), fields: difference.fields.clone() };
         let call = Call {
             params: self.create.params.eval_params(at, run)?,
             idempotency_key: Some(run.idempotency_key(at)),
             ..Call::new(Arc::clone(&target.connection), action)
         };
         match run.send(&at.step.label, &call).await {
-            Ok(reply) => self.created(at, run, reply, note).await,
+            Ok(reply) => self.created(at, run, reply, difference, note).await,
             Err(failure) => {
                 run.withdraw(at, &failure).await?;
-                match failure.class {
-                    Class::Duplicate => self.duplicate(at, run, failure).await,
-                    _ => Err(at.fail(failure, Some(&target.connection))),
+                if failure.class == Class::Duplicate {
+                    return self.duplicate(at, run, failure).await;
                 }
+                Err(at.fail(failure, Some(&target.connection)))
             }
         }
     }
@@ -198,10 +197,10 @@ impl Work<'_> {
         at: &At<'_>,
         run: &mut Execution<'_>,
         reply: Reply,
+        difference: Difference,
         note: Option<&'static str>,
     ) -> Result<Value, Stop> {
         let target = &self.create.target;
-        let difference = self.difference(at, run)?;
         let record = reply.record.unwrap_or_else(|| Value::from(difference.fields));
         let given = Given::new(Outcome::Created)
             .id(reply.id.as_ref())

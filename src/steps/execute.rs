@@ -129,11 +129,14 @@ impl Execution<'_> {
             self.give(step, given, true);
             return Ok(());
         }
-        let replayed =
-            self.world.journal.entry(&at.call).is_some_and(|e| matches!(e.state, EntryState::Done(_)));
+        let replayed = self
+            .world
+            .journal
+            .entry(&at.call)
+            .is_some_and(|entry| matches!(entry.state, EntryState::Done(_)));
         let given = match step.verb.perform(at, self).await {
             Ok(given) => given,
-            Err(stop) => self.failed(at, stop).await?,
+            Err(ended) => self.failed(at, ended).await?,
         };
         self.give(step, given, replayed);
         Ok(())

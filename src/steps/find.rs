@@ -159,7 +159,7 @@ impl Lowering<'_> {
             places: places?,
             none: written.none,
             many: written.many,
-            reason: reason?,
+            reason: reason.ok()?,
             params: params?,
             select: Select::All,
         })
@@ -218,9 +218,10 @@ impl Lowering<'_> {
         let fact = format!("`{target}` cannot be looked up by {}", names.join(" and "));
         let ways: Vec<String> = facts.finders.iter().map(in_words_of_finder).collect();
         let finding = Diagnostic::new(Code::UnsupportedAction, self.value(path), fact);
-        let finding = match ways.is_empty() {
-            true => finding.help("its connector has no look-up for it at all"),
-            false => finding.help(format!("it can be looked up by {}", ways.join("; or by "))),
+        let finding = if ways.is_empty() {
+            finding.help("its connector has no look-up for it at all")
+        } else {
+            finding.help(format!("it can be looked up by {}", ways.join("; or by ")))
         };
         self.find(finding);
         false

@@ -61,7 +61,7 @@ impl Lowering<'_> {
             target: target?,
             record: record?,
             none: written.none,
-            reason: reason?,
+            reason: reason.ok()?,
             params: params?,
             select: Select::All,
         })

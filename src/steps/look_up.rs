@@ -240,13 +240,12 @@ pub(super) fn candidate(target: &Target, hit: &Hit) -> Value {
 
 /// `no crm.Account with Stripe_Customer_Id__c = cus_1`, for alternatives `..., nor with Email = ...`.
 pub(super) fn none_in_words(places: &[(&Target, Vec<Fields>)]) -> String {
-    let mut text = String::new();
-    for (target, alternatives) in places.iter().filter(|(_, alternatives)| !alternatives.is_empty()) {
+    let looked = places.iter().filter(|(_, alternatives)| !alternatives.is_empty());
+    let each = looked.map(|(target, alternatives)| {
         let ways: Vec<String> = alternatives.iter().map(identity::in_words).collect();
-        text.push_str(if text.is_empty() { "no " } else { ", and no " });
-        text.push_str(&format!("{target} with {}", ways.join(", nor with ")));
-    }
-    text
+        format!("no {target} with {}", ways.join(", nor with "))
+    });
+    each.collect::<Vec<_>>().join(", and ")
 }
 
 /// `several crm.Contact with Email = ann@x.example: 003A, 003B`.

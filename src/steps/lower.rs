@@ -34,6 +34,10 @@ pub struct ClientScope<'a> {
     pub parts: &'a IndexMap<Arc<str>, &'a DraftFile<PartFile>>,
 }
 
+/// Something that may be left out was written, and is wrong: a finding tells it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wrong;
+
 /// The top-level names that every expression of a pipeline sees.
 const ROOTS: [&str; 8] = ["object", "previous", "before", "event", "client", "run", "now", "set"];
 
@@ -142,9 +146,14 @@ impl<'a> Lowering<'a> {
     }
 
     /// The author's words for an ending; they may name the candidates.
-    pub(super) fn reason(&mut self, path: &Path, written: Option<&written::Written>) -> Option<Option<Expr>> {
-        let Some(written) = written else { return Some(None) };
-        self.expression_with(&path.key("reason"), &written.0, Role::Value, &["candidates"]).map(Some)
+    pub(super) fn reason(
+        &mut self,
+        path: &Path,
+        written: Option<&written::Written>,
+    ) -> Result<Option<Expr>, Wrong> {
+        let Some(written) = written else { return Ok(None) };
+        let path = path.key("reason");
+        self.expression_with(&path, &written.0, Role::Value, &["candidates"]).map(Some).ok_or(Wrong)
     }
 
     /// A condition.
@@ -171,10 +180,10 @@ impl<'a> Lowering<'a> {
         &mut self,
         path: &Path,
         written: Option<&written::Script>,
-    ) -> Option<Option<Condition>> {
+    ) -> Result<Option<Condition>, Wrong> {
         match written {
-            Some(written) => self.condition(&path.key("when"), written).map(Some),
-            None => Some(None),
+            Some(written) => self.condition(&path.key("when"), written).map(Some).ok_or(Wrong),
+            None => Ok(None),
         }
     }
 

@@ -42,7 +42,7 @@ impl Lowering<'_> {
         Some(Step {
             id,
             label,
-            when: when?,
+            when: when.ok()?,
             retry: written.retry,
             on_error: written.on_error,
             remembered: script,
@@ -143,7 +143,7 @@ impl Lowering<'_> {
             after.extend(new);
             declared_after.append(&mut self.declared);
             match (when, steps, &mut branches) {
-                (Some(when), Some(steps), Some(branches)) => branches.push(Branch { when, steps }),
+                (Ok(when), Some(steps), Some(branches)) => branches.push(Branch { when, steps }),
                 _ => branches = None,
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::calls::At;
 use super::execute::{Execution, Stop};
-use super::lower::{ClientScope, Lowering};
+use super::lower::{ClientScope, Lowering, Wrong};
 use super::lower_steps;
 use super::{
     call, check, choose, create, delete, find, for_each, get, link, list, read, script, set, update, upsert,
@@ -102,16 +102,16 @@ impl Program {
         lowering.names.all = lower_steps::ids(&written.steps, scope.parts);
         let top = Path::root();
         let read = match written.trigger.read() {
-            Some((path, read)) => lowering.trigger_read(&path, read).map(Some),
-            None => Some(None),
+            Some((path, read)) => lowering.trigger_read(&path, read).map(Some).ok_or(Wrong),
+            None => Ok(None),
         };
         let when = lowering.when(&top, written.when.as_ref());
         let steps = lowering.steps(&top.key("steps"), &written.steps);
         let (uses, failed) = (lowering.uses, lowering.failed);
         let mut program = Self {
             pipeline: Arc::clone(&written.name.0),
-            read: read?,
-            when: when?,
+            read: read.ok()?,
+            when: when.ok()?,
             retry: written.retry,
             steps: steps?,
         };

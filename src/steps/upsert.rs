@@ -1,7 +1,7 @@
 //! `upsert`: find, then create or update. Two runs that upsert one identity at one time never create it twice: the
 //! identities are taken in sorted order before a create, and the record is looked for again after they were won.
 
-use super::lower::Lowering;
+use super::lower::{Lowering, Wrong};
 use super::lower_steps::Selecting;
 use super::uses::Role;
 use crate::config::step::UpsertStep;
@@ -136,9 +136,10 @@ impl Work<'_> {
     async fn update(self, at: &At<'_>, run: &mut Execution<'_>, hit: Hit) -> Result<Value, Stop> {
         let mapped = self.upsert.fields.eval(at, run)?;
         let difference = Difference::from(mapped, &hit.record);
-        let (outcome, note) = match self.perhaps_ours {
-            true => (Outcome::Created, Some(FOUND_AFTER_LOSS)),
-            false => (Outcome::Updated, None),
+        let (outcome, note) = if self.perhaps_ours {
+            (Outcome::Created, Some(FOUND_AFTER_LOSS))
+        } else {
+            (Outcome::Updated, None)
         };
         // What a consistent search finds needs no memory of ours.
         let identified = if self.open { self.identified(Some(&hit.id)) } else { Vec::new() };
@@ -171,10 +172,10 @@ impl Work<'_> {
             Ok(reply) => self.created(at, run, reply, difference).await,
             Err(failure) => {
                 run.withdraw(at, &failure).await?;
-                match failure.class {
-                    Class::Duplicate => self.duplicate(at, run, failure).await,
-                    _ => Err(at.fail(failure, Some(&target.connection))),
+                if failure.class == Class::Duplicate {
+                    return self.duplicate(at, run, failure).await;
                 }
+                Err(at.fail(failure, Some(&target.connection)))
             }
         }
     }
@@ -301,18 +302,17 @@ fn guarded(select: &Select, guard: &Condition) -> Select {
 impl Lowering<'_> {
     pub(super) fn upsert_step(&mut self, path: &Path, written: &UpsertStep) -> Option<Upsert> {
         let object = path.key("object");
-        let target = match written.blind {
-            true => self.target(&object, &written.object, ActionKind::Upsert),
-            false => {
-                let target = self.target(&object, &written.object, ActionKind::Create);
-                target.and_then(|_| self.target(&object, &written.object, ActionKind::Update))
-            }
+        let target = if written.blind {
+            self.target(&object, &written.object, ActionKind::Upsert)
+        } else {
+            let target = self.target(&object, &written.object, ActionKind::Create);
+            target.and_then(|_| self.target(&object, &written.object, ActionKind::Update))
         };
         let looks = target.as_ref().filter(|_| !written.blind);
         let alternatives = self.alternatives(path, &written.matching, looks);
         let guard = match &written.guard {
-            Some(guard) => self.condition_with(&path.key("guard"), guard, &["found"]).map(Some),
-            None => Some(None),
+            Some(guard) => self.condition_with(&path.key("guard"), guard, &["found"]).map(Some).ok_or(Wrong),
+            None => Ok(None),
         };
         let fields = self.mapping(&path.key("fields"), &written.fields, Role::Value);
         if let Some(fields) = fields.as_ref().filter(|_| written.blind) {
@@ -323,10 +323,10 @@ impl Lowering<'_> {
         Some(Upsert {
             target: target?,
             alternatives: alternatives?,
-            guard: guard?,
+            guard: guard.ok()?,
             fields: fields?,
             blind: written.blind,
-            reason: reason?,
+            reason: reason.ok()?,
             params: params?,
             select: Select::All,
         })

@@ -6,7 +6,7 @@ use super::bench::{Bench, Plan, failure, line};
 use crate::connector::Class;
 
 async fn ends(bench: &Bench, script: &str) -> String {
-    let indented: String = script.lines().map(|line| format!("      {line}\n")).collect();
+    let indented = format!("      {}\n", script.replace('\n', "\n      "));
     let rest = format!(
         "steps:\n  - id: s\n    script: |\n{indented}  - check: {{ that: 1 > 2, else: skip, reason: \"${{steps.s.result}}\" }}\n"
     );

@@ -1,0 +1,165 @@
+//! `lockstep test`, `lockstep dry-run` and `lockstep show`, as a user meets them.
+
+use assert_cmd::Command;
+use pretty_assertions::assert_eq;
+use tempfile::TempDir;
+
+use crate::example::project;
+
+/// Runs the binary in a project: exit code, standard output, standard error.
+fn lockstep(project: &TempDir, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::cargo_bin("lockstep")
+        .unwrap()
+        .current_dir(project.path())
+        .args(arguments)
+        .env_remove("ACME_SF_ID")
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+const PIPELINE: &str = "# file: paid.yaml
+name: paid
+description: A paid invoice shows on its account.
+trigger: { stripe: { events: [invoice.paid] } }
+when: object.total > 0
+steps:
+  - id: account
+    find: { object: salesforce.Account, match: { Stripe_Customer_Id__c: $.object.customer }, none: skip }
+  - update:
+      object: salesforce.Account
+      record: $.steps.account.id
+      fields:
+        Status__c: Paid
+        Total__c: { from: $.object.total, money: usd, write: if_empty }
+";
+
+fn with_test(case: &str) -> TempDir {
+    project(&format!("{PIPELINE}# file: paid.test.yaml\npipeline: paid\ncases:\n{case}"))
+}
+
+const GIVEN: &str = "    given: { salesforce.Account: [{ Id: 001A, Stripe_Customer_Id__c: cus_1 }] }\n";
+
+#[test]
+fn a_test_that_passes_says_so() {
+    let project = with_test(&format!(
+        "  - name: the account shows it
+    event: {{ type: invoice.paid, object: {{ customer: cus_1, total: 4500 }} }}
+{GIVEN}    expect:
+      outcome: succeeded
+      writes: [{{ update: salesforce.Account, id: 001A, fields: {{ Status__c: Paid, Total__c: 45 }} }}]
+"
+    ));
+    let (code, shown, _) = lockstep(&project, &["test"]);
+    assert_eq!(shown, "acme/paid\n  ok    the account shows it\n\n1 passed, 0 failed\n");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_test_that_fails_shows_what_differs_and_where() {
+    let project = with_test(&format!(
+        "  - name: the account shows it
+    event: {{ type: invoice.paid, object: {{ customer: cus_1, total: 4500 }} }}
+{GIVEN}    expect:
+      outcome: skipped
+      writes:
+        - {{ update: salesforce.Account, fields: {{ Status__c: Open, Total__c: 45.00 }} }}
+        - {{ create: salesforce.Task }}
+"
+    ));
+    let (code, shown, _) = lockstep(&project, &["test"]);
+    insta::assert_snapshot!(shown, @"");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn a_test_can_be_read_by_programs() {
+    let project = with_test(
+        "  - name: nothing is owed
+    event: { type: invoice.paid, object: { total: 0 } }
+    expect: { outcome: skipped, writes: [] }
+",
+    );
+    let (code, shown, _) = lockstep(&project, &["test", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((json["passed"].as_u64(), json["failed"].as_u64()), (Some(1), Some(0)));
+    let case = &json["cases"][0];
+    assert_eq!(case["name"], "nothing is owed");
+    assert_eq!(case["file"], "pipelines/acme/paid.test.yaml");
+    assert_eq!(case["line"], 3);
+    assert_eq!(case["reason"], "object.total > 0 is false: object.total = 0");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn an_event_that_the_pipeline_does_not_start_on_is_told() {
+    let project = with_test(
+        "  - name: another event
+    event: { type: invoice.voided }
+    expect: { writes: [] }
+",
+    );
+    let (code, shown, _) = lockstep(&project, &["test"]);
+    assert!(shown.contains("`invoice.voided` does not start this pipeline"), "{shown}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn yaml_with_errors_is_not_tested() {
+    let project = project(&PIPELINE.replace("$.steps.account.id", "$.steps.acount.id"));
+    let (code, shown, _) = lockstep(&project, &["test"]);
+    assert!(shown.contains("error[unknown-step]"), "{shown}");
+    assert_eq!(code, 1);
+}
+
+const EVENT: &str = r#"{"id":"evt_1","object":"event","type":"invoice.paid","created":1767261600,"livemode":false,
+    "data":{"object":{"id":"in_1","object":"invoice","customer":"cus_1","total":4500}}}"#;
+
+#[test]
+fn a_dry_run_shows_conditions_mappings_and_requests() {
+    let project = project(PIPELINE);
+    std::fs::write(project.path().join("event.json"), EVENT).unwrap();
+    let given = r#"{"salesforce.Account":[{"Id":"001A","Stripe_Customer_Id__c":"cus_1","Total__c":1}]}"#;
+    std::fs::write(project.path().join("given.json"), given).unwrap();
+    let (code, shown, _) =
+        lockstep(&project, &["dry-run", "acme/paid", "--event", "event.json", "--given", "given.json"]);
+    insta::assert_snapshot!(shown, @"");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_dry_run_without_records_says_what_is_missing() {
+    let project = project(PIPELINE);
+    std::fs::write(project.path().join("event.json"), EVENT).unwrap();
+    let (code, shown, _) = lockstep(&project, &["dry-run", "acme/paid", "--event", "event.json"]);
+    assert!(shown.contains("missing: --given has no such record"), "{shown}");
+    let end = "ends as skipped: no salesforce.Account with Stripe_Customer_Id__c = cus_1\n";
+    assert!(shown.ends_with(end), "{shown}");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_dry_run_says_what_it_cannot_use() {
+    let project = project(PIPELINE);
+    std::fs::write(project.path().join("event.json"), EVENT).unwrap();
+    for (arguments, error) in [
+        (["acme/payd", "event.json"], "`acme` has no pipeline `payd`: did you mean `paid`?"),
+        (["acne/paid", "event.json"], "there is no client `acne`: did you mean `acme`?"),
+        (["paid", "event.json"], "a pipeline is named `client/name`, or by its file"),
+        (["acme/paid", "nothing.json"], "nothing.json could not be read"),
+        (["acme/paid", "pipelines/acme/paid.yaml"], "paid.yaml is not JSON"),
+    ] {
+        let (code, _, shown) = lockstep(&project, &["dry-run", arguments[0], "--event", arguments[1]]);
+        assert!(shown.contains(error), "{shown}");
+        assert_eq!(code, 2);
+    }
+}
+
+#[test]
+fn a_pipeline_is_shown_in_plain_words() {
+    let project = project(PIPELINE);
+    let (code, shown, _) = lockstep(&project, &["show", "pipelines/acme/paid.yaml", "--format", "markdown"]);
+    insta::assert_snapshot!(shown, @"");
+    assert_eq!(code, 0);
+}
