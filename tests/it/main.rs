@@ -13,6 +13,7 @@ mod ingest;
 mod kill;
 mod looking;
 mod operating;
+mod pipelines;
 mod rules;
 mod sandbox_salesforce;
 mod sandbox_sdk;

@@ -69,7 +69,18 @@ fn a_test_that_fails_shows_what_differs_and_where() {
 "
     ));
     let (code, shown, _) = lockstep(&project, &["test"]);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    acme/paid
+      FAIL  the account shows it
+            at pipelines/acme/paid.test.yaml:3
+            expected the outcome skipped, and it is succeeded
+            the writes are not as expected (- expected, + written):
+            - update salesforce.Account { Status__c: "Open" (!), Total__c: 45.00 }
+            + update salesforce.Account 001A { Status__c: "Paid", Total__c: 45.00 }
+            - create salesforce.Task {  }
+
+    0 passed, 1 failed
+    "#);
     assert_eq!(code, 1);
 }
 
@@ -124,7 +135,27 @@ fn a_dry_run_shows_conditions_mappings_and_requests() {
     std::fs::write(project.path().join("given.json"), given).unwrap();
     let (code, shown, _) =
         lockstep(&project, &["dry-run", "acme/paid", "--event", "event.json", "--given", "given.json"]);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    trigger
+      when object.total > 0 -> holds (object.total = 4500)
+
+    steps[0].find (account)
+      Stripe_Customer_Id__c <- $.object.customer = "cus_1"
+      => GET https://acme.my.salesforce.com/services/data/v66.0/query?q=SELECT%20Id%2C%20Status__c%2C%20Total__c%2C%20Stripe_Customer_Id__c%20FROM%20Account%20WHERE%20Stripe_Customer_Id__c%20%3D%20%27cus_1%27%20LIMIT%2010
+         1 found in --given
+      found 001A
+
+    steps[1].update
+      record <- $.steps.account.id = "001A"
+      Status__c <- Paid = "Paid"
+      Total__c <- $.object.total = 45.00 (4500 -> money: 45.00)
+      => PATCH https://acme.my.salesforce.com/services/data/v66.0/sobjects/Account/001A
+         {"Status__c":"Paid"}
+         not sent
+      updated 001A
+
+    ends as succeeded
+    "#);
     assert_eq!(code, 0);
 }
 
@@ -160,6 +191,27 @@ fn a_dry_run_says_what_it_cannot_use() {
 fn a_pipeline_is_shown_in_plain_words() {
     let project = project(PIPELINE);
     let (code, shown, _) = lockstep(&project, &["show", "pipelines/acme/paid.yaml", "--format", "markdown"]);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    # paid
+
+    A paid invoice shows on its account.
+
+    It starts on these events of stripe: invoice.paid.
+
+    Only when object.total > 0; otherwise the run is skipped.
+
+    Runs with an equal key (the event's own order key) go one at a time in the lane paid; of an event that is older than one already applied, a state is skipped and an occurrence applied.
+
+    A run that fails is tried up to 8 times, after 2s and then ever later, at most 15m apart.
+
+    **1.** Find salesforce.Account by Stripe_Customer_Id__c = object.customer. If there is none, the run is skipped; if there are several, a person decides. Later steps call it `account`.
+
+    **2.** Update salesforce.Account steps.account.id, writing only what differs.
+
+    | Field | Value | Conversion | Without a value | Written |
+    | --- | --- | --- | --- | --- |
+    | Status__c | "Paid" |  | left alone | when it differs |
+    | Total__c | object.total | from minor units of "usd" | left alone | only while empty |
+    "#);
     assert_eq!(code, 0);
 }
