@@ -94,7 +94,7 @@ pub fn shown(write: &Write) -> String {
     let relation = write.relation.as_ref().map(|relation| format!(" {relation}")).unwrap_or_default();
     let fields: Vec<String> =
         write.fields.iter().map(|(name, value)| format!("{name}: {}", value.to_json())).collect();
-    format!("{} {}.{}{id}{relation} {{ {} }}", write.verb, write.connection, write.object, fields.join(", "))
+    format!("{} {}.{}{id}{relation}{}", write.verb, write.connection, write.object, braced(&fields))
 }
 
 /// An expected write in one line; of its fields those that do not agree with what was written in its place.
@@ -111,5 +111,9 @@ fn shown_expected(wanted: &ExpectedWrite, written: Option<&Write>) -> String {
             format!("{name}: {}{}", value.to_json(), if differs { " (!)" } else { "" })
         })
         .collect();
-    format!("{verb} {object}{id}{relation} {{ {} }}", fields.join(", "))
+    format!("{verb} {object}{id}{relation}{}", braced(&fields))
+}
+
+fn braced(fields: &[String]) -> String {
+    if fields.is_empty() { String::new() } else { format!(" {{ {} }}", fields.join(", ")) }
 }

@@ -77,7 +77,7 @@ fn a_test_that_fails_shows_what_differs_and_where() {
             the writes are not as expected (- expected, + written):
             - update salesforce.Account { Status__c: "Open" (!), Total__c: 45.00 }
             + update salesforce.Account 001A { Status__c: "Paid", Total__c: 45.00 }
-            - create salesforce.Task {  }
+            - create salesforce.Task
 
     0 passed, 1 failed
     "#);
