@@ -83,13 +83,11 @@ impl Create {
     fn sought(&self, at: &At<'_>, run: &Execution<'_>) -> Result<Sought, Stop> {
         match &self.key {
             Key::None => Ok(Sought::Nothing),
-            Key::Fields(mapping) => match mapping.eval_identity(at, run)? {
-                Some(fields) => Ok(Sought::Fields(fields)),
-                None => {
-                    let words = format!("the key of {} is empty: {}", self.target, mapping.in_words());
-                    Err(run.conflict(at, None, words, Vec::new()))
-                }
-            },
+            Key::Fields(mapping) => {
+                let words = || format!("the key of {} is empty: {}", self.target, mapping.in_words());
+                let fields = mapping.eval_identity(at, run)?;
+                fields.map(Sought::Fields).ok_or_else(|| run.conflict(at, None, words(), Vec::new()))
+            }
             Key::Value(expression) => {
                 let value = run.eval(at, "key", expression)?;
                 if value.is_blank() {
