@@ -167,9 +167,10 @@ impl Scheduler {
     fn pause(&self) -> Duration {
         let now = self.workshop.clock.now();
         let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
-        let probe = self.circuits.probes().into_iter().map(|(_, at)| at).min();
+        // A try that is overdue finds nobody to make it: that is looked at with everything else.
+        let probe = self.circuits.probes().into_iter().map(|(_, at)| at).filter(|at| *at > now).min();
         let next = [self.next_due, probe].into_iter().flatten().map(until).min();
-        // A moment that has passed is dealt with by looking; a probe that finds nobody to make it must not spin.
+        // What is overdue is being looked at already.
         let next = next.map(|pause| pause.max(Duration::from_millis(20)));
         next.unwrap_or(Duration::MAX).min(self.workshop.limits.look_around)
     }
