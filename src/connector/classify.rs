@@ -13,7 +13,7 @@ use reqwest::header::HeaderName;
 use super::answer::{self, Answer};
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
-use super::failure::{Class, Failure};
+use super::failure::{Class, Done, Failure};
 use super::file::{BodyKind, ErrorsFile, RuleFile, Statuses};
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
@@ -63,6 +63,8 @@ enum Wait {
 pub(super) struct Circumstances {
     /// True when doing the call twice is as good as doing it once.
     pub(super) repeatable: bool,
+    /// True when the call carries a key by which the system knows a repeat.
+    pub(super) keyed: bool,
     /// True when the credential can be renewed.
     pub(super) renewable: bool,
     /// True when the call is about one record that has an id. Only then can something be missing; elsewhere a 404
@@ -78,6 +80,17 @@ impl Circumstances {
     /// The class of a call whose answer never came, or says nothing about what was done.
     pub(super) fn lost(self) -> Class {
         if self.repeatable { Class::Transient } else { Class::Unknown }
+    }
+
+    /// Whether a call that was answered like this may have been carried out all the same.
+    fn done(self, class: Class, status: u16) -> Done {
+        match (class, status) {
+            (Class::Unknown, _) | (Class::Transient | Class::Permanent, 500..) => Done::Perhaps,
+            (Class::Transient, 200..300) if !self.readable => Done::Perhaps,
+            // An earlier try with this key is still under way.
+            (Class::Locked, 409) if self.keyed => Done::Perhaps,
+            _ => Done::No,
+        }
     }
 }
 
@@ -197,12 +210,14 @@ pub(super) fn classify(
         .retry_after(circumstances.now)
         .or_else(|| rule?.wait.as_ref()?.read(context))
         .or_else(|| seconds(&first(|layer| layer.wait.as_ref())));
+    let class = match class {
+        Class::Transient if !untouched && answer.status >= 500 => circumstances.lost(),
+        Class::Missing if !circumstances.about_record => Class::Permanent,
+        class => class,
+    };
     Failure {
-        class: match class {
-            Class::Transient if !untouched && answer.status >= 500 => circumstances.lost(),
-            Class::Missing if !circumstances.about_record => Class::Permanent,
-            class => class,
-        },
+        class,
+        done: if untouched { Done::No } else { circumstances.done(class, answer.status) },
         message,
         code: code.map(|code| code.to_string()),
         fields: texts(&first(|layer| layer.fields.as_ref())),

@@ -9,11 +9,12 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
+use super::abilities::Repeat;
 use super::answer::Answer;
 use super::auth::{Asking, Auth, Credential, Grant, Tokens, Vault, Way};
 use super::call::{Action, ActionKind, Call, Fields, Reply, Select};
 use super::classify::{self, Circumstances, classify};
-use super::failure::{Class, Failure};
+use super::failure::{Class, Done, Failure};
 use super::http::{HostPattern, Http, Reach};
 use super::limit::Pace;
 use super::manifest::{Manifest, Plan, Usage};
@@ -283,8 +284,9 @@ impl Connection {
         let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;
         drop(slot);
         sent.map_err(|lost| {
-            let class = if lost.sent { circumstances.lost() } else { Class::Transient };
-            Failure::new(class, lost.message)
+            let (class, done) =
+                if lost.sent { (circumstances.lost(), Done::Perhaps) } else { (Class::Transient, Done::No) };
+            Failure { done, ..Failure::new(class, lost.message) }
         })
     }
 
@@ -327,8 +329,10 @@ impl Connection {
                 | Action::Link { .. }
                 | Action::Unlink { .. }
         );
+        let (repeat, has_key) = (operation.facts.repeat, call.idempotency_key.is_some());
         Circumstances {
-            repeatable: operation.facts.repeat.is_harmless(call.idempotency_key.is_some()),
+            repeatable: repeat.is_harmless(has_key),
+            keyed: has_key && matches!(repeat, Repeat::HarmlessWithKey(_)),
             renewable: self.way().and_then(Way::oauth2).is_some(),
             about_record: about_record || by_address,
             readable: true,

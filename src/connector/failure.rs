@@ -16,6 +16,8 @@ use crate::value::Value;
 pub struct Failure {
     /// What the engine does about it.
     pub class: Class,
+    /// Whether the call may have been carried out all the same.
+    pub done: Done,
     /// What the system said, in its words, or what was found wrong with its answer.
     pub message: String,
     /// The system's own code, where it has one.
@@ -37,6 +39,7 @@ impl Failure {
     pub fn new(class: Class, message: impl Into<String>) -> Self {
         Self {
             class,
+            done: Done::No,
             message: message.into(),
             code: None,
             fields: Vec::new(),
@@ -65,6 +68,16 @@ impl fmt::Display for Failure {
             (None, None) => Ok(()),
         }
     }
+}
+
+/// Whether a call that failed may have been carried out all the same. The class does not tell: a call that carries an
+/// idempotency key is simply tried again, yet whoever forgets it after a lost answer could do it twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// The system did not do it.
+    No,
+    /// The answer was lost, says nothing of it, or says that an earlier try is still under way.
+    Perhaps,
 }
 
 /// What kind of failure an answer is: decided once, here, by the manifest's rules.

@@ -52,7 +52,7 @@ pub use call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 pub use connection::{Connection, ConnectionParts, Surroundings};
 pub use connections::Connections;
 pub use events::{Envelope, EnvelopeError, Events, matches_type};
-pub use failure::{Class, Failure};
+pub use failure::{Class, Done, Failure};
 pub use fault::Fault;
 pub use file::ManifestFile;
 pub use gateway::Gateway;

@@ -7,7 +7,7 @@ use super::call::{Action, Fields, Record, Reply};
 use super::classify::Circumstances;
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
-use super::failure::{Class, Failure};
+use super::failure::{Class, Done, Failure};
 use super::file::{BodyKind, ResponseFile};
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
@@ -96,7 +96,8 @@ impl Response {
                 if reply.id.is_none() {
                     // It was done, but nobody knows what was made: as good as an answer that was lost.
                     let class = circumstances.lost();
-                    return Err(Failure { class, ..unreadable(answer, "id of the new record") });
+                    let done = Done::Perhaps;
+                    return Err(Failure { class, done, ..unreadable(answer, "id of the new record") });
                 }
             }
             Action::Upsert { .. } => {

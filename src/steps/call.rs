@@ -88,7 +88,8 @@ impl Operation<'_> {
             let given = Given::new(Outcome::Found).id(Some(&id)).into();
             return self.record(at, run, given, Sent::No, None).await;
         }
-        let note = if before == Before::Intended { run.again(at, self.facts)? } else { None };
+        let again = before == Before::Intended;
+        let note = if again { run.again(at, self.facts)? } else { None };
         let action = Action::Operation { name: Arc::clone(self.name), params: self.params.clone() };
         let call = connector::Call {
             idempotency_key: Some(run.idempotency_key(at)),
@@ -102,7 +103,8 @@ impl Operation<'_> {
                 self.record(at, run, given.into(), Sent::No, id.as_ref()).await
             }
             Err(failure) => {
-                if intends {
+                // When an earlier attempt may have done it, this one's failure does not say that it did not.
+                if intends && !again {
                     run.withdraw(at, &failure).await?;
                 }
                 Err(at.fail(failure, Some(self.connection)))

@@ -13,7 +13,7 @@ use super::journal::{
 };
 use super::observe::Sight;
 use super::program::Step;
-use crate::connector::{Call, Class, Failure, OperationFacts, Repeat, Reply};
+use crate::connector::{Call, Class, Done, Failure, OperationFacts, Repeat, Reply};
 use crate::value::Value;
 
 /// A step at work: the step, and the name of its call in this run.
@@ -121,8 +121,12 @@ impl Execution<'_> {
         }
     }
 
-    /// Takes an intent back when the failure says that nothing was done.
+    /// Takes an intent back when the failure says that nothing was done. Not to be called when an earlier attempt may
+    /// have done it.
     pub(super) async fn withdraw(&self, at: &At<'_>, failure: &Failure) -> Result<(), Stop> {
+        if failure.done == Done::Perhaps {
+            return Ok(());
+        }
         match failure.class {
             // Nobody knows, or a part was done: the intent stands, and the next attempt looks first.
             Class::Unknown | Class::Partial => Ok(()),

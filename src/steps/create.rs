@@ -77,7 +77,7 @@ impl Create {
         }
         let blind = before == Before::Intended && !work.can_look_up();
         let note = if blind { run.again(at, &work.facts)? } else { None };
-        work.send(at, run, note).await
+        work.send(at, run, blind, note).await
     }
 
     fn sought(&self, at: &At<'_>, run: &Execution<'_>) -> Result<Sought, Stop> {
@@ -159,6 +159,7 @@ impl Work<'_> {
         &self,
         at: &At<'_>,
         run: &mut Execution<'_>,
+        blind: bool,
         note: Option<&'static str>,
     ) -> Result<Value, Stop> {
         let target = &self.create.target;
@@ -172,7 +173,10 @@ impl Work<'_> {
         match run.send(&at.step.label, &call).await {
             Ok(reply) => self.created(at, run, reply, difference, note).await,
             Err(failure) => {
-                run.withdraw(at, &failure).await?;
+                // When an earlier attempt may have done it, this one's failure does not say that it did not.
+                if !blind {
+                    run.withdraw(at, &failure).await?;
+                }
                 if failure.class == Class::Duplicate {
                     return self.duplicate(at, run, failure).await;
                 }

@@ -12,7 +12,7 @@ use crate::connector::classify::{Circumstances, Errors, classify};
 use crate::connector::compile::Compiler;
 use crate::connector::encode;
 use crate::connector::expression::Expression;
-use crate::connector::failure::{Class, Failure};
+use crate::connector::failure::{Class, Done, Failure};
 use crate::connector::file::{Encoding, JwtFile, OAuth2File};
 use crate::connector::request::{Headers, Outgoing, templates};
 use crate::connector::template::Template;
@@ -151,6 +151,7 @@ impl OAuth2 {
         let Some(token) = token.filter(|_| answer.is_success()) else {
             let circumstances = Circumstances {
                 repeatable: true,
+                keyed: false,
                 renewable: false,
                 about_record: false,
                 readable: true,
@@ -161,6 +162,8 @@ impl OAuth2 {
             let class = if passing { failure.class } else { Class::ConnectionDown };
             return Err(Failure {
                 class,
+                // The call itself was not sent.
+                done: Done::No,
                 message: format!("no access token: {}", failure.message),
                 ..failure
             });

@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use crate::clock::FixedClock;
 use crate::config::{DraftFile, PartFile, PipelineFile};
 use crate::connector::{
-    Abilities, ActionKind, AfterUnknown, Call, Class, Failure, Finder, Gateway, ObjectFacts, OperationFacts,
-    Repeat, Reply,
+    Abilities, ActionKind, AfterUnknown, Call, Class, Done, Failure, Finder, Gateway, ObjectFacts,
+    OperationFacts, Repeat, Reply,
 };
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::expr::Engine;
@@ -46,6 +46,8 @@ pub(super) enum Plan {
     Fail(Failure),
     /// It is carried out, and the answer is lost.
     Lose,
+    /// Likewise, of a call whose idempotency key makes a repeat harmless.
+    LoseKeyed,
 }
 
 /// The run is cut at the `nth` change of its journal, from 0.
@@ -254,6 +256,10 @@ impl Gateway for Bench {
                 Plan::Lose => {
                     drop(self.crm.call(client, call).await);
                     Err(failure(Class::Unknown))
+                }
+                Plan::LoseKeyed => {
+                    drop(self.crm.call(client, call).await);
+                    Err(Failure { done: Done::Perhaps, ..failure(Class::Transient) })
                 }
             }
         }

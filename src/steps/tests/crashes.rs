@@ -120,6 +120,33 @@ async fn a_create_whose_answer_was_lost_is_found_and_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_passing_fault_after_which_it_is_perhaps_done_keeps_the_intent() {
+    let bench = Bench::new().plan([Plan::Pass, Plan::LoseKeyed]);
+    let event = r#"{"id":"in_1"}"#;
+    assert_eq!(line(&bench.run(CREATE, event).await), "failed, transient: the system says transient");
+    assert_eq!(line(&bench.attempt(CREATE, event, "run-2", 1).await), "held");
+    assert_eq!(line(&bench.attempt(CREATE, event, "run-1", 2).await), "succeeded");
+    assert_eq!(bench.writes().len(), 1);
+    assert_eq!(bench.memory.audit()[0].note.as_deref(), Some("found after a lost answer"));
+}
+
+#[tokio::test]
+async fn a_refusal_in_between_does_not_make_a_lost_call_undone() {
+    let steps = "steps:\n  - call: { connection: crm, operation: charge, params: { amount: 1 } }\n";
+    let refused = Plan::Fail(failure(Class::Throttled));
+    for plan in [vec![Plan::LoseKeyed], vec![Plan::LoseKeyed, refused]] {
+        let (attempts, bench) = (plan.len(), Bench::new().plan(plan));
+        for attempt in (1..).take(attempts) {
+            bench.attempt(steps, "{}", "run-1", attempt).await;
+        }
+        bench.clock.set(super::bench::now() + jiff::SignedDuration::from_hours(25));
+        let last = line(&bench.attempt(steps, "{}", "run-1", 3).await);
+        assert!(last.starts_with("failed, permanent: it was sent by an earlier attempt"), "{last}");
+        assert_eq!(bench.writes().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_create_that_never_arrived_is_sent_again_with_the_same_idempotency_key() {
     let bench = Bench::new().plan([Plan::Pass, Plan::Fail(failure(Class::Unknown))]);
     let event = r#"{"id":"in_1"}"#;

@@ -1,6 +1,6 @@
 //! The built-in `stripe` against the simulator.
 
-use lockstep::connector::{Class, Repeat};
+use lockstep::connector::{Class, Done, Repeat};
 use lockstep::sandbox::{Fault, Sandbox, SandboxOptions};
 use pretty_assertions::assert_eq;
 
@@ -62,6 +62,7 @@ async fn the_same_key_creates_once() {
     let fields = r#"{"email": "ann@example.com"}"#;
     let lost = client.call_with(create("customer", fields), "null", "k1").await.unwrap_err();
     assert_eq!(lost.class, Class::Transient, "a repeat with the key is as good as one");
+    assert_eq!(lost.done, Done::Perhaps, "and yet it may have been created");
     client.call_with(create("customer", fields), "null", "k1").await.unwrap();
     assert_eq!(sandbox.stripe().records("customer").len(), 1);
 
@@ -77,6 +78,28 @@ async fn the_same_key_creates_once() {
         .unwrap()
         .action(lockstep::connector::ActionKind::Create);
     assert!(matches!(facts.unwrap().repeat, Repeat::HarmlessWithKey(_)));
+}
+
+#[tokio::test]
+async fn a_failure_tells_whether_the_write_may_have_been_done() {
+    let in_use = json(r#"{"error": {"code": "idempotency_key_in_use"}}"#);
+    let cases = [
+        (Fault::reset(), Done::Perhaps),
+        (Fault::truncated(), Done::Perhaps),
+        (Fault::answer(500), Done::Perhaps),
+        (Fault::answer(503).header("Stripe-Should-Retry", "false"), Done::Perhaps),
+        (Fault::answer(409).json(in_use), Done::Perhaps),
+        (lockstep::sandbox::Stripe::lock_timeout(), Done::No),
+        (Fault::answer(429), Done::No),
+        (Fault::answer(402), Done::No),
+    ];
+    for (fault, expected) in cases {
+        let (sandbox, client, _) = world().await;
+        let shown = format!("{fault:?}");
+        sandbox.stripe().faults().add(fault);
+        let failure = client.call_with(create("customer", "{}"), "null", "k").await.unwrap_err();
+        assert_eq!(failure.done, expected, "{shown}: {failure}");
+    }
 }
 
 #[tokio::test]
