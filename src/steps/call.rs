@@ -79,7 +79,8 @@ impl Operation<'_> {
         before: Before,
     ) -> Result<Value, Stop> {
         let intends = self.identity.is_some() || self.facts.repeat != Repeat::Harmless;
-        if intends && before == Before::Nothing {
+        if intends {
+            // Also what was intended before: a run that ended and is tried again has lost its hold on the identity.
             run.intend(at, self.fingerprint, self.identity.iter().cloned().collect()).await?;
         }
         if let Some(identity) = &self.identity

@@ -64,7 +64,8 @@ impl Create {
         };
         let facts = self.target.action(ActionKind::Create).cloned().unwrap_or_default();
         let must_intend = !identities.is_empty() || facts.repeat != Repeat::Harmless;
-        if before == Before::Nothing && must_intend {
+        if must_intend {
+            // Also what was intended before: a run that ended and is tried again has lost its hold on the identities.
             run.intend(at, fingerprint, identities.clone()).await?;
         }
         let work = Work { create: self, fingerprint, facts, sought, identities };

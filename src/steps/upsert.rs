@@ -73,6 +73,10 @@ impl Upsert {
 
 impl Work<'_> {
     async fn perform(mut self, at: &At<'_>, run: &mut Execution<'_>) -> Result<Value, Stop> {
+        if self.perhaps_ours {
+            // Once more: a run that ended and is tried again has lost its hold on the identities.
+            run.intend(at, self.fingerprint, self.identities()).await?;
+        }
         if let Some(hit) = self.look(at, run).await? {
             return self.update(at, run, hit).await;
         }

@@ -182,6 +182,29 @@ async fn two_runs_never_hold_one_identity() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_tried_again_after_it_ended_holds_its_identity_again() {
+    let upsert =
+        "steps:\n  - upsert: { object: crm.Contact, match: { Ref: $.object.id }, fields: { Name: Ann } }\n";
+    let call =
+        "steps:\n  - call: { connection: crm, operation: post, key: $.object.id, params: { text: Hi } }\n";
+    let lost = || Plan::Fail(failure(Class::Unknown));
+    for (steps, first, second) in [
+        (CREATE, vec![Plan::Pass, lost()], vec![Plan::Pass, lost()]),
+        (upsert, vec![Plan::Pass, Plan::Pass, lost()], vec![Plan::Pass, lost()]),
+        (call, vec![lost()], vec![lost()]),
+    ] {
+        let event = r#"{"id":"in_1"}"#;
+        let bench = Bench::new().plan(first);
+        assert_eq!(line(&bench.run(steps, event).await), "failed, unknown: the system says unknown");
+        bench.memory.end("run-1");
+        let bench = bench.plan(second);
+        let again = bench.attempt(steps, event, "run-1", 2).await;
+        assert_eq!(line(&again), "failed, unknown: the system says unknown");
+        assert_eq!(line(&bench.attempt(steps, event, "run-2", 1).await), "held", "{steps}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_was_perhaps_sent_is_sent_again_and_marked() {
     let steps = "steps:\n  - call: { connection: crm, operation: post, params: { text: Hi } }\n";
     let bench = Bench::new().plan([Plan::Lose]);
