@@ -64,21 +64,33 @@ impl Create {
         };
         let facts = self.target.action(ActionKind::Create).cloned().unwrap_or_default();
         let must_intend = !identities.is_empty() || facts.repeat != Repeat::Harmless;
+        let params = self.params.eval_params(at, run)?;
+        let work = Work { create: self, fingerprint, facts, sought, identities, params };
+        // Before the intent: what cannot be computed is not intended either.
+        let difference = work.difference(at, run)?;
         if must_intend {
             // Also what was intended before: a run that ended and is tried again has lost its hold on the identities.
-            run.intend(at, fingerprint, identities.clone()).await?;
+            run.intend(at, fingerprint, work.identities.clone()).await?;
         }
-        let work = Work { create: self, fingerprint, facts, sought, identities };
-        if let Some(hit) = work.existing(at, run).await? {
+        let existing = match work.existing(at, run).await {
+            Ok(existing) => existing,
+            Err(stop) => {
+                // Nothing was sent: the next attempt must not take what it finds for our own.
+                if must_intend && before == Before::Nothing {
+                    run.withdrawn(at).await?;
+                }
+                return Err(stop);
+            }
+        };
+        if let Some(hit) = existing {
             if before != Before::Intended {
                 return work.found(at, run, hit).await;
             }
-            let difference = work.difference(at, run)?;
             return work.created(at, run, reply_of(hit), difference, Some(FOUND_AFTER_LOSS)).await;
         }
         let blind = before == Before::Intended && !work.can_look_up();
         let note = if blind { run.again(at, &work.facts)? } else { None };
-        work.send(at, run, blind, note).await
+        work.send(at, run, difference, Again { blind, note }).await
     }
 
     fn sought(&self, at: &At<'_>, run: &Execution<'_>) -> Result<Sought, Stop> {
@@ -118,6 +130,15 @@ struct Work<'a> {
     facts: OperationFacts,
     sought: Sought,
     identities: Vec<Identity>,
+    params: Value,
+}
+
+/// What sending it says of earlier attempts.
+struct Again {
+    /// True when one of them may have done it, and nothing can tell.
+    blind: bool,
+    /// What the audit says of it.
+    note: Option<&'static str>,
 }
 
 impl Work<'_> {
@@ -160,22 +181,21 @@ impl Work<'_> {
         &self,
         at: &At<'_>,
         run: &mut Execution<'_>,
-        blind: bool,
-        note: Option<&'static str>,
+        difference: Difference,
+        again: Again,
     ) -> Result<Value, Stop> {
         let target = &self.create.target;
-        let difference = self.difference(at, run)?;
         let action = Action::Create { object: Arc::clone(&target.object), fields: difference.fields.clone() };
         let call = Call {
-            params: self.create.params.eval_params(at, run)?,
+            params: self.params.clone(),
             idempotency_key: Some(run.idempotency_key(at)),
             ..Call::new(Arc::clone(&target.connection), action)
         };
         match run.send(&at.step.label, &call).await {
-            Ok(reply) => self.created(at, run, reply, difference, note).await,
+            Ok(reply) => self.created(at, run, reply, difference, again.note).await,
             Err(failure) => {
                 // When an earlier attempt may have done it, this one's failure does not say that it did not.
-                if !blind {
+                if !again.blind {
                     run.withdraw(at, &failure).await?;
                 }
                 if failure.class == Class::Duplicate {

@@ -80,15 +80,22 @@ impl Work<'_> {
         if let Some(hit) = self.look(at, run).await? {
             return self.update(at, run, hit).await;
         }
+        // Before the intent: what cannot be computed is not intended either.
+        let difference = self.new_record(at, run)?;
         if !self.open {
             run.intend(at, self.fingerprint, self.identities()).await?;
             self.open = true;
             // Another run may have created it between our look and our intent.
-            if let Some(hit) = self.look(at, run).await? {
+            let found = match self.look(at, run).await {
+                Ok(found) => found,
+                // Nothing was sent: the next attempt must not take what it finds for our own.
+                Err(stop) => return Err(self.give_up(at, run, stop).await?),
+            };
+            if let Some(hit) = found {
                 return self.update(at, run, hit).await;
             }
         }
-        self.create(at, run).await
+        self.create(at, run, difference).await
     }
 
     /// The one record there is, with the guard's consent.
@@ -163,9 +170,13 @@ impl Work<'_> {
 
     /// Under the intent, and after having looked again, a plain create is as safe as the system's own upsert, and it
     /// works with fields that the system does not keep unique. Where it does, it answers `duplicate`.
-    async fn create(self, at: &At<'_>, run: &mut Execution<'_>) -> Result<Value, Stop> {
+    async fn create(
+        self,
+        at: &At<'_>,
+        run: &mut Execution<'_>,
+        difference: Difference,
+    ) -> Result<Value, Stop> {
         let target = &self.upsert.target;
-        let difference = self.new_record(at, run)?;
         let action = Action::Create { object: Arc::clone(&target.object), fields: difference.fields.clone() };
         let call = Call {
             params: self.params.clone(),

@@ -205,6 +205,35 @@ async fn a_run_that_is_tried_again_after_it_ended_holds_its_identity_again() {
 }
 
 #[tokio::test]
+async fn nothing_is_intended_any_more_when_the_look_up_fails() {
+    let upsert =
+        "steps:\n  - upsert: { object: crm.Task, match: { Ref: $.object.id }, fields: { Name: Ann } }\n";
+    let fails = || Plan::Fail(failure(Class::Transient));
+    for (steps, plan) in [(CREATE, vec![fails()]), (upsert, vec![Plan::Pass, fails()])] {
+        let event = r#"{"id":"in_1"}"#;
+        let bench = Bench::new().plan(plan);
+        assert_eq!(line(&bench.run(steps, event).await), "failed, transient: the system says transient");
+        assert_eq!(line(&bench.attempt(steps, event, "run-2", 1).await), "succeeded", "{steps}");
+        assert_eq!(line(&bench.attempt(steps, event, "run-1", 2).await), "succeeded", "{steps}");
+        let notes: Vec<_> = bench.memory.audit().into_iter().map(|entry| entry.note).collect();
+        assert_eq!(notes, [None], "only the other run created it: {steps}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_computed_is_not_intended() {
+    let create = "steps:\n  - create: { object: crm.Task, key: { Ref: $.object.id }, fields: { N: { from: $.object.n, money: usd } } }\n";
+    let upsert = "steps:\n  - upsert: { object: crm.Task, match: { Ref: $.object.id }, fields: { N: { from: $.object.n, money: usd } } }\n";
+    for steps in [create, upsert] {
+        let bench = Bench::new();
+        let ending = line(&bench.run(steps, r#"{"id":"in_1","n":"a lot"}"#).await);
+        assert!(ending.starts_with("failed, permanent: N: "), "{ending}");
+        let other = bench.attempt(steps, r#"{"id":"in_1","n":100}"#, "run-2", 1).await;
+        assert_eq!(line(&other), "succeeded", "the identity is free: {steps}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_was_perhaps_sent_is_sent_again_and_marked() {
     let steps = "steps:\n  - call: { connection: crm, operation: post, params: { text: Hi } }\n";
     let bench = Bench::new().plan([Plan::Lose]);
