@@ -421,7 +421,7 @@ async fn a_connections_health_is_kept() {
     };
     bench.store.commit(vec![Change::Connection(open.clone())]).await.unwrap();
     let bench = bench.restart().await;
-    assert_eq!(bench.store.connections().await.unwrap(), [open.clone()]);
+    assert_eq!(bench.store.connections().await.unwrap(), std::slice::from_ref(&open));
     let closed = ConnectionState { circuit: CircuitState::Closed, ..open };
     bench.store.commit(vec![Change::Connection(closed.clone())]).await.unwrap();
     assert_eq!(bench.store.connections().await.unwrap(), [closed]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use lockstep::connector::{Action, Call, Class, Failure, Gateway};
+use lockstep::connector::{Action, Call, Class, Failure, Gateway, Select};
 use lockstep::steps::{
     CallId, CallOutcome, Durability, Ending, EntryState, Grant, Identity, Intent, Journal, RunInput,
 };
@@ -33,7 +33,7 @@ async fn create_once(run: &RunInput, gateway: &dyn Gateway, journal: &dyn Journa
     let find = Action::Find {
         object: Arc::clone(&object),
         identity: fields.clone(),
-        select: Default::default(),
+        select: Select::default(),
         limit: 2,
     };
     let found =

@@ -69,7 +69,7 @@ async fn stopping_lets_runs_finish_and_begins_none() {
         world.accept(event(id, id, 0)).await;
     }
     world.until(async || world.metric("lockstep_runs_running", "") == 1, || "one under way".into()).await;
-    let stopping = world.engine.shutdown(Duration::from_secs(60));
+    let stopping = world.engine.shutdown(Duration::from_mins(1));
     let opening = async {
         let refused = world.engine.accept(event("c", "c", 0)).await;
         assert_eq!(refused.unwrap_err().to_string(), "lockstep is being stopped");

@@ -142,7 +142,7 @@ async fn a_waiting_run_leaves_its_lane_and_comes_back() {
         std::future::ready(if waits {
             lockstep::steps::Ending::Waiting {
                 reason: "no account yet".into(),
-                at_most: Duration::from_secs(60),
+                at_most: Duration::from_mins(1),
             }
         } else {
             lockstep::steps::Ending::Succeeded
@@ -165,7 +165,7 @@ async fn a_waiting_run_leaves_its_lane_and_comes_back() {
             || "it was looked at again".into(),
         )
         .await;
-    world.passes(Duration::from_secs(60));
+    world.passes(Duration::from_mins(1));
     world.until_states(&["dead", "succeeded"]).await;
     assert_eq!(world.runs().await[0].reason, "no account yet; waited for it as long as was allowed");
 }

@@ -299,14 +299,12 @@ impl World {
 
     /// Waits for something; the time limit is there for what never comes.
     pub(crate) async fn until(&self, holds: impl AsyncFn() -> bool, wanted: impl Fn() -> String) {
-        let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        let in_time = tokio::time::timeout(Duration::from_secs(30), async {
             while !holds().await {
                 tokio::task::yield_now().await;
             }
         });
-        if waited.await.is_err() {
-            panic!("waited for {}, and there is {:#?}", wanted(), self.runs().await);
-        }
+        assert!(in_time.await.is_ok(), "waited for {}, and there is {:#?}", wanted(), self.runs().await);
     }
 
     /// How often runs ended like this, by the engine's own counting.
@@ -326,7 +324,7 @@ impl World {
 pub(crate) fn event(id: &str, key: &str, created: i64) -> Incoming {
     let created = start().checked_add(Duration::from_secs(created.unsigned_abs())).unwrap();
     let object = Value::map([("id", Value::from(key)), ("fresh", Value::from(false))]);
-    let event = Value::map([("id", Value::from(id)), ("object", object.clone())]);
+    let whole = Value::map([("id", Value::from(id)), ("object", object.clone())]);
     Incoming {
         client: "acme".into(),
         connection: "billing".into(),
@@ -341,8 +339,8 @@ pub(crate) fn event(id: &str, key: &str, created: i64) -> Incoming {
         rank: 0,
         occurrence: false,
         source: Source::Webhook,
-        body: event.to_json().into(),
-        event,
+        body: whole.to_json().into(),
+        event: whole,
         unfit: None,
     }
 }
