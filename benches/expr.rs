@@ -2,6 +2,8 @@
 //!
 //! Each bench evaluates over a context that is made once, as a run does; compiling is measured by itself.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::expr::context::Context;
 
 /// How long a script may run: far more than 20,000 operations take, so it only stops what they do not count.
-pub(super) const TIME_MAX: Duration = Duration::from_millis(100);
+pub(super) const TIME_MAX: Duration = Duration::from_secs(1);
 
 thread_local! {
     static CURRENT: RefCell<Option<Ambient>> = const { RefCell::new(None) };
