@@ -158,14 +158,9 @@ impl FromStr for Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let per = Span(self.per).to_string();
-        write!(
-            f,
-            "{}/{}",
-            self.count,
-            per.strip_prefix('1')
-                .filter(|unit| !unit.starts_with(|c: char| c.is_ascii_digit()))
-                .unwrap_or(&per)
-        )
+        // `20/s`, not `20/1s`; but `5/1m30s`.
+        let bare = per.strip_prefix('1').filter(|unit| unit.chars().all(|c| c.is_ascii_alphabetic()));
+        write!(f, "{}/{}", self.count, bare.unwrap_or(&per))
     }
 }
 

@@ -8,7 +8,7 @@ use super::output::{Format, say, say_json};
 use super::runs::{RunNarrow, Show};
 use super::{ExitCode, runtime};
 use crate::clock::{Clock, SystemClock};
-use crate::store::{Outcome, RunId, RunState, Store, StoreError};
+use crate::store::{Outcome, PageLimit, RunId, RunState, Store, StoreError};
 
 const DEAD: RunState = RunState::Ended(Outcome::Dead);
 
@@ -64,7 +64,7 @@ impl Dead {
 impl Retry {
     fn run(self) -> anyhow::Result<ExitCode> {
         let store = self.narrow.store().open()?;
-        let (ready, refused) = runtime()?.block_on(self.carry_out(&*store))?;
+        let Tried { ready, refused } = runtime()?.block_on(self.carry_out(&*store))?;
         if self.narrow.format() == Format::Json {
             let refused: Vec<_> =
                 refused.iter().map(|(run, why)| json!({ "run": run.0, "reason": why })).collect();
@@ -87,21 +87,45 @@ impl Retry {
         Ok(if refused.is_empty() { ExitCode::Fine } else { ExitCode::Found })
     }
 
-    async fn carry_out(&self, store: &dyn Store) -> anyhow::Result<(Vec<RunId>, Vec<(RunId, String)>)> {
-        let runs: Vec<RunId> = if self.all {
-            store.runs(self.narrow.filter(Some(DEAD))).await?.into_iter().map(|row| row.id).collect()
-        } else {
-            self.runs.iter().copied().map(RunId).collect()
-        };
-        let (mut ready, mut refused) = (Vec::new(), Vec::new());
-        // The oldest first: that is the order in which their lanes want them.
-        for run in runs.into_iter().rev() {
+    async fn carry_out(&self, store: &dyn Store) -> anyhow::Result<Tried> {
+        let mut tried = Tried::default();
+        if !self.all {
+            tried.again(store, self.runs.iter().copied().map(RunId)).await?;
+            return Ok(tried);
+        }
+        loop {
+            let mut filter = self.narrow.filter(Some(DEAD));
+            if !self.narrow.is_limited() {
+                filter.limit = PageLimit::new(u32::MAX);
+            }
+            let before = tried.ready.len();
+            let page = store.runs(filter).await?;
+            // The oldest first: that is the order in which their lanes want them.
+            tried.again(store, page.into_iter().rev().map(|row| row.id)).await?;
+            // A page is bounded, and there may be another one; one that made nothing ready was the last.
+            if self.narrow.is_limited() || tried.ready.len() == before {
+                return Ok(tried);
+            }
+        }
+    }
+}
+
+/// What came of trying again.
+#[derive(Default)]
+struct Tried {
+    ready: Vec<RunId>,
+    refused: Vec<(RunId, String)>,
+}
+
+impl Tried {
+    async fn again(&mut self, store: &dyn Store, runs: impl Iterator<Item = RunId>) -> anyhow::Result<()> {
+        for run in runs {
             match store.retry_dead(run, SystemClock.now()).await {
-                Ok(()) => ready.push(run),
-                Err(StoreError::Assumption(why)) => refused.push((run, why.to_string())),
+                Ok(()) => self.ready.push(run),
+                Err(StoreError::Assumption(why)) => self.refused.push((run, why.to_string())),
                 Err(error) => return Err(error).context("the store could not be changed"),
             }
         }
-        Ok((ready, refused))
+        Ok(())
     }
 }

@@ -105,6 +105,11 @@ impl List {
 }
 
 impl RunNarrow {
+    /// True when a number of rows was asked for.
+    pub(super) fn is_limited(&self) -> bool {
+        self.narrow.window.is_limited()
+    }
+
     /// The filter, for runs that stand at `state`.
     pub(super) fn filter(&self, state: Option<RunState>) -> RunFilter {
         RunFilter {

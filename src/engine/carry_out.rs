@@ -56,12 +56,11 @@ struct Outcomes {
     /// Said of a success: what was unusual about it.
     remark: Option<String>,
     body: Option<Arc<RunBody>>,
-    alert: bool,
 }
 
 impl Outcomes {
     fn of(ending: Ending) -> Self {
-        Self { ending, retry: RetryFile::default(), remark: None, body: None, alert: false }
+        Self { ending, retry: RetryFile::default(), remark: None, body: None }
     }
 }
 
@@ -105,7 +104,13 @@ impl Workshop {
             rank: run.place.rank,
         });
         let event = body.map(|body| (Arc::clone(&body.event_id), Arc::clone(&body.kind)));
-        Done { run, verdict, applied, event, alert: outcomes.alert }
+        // Asked of the project and not of the execution: one that panicked or ran too long is an alert all the same.
+        let generations = self.generations.load();
+        let alert = generations
+            .present()
+            .get(&run.client, &run.pipeline)
+            .is_some_and(|pipeline| pipeline.listens().is_some());
+        Done { run, verdict, applied, event, alert }
     }
 
     async fn execute(&self, run: &QueuedRun, carried: Option<Carried>) -> Outcomes {
@@ -125,15 +130,14 @@ impl Workshop {
             Ok(event) => self.perform(run, &*pipeline, &body, event).await,
             Err(ending) => (*ending, None),
         };
-        let alert = pipeline.listens().is_some();
-        Outcomes { ending, retry: pipeline.retry(), remark, body: Some(body), alert }
+        Outcomes { ending, retry: pipeline.retry(), remark, body: Some(body) }
     }
 
     /// The pipeline as the run began with it (invariant 6). A run that has not called anything yet takes the
     /// present one.
     fn pipeline(&self, run: &QueuedRun, body: &RunBody) -> Result<Arc<dyn Runnable>, Box<Ending>> {
         let generations = self.generations.load();
-        if body.journal.is_empty() {
+        if body.journal.is_empty() || run.version.is_present() {
             let Some(present) = generations.present().get(&run.client, &run.pipeline) else {
                 return Err(no_pipeline(run, "is not in the project any more"));
             };
@@ -194,15 +198,20 @@ impl Workshop {
             run.id,
             body.journal.clone(),
         );
-        (pipeline.execute(&input, &self.gateway, &journal).await, remark)
+        let ending = pipeline.execute(&input, &self.gateway, &journal).await;
+        match journal.settled().await {
+            Ok(()) => (ending, remark),
+            Err(failure) => (Ending::Interrupted { reason: failure.to_string() }, None),
+        }
     }
 
-    /// Why the run's event is stale: a newer one was applied to its object. One that has begun goes on.
+    /// Why the run's event is stale: a newer one was applied to its object. One that has begun is not skipped any
+    /// more; one that reads its object anew does so in every attempt.
     async fn overtaken(&self, run: &QueuedRun, body: &RunBody) -> Result<Option<String>, StoreError> {
         let Some(object) = body.object.as_ref().filter(|_| run.stale != Stale::Apply) else {
             return Ok(None);
         };
-        if !body.journal.is_empty() {
+        if run.stale == Stale::Skip && !body.journal.is_empty() {
             return Ok(None);
         }
         let queued = self.unsettled.newest(&run.client, &run.pipeline, object);

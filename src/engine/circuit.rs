@@ -118,6 +118,11 @@ impl Circuits {
 
     /// Learns from an answer.
     fn learn(&self, key: &Key, failed: Option<&Failure>, now: Timestamp) {
+        // A call that was held back or refused on this side says nothing of the other one.
+        if failed.is_some_and(|failure| failure.status.is_none() && !speaks_of_the_connection(failure.class))
+        {
+            return;
+        }
         let mut all = self.lock();
         let circuit = all.entry(key.clone()).or_default();
         let change = match failed.filter(|failure| speaks_of_the_connection(failure.class)) {
@@ -282,10 +287,20 @@ mod tests {
         let (circuits, _changes) = circuits();
         for _ in 0..3 {
             (1..FAILURES).for_each(|_| fails(&circuits, Class::Transient, 1));
-            circuits.learn(&key(), Some(&Failure::permanent("field too long")), at(1));
+            let refused = Failure { status: Some(400), ..Failure::permanent("field too long") };
+            circuits.learn(&key(), Some(&refused), at(1));
         }
         assert!(!circuits.is_open(&key()), "an answer about one record proves that somebody is there");
         (0..FAILURES).for_each(|_| fails(&circuits, Class::Transient, 1));
+        assert!(circuits.is_open(&key()));
+    }
+
+    #[test]
+    fn a_call_that_was_never_sent_says_nothing_of_the_connection() {
+        let (circuits, _changes) = circuits();
+        fails(&circuits, Class::ConnectionDown, 1);
+        fails(&circuits, Class::Throttled, 2);
+        fails(&circuits, Class::Permanent, 2);
         assert!(circuits.is_open(&key()));
     }
 

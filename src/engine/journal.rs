@@ -20,6 +20,8 @@ pub(super) struct RunJournal {
     pub(super) client: Arc<str>,
     pub(super) run: RunId,
     entries: Mutex<HashMap<CallId, Entry>>,
+    /// What was handed over and need not be on disk before the run goes on, but before it ends.
+    queued: Mutex<Vec<BoxFuture<'static, Result<(), StoreError>>>>,
 }
 
 impl RunJournal {
@@ -30,7 +32,17 @@ impl RunJournal {
         run: RunId,
         entries: HashMap<CallId, Entry>,
     ) -> Self {
-        Self { store, clock, client, run, entries: Mutex::new(entries) }
+        Self { store, clock, client, run, entries: Mutex::new(entries), queued: Mutex::default() }
+    }
+
+    /// Waits until everything that was only queued is on disk: a run never ends as done while the store has
+    /// refused a part of what it did.
+    pub(super) async fn settled(&self) -> Result<(), StoreError> {
+        let queued = std::mem::take(&mut *self.queued.lock().unwrap_or_else(PoisonError::into_inner));
+        for stored in queued {
+            stored.await?;
+        }
+        Ok(())
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<CallId, Entry>> {
@@ -96,7 +108,10 @@ impl RunJournal {
         durability: Durability,
     ) -> Result<(), JournalError> {
         match durability {
-            Durability::WithNextCommit if self.store.prefix_durable() => Ok(()),
+            Durability::WithNextCommit if self.store.prefix_durable() => {
+                self.queued.lock().unwrap_or_else(PoisonError::into_inner).push(stored);
+                Ok(())
+            }
             Durability::WithNextCommit | Durability::BeforeGoingOn => stored.await.map_err(out_of_reach),
         }
     }

@@ -135,12 +135,19 @@ impl ClientLanes {
         let last = lane.queue.last_key_value().map(|(last, _)| *last);
         let full = lane.spilled || lane.queue.len() >= limit;
         if full && !returns && last.is_none_or(|last| last < standing) {
-            lane.spilled = true;
-            lane.unsettled += 1;
             return Placed::Spilled;
         }
         self.insert(queued);
         Placed::Queued
+    }
+
+    /// A run goes to the store, to stand there behind others of its lane: it can be fetched when that has settled.
+    pub(super) fn spill(&mut self, run: &QueuedRun) {
+        self.left(run.state);
+        self.blocked += 1;
+        let lane = self.lanes.entry(key_of(run)).or_default();
+        lane.spilled = true;
+        lane.unsettled += 1;
     }
 
     /// Puts a run into its lane that was blocked there, and is next.

@@ -110,9 +110,9 @@ impl Case {
                 self.hold(wait + jitter.of(wait / 10), self.attempts, reason)
             }
             Class::Transient | Class::Unknown => {
-                self.again(retry, retry.backoff.first.max(asked), jitter, reason)
+                self.again(retry, retry.backoff.first, asked, jitter, reason)
             }
-            Class::Locked => self.again(retry, LOCKED_FIRST, jitter, reason),
+            Class::Locked => self.again(retry, LOCKED_FIRST, asked, jitter, reason),
             Class::Expired | Class::ConnectionDown => match connection {
                 Some(connection) => {
                     Verdict::Hold { until: Until::Back(connection), attempts: self.attempts, reason }
@@ -122,16 +122,24 @@ impl Case {
         }
     }
 
-    /// Exponential backoff from `first` with full jitter, as long as there are attempts left. What the system asked
-    /// for is waited for in any case.
-    fn again(&self, retry: RetryFile, first: Duration, jitter: &Jitter, reason: String) -> Verdict {
+    /// Exponential backoff from `first` with full jitter, as long as there are attempts left; never sooner than the
+    /// system asked for.
+    fn again(
+        &self,
+        retry: RetryFile,
+        first: Duration,
+        asked: Duration,
+        jitter: &Jitter,
+        reason: String,
+    ) -> Verdict {
         let attempts = self.attempts + 1;
         if attempts >= retry.attempts {
             let reason = format!("{reason}; given up after {attempts} attempts");
             return Verdict::End { outcome: Outcome::Dead, reason, candidates: Vec::new(), attempts };
         }
         let doubled = first.saturating_mul(2_u32.saturating_pow(self.attempts));
-        self.hold(jitter.of(doubled.min(retry.backoff.longest.max(first))), attempts, reason)
+        let delay = jitter.of(doubled.min(retry.backoff.longest.max(first)));
+        self.hold(delay.max(asked), attempts, reason)
     }
 
     /// Looked at again after a quarter of the time that it has waited: often at first, seldom later.
@@ -205,6 +213,15 @@ mod tests {
                 attempts: 4
             }
         );
+    }
+
+    #[test]
+    fn nobody_comes_back_sooner_than_the_system_asked_for() {
+        let jitter = Jitter::full();
+        for _ in 0..50 {
+            let verdict = case(0).judge(failed(Class::Transient, Some(60)), &jitter);
+            assert_eq!(held(&verdict), Some((60, 1)));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The addresses that are served, and how a delivery to one becomes an event.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -10,7 +11,6 @@ use jiff::Timestamp;
 use super::{Delivery, Refusal};
 use crate::connector::{Connection, Envelope};
 use crate::engine::Incoming;
-
 use crate::expr::pci;
 use crate::secret::Secret;
 use crate::store::Source;
@@ -140,11 +140,17 @@ impl Hook {
             self.complained.compare_exchange(last, now.as_second(), Ordering::Relaxed, Ordering::Relaxed);
         if won.is_ok() {
             tracing::warn!(
-                client = %self.client, connection = %self.name, reason = refusal.word(), error = %refusal,
+                client = %self.client, connection = %self.name, reason = refusal.word(), error = %chain(refusal),
                 "delivery refused"
             );
         }
     }
+}
+
+/// A refusal with all its causes: the sender is told the first, the operator needs the last.
+fn chain(refusal: &Refusal) -> String {
+    let causes = std::iter::successors(refusal.source(), |cause| (*cause).source());
+    causes.fold(refusal.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The event, and its bytes as they are kept.

@@ -102,19 +102,12 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = axum::Json(serde_json::json!({ "error": said(&self) }));
+        // The causes are for the operator: what the store said may name paths of this machine.
+        let body = axum::Json(serde_json::json!({ "error": self.to_string() }));
         let mut response = (self.status(), body).into_response();
         if let Some(wait) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
         response
-    }
-}
-
-/// The words for the sender. What the store said is for the operator: it may name paths of this machine.
-fn said(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Unkept(error) => error.to_string(),
-        other => other.to_string(),
     }
 }

@@ -95,7 +95,8 @@ pub trait Store: Send + Sync {
     /// Audit entries, newest run first.
     fn audit(&self, filter: AuditFilter) -> Answer<'_, Vec<AuditRow>>;
 
-    /// Makes a dead letter ready again, with all its attempts before it. What it has journalled stays done.
+    /// Makes a dead letter ready again, with all its attempts before it, in the present version of its pipeline. What
+    /// it has journalled stays done.
     /// [`StoreError::Assumption`] when there is no such run, or it is not dead.
     fn retry_dead(&self, run: RunId, now: Timestamp) -> Answer<'static, ()>;
 

@@ -25,15 +25,20 @@ pub(in crate::cli) struct Window {
     /// Only since then: 30m, 24h, 7d, 2026-03-01, 2026-03-01T09:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     pub(in crate::cli) since: Option<Timestamp>,
-    /// How many rows at most, the newest first; up to 10,000
-    #[arg(long, value_name = "ROWS", default_value_t = 50)]
-    limit: u32,
+    /// How many rows at most, the newest first; 50 when left out, up to 10,000
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u32>,
 }
 
 impl Window {
     /// How many rows at most.
     pub(in crate::cli) fn limit(&self) -> PageLimit {
-        PageLimit::new(self.limit)
+        self.limit.map_or_else(PageLimit::default, PageLimit::new)
+    }
+
+    /// True when a number of rows was asked for.
+    pub(in crate::cli) fn is_limited(&self) -> bool {
+        self.limit.is_some()
     }
 
     /// What to say below a listing of `rows` rows, when there may be more.

@@ -73,6 +73,7 @@ impl Scheduler {
 
     /// Asks the store who has something due.
     pub(super) fn look(&mut self) {
+        self.looked = tokio::time::Instant::now();
         if self.looking {
             self.look_again = true;
             return;

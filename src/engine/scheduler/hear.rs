@@ -57,9 +57,7 @@ impl Scheduler {
 
     /// Has a run wait in the store behind another of its lane.
     pub(super) fn block(&mut self, client: &Arc<str>, run: &QueuedRun) {
-        let lanes = self.lanes(client);
-        lanes.left(run.state);
-        lanes.blocked += 1;
+        self.lanes(client).spill(run);
         let note = Note {
             client: Some(Arc::clone(client)),
             runs: vec![run.id],

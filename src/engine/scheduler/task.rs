@@ -24,6 +24,9 @@ pub(super) const SHARE_MAX: usize = 256;
 /// Nobody is asked again sooner than this after something went wrong with the store.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The store is not asked more often than this for what is due.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// What the tasks report.
 pub(super) enum Report {
     /// A run was carried out.
@@ -89,6 +92,8 @@ pub(in crate::engine) struct Scheduler {
     /// When something in the store will be due.
     pub(super) next_due: Option<Timestamp>,
     pub(super) looking: bool,
+    /// When the store was asked last.
+    pub(super) looked: tokio::time::Instant,
     pub(super) look_again: bool,
     /// The store failed lately: nothing is begun before this moment.
     pub(super) troubled_until: Option<tokio::time::Instant>,
@@ -115,6 +120,7 @@ impl Scheduler {
             running: 0,
             next_due: None,
             looking: false,
+            looked: tokio::time::Instant::now(),
             look_again: false,
             troubled_until: None,
         }
@@ -129,13 +135,13 @@ impl Scheduler {
             }
             self.begin();
             self.count();
-            let pause = self.pause();
+            let look_at = self.look_at();
             tokio::select! {
                 Some(report) = self.tasks.join_next() => self.hear(report),
                 Some(arrived) = self.doors.arrivals.recv() => self.arrived(arrived),
                 Some(change) = self.doors.circuits.recv() => self.circuit(change),
                 () = self.doors.wake.notified() => self.look(),
-                () = tokio::time::sleep(pause) => self.look(),
+                () = tokio::time::sleep_until(look_at) => self.look(),
                 gone = self.doors.stop.changed() => if gone.is_err() { break Duration::ZERO },
             }
             while let Some(report) = self.tasks.try_join_next() {
@@ -163,16 +169,18 @@ impl Scheduler {
         self.workshop.metrics.load(self.in_memory, self.running);
     }
 
-    /// How long nothing happens by itself.
-    fn pause(&self) -> Duration {
+    /// When the store is asked next. Counted from the last look, not from the last piece of mail: however much comes
+    /// in, what is due by time is not forgotten.
+    fn look_at(&self) -> tokio::time::Instant {
         let now = self.workshop.clock.now();
         let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
         // A try that is overdue finds nobody to make it: that is looked at with everything else.
         let probe = self.circuits.probes().into_iter().map(|(_, at)| at).filter(|at| *at > now).min();
         let next = [self.next_due, probe].into_iter().flatten().map(until).min();
         // What is overdue is being looked at already.
-        let next = next.map(|pause| pause.max(Duration::from_millis(20)));
-        next.unwrap_or(Duration::MAX).min(self.workshop.limits.look_around)
+        let latest = self.looked + self.workshop.limits.look_around;
+        let next = next.map(|pause| (tokio::time::Instant::now() + pause).max(self.looked + LOOK_AGAIN));
+        next.map_or(latest, |next| next.min(latest))
     }
 
     pub(super) fn is_troubled(&self) -> bool {

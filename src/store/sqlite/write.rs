@@ -11,7 +11,7 @@ use super::columns::{self, ENDLESS, micros, stale_number, state_number};
 use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
 use crate::store::{
     Accepted, Applied, Change, CircuitState, ConnectionState, EventSeq, NewEvent, NewIntent, NewRun, Outcome,
-    RunId, RunState, StoreError,
+    RunId, RunState, StoreError, Version,
 };
 use crate::value::Value;
 
@@ -355,10 +355,12 @@ impl<'a> Batch<'a> {
     /// A dead letter goes again.
     pub(super) fn retry_dead(&self, run: RunId, now: Timestamp) -> Written {
         let mut update = self.connection.prepare_cached(
-            "UPDATE run SET state = 0, due = ?2, attempts = 0, reason = '', candidates = NULL, ended = NULL
-             WHERE id = ?1 AND state = 7",
+            // A person has mended something, most often the pipeline: the run goes on with the present version.
+            "UPDATE run
+                SET state = 0, due = ?2, attempts = 0, reason = '', candidates = NULL, ended = NULL, version = ?3
+              WHERE id = ?1 AND state = 7",
         )?;
-        let rows = update.execute(params![run.0, micros(now)])?;
+        let rows = update.execute(params![run.0, micros(now), Version::PRESENT])?;
         one_row(rows, || format!("run {run} is not there, or is not a dead letter"))
     }
 }

@@ -1,6 +1,7 @@
 //! After a crash everything goes on from its journal: nothing is lost, nothing is done twice (invariants 2 and 9).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockstep::connector::{Action, Call, Class, Failure, Gateway, Select};
@@ -10,7 +11,7 @@ use lockstep::steps::{
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
 
-use super::world::{Gate, Scripted, World, event, event_id};
+use super::world::{Gate, Log, Scripted, World, event, event_id, failed};
 
 /// Creates one task an event, as the verb `create` does: from the journal, else looked up, else created.
 async fn create_once(run: &RunInput, gateway: &dyn Gateway, journal: &dyn Journal) -> Result<(), Ending> {
@@ -234,4 +235,29 @@ async fn a_run_that_has_begun_finishes_with_its_version_when_that_is_at_hand() {
     world.until_states(&["held"]).await;
     world.passes(std::time::Duration::from_secs(2));
     world.until_states(&["succeeded"]).await;
+}
+
+/// Notes which events it was run for; the first time, `first` fails.
+fn failing_once(log: &Log) -> Scripted {
+    let log = log.clone();
+    Scripted::new("sync", move |run, _, _| {
+        let event = event_id(run);
+        let fails = event == "first" && !log.lines().contains(&event);
+        log.push(event);
+        let ending = if fails { failed(Class::Transient, None) } else { Ending::Succeeded };
+        std::future::ready(ending).boxed()
+    })
+}
+
+#[tokio::test]
+async fn who_stood_behind_a_held_run_follows_it_although_that_one_was_due_at_the_start() {
+    let log = Log::default();
+    let world = World::with(vec![failing_once(&log)]).await;
+    world.accept(event("first", "cus_1", 1)).await;
+    world.until_states(&["held"]).await;
+    world.accept(event("second", "cus_1", 2)).await;
+    world.until_states(&["held", "blocked"]).await;
+    let world = world.crash_for(Duration::from_hours(1), vec![failing_once(&log)]).await;
+    world.until_states(&["succeeded", "succeeded"]).await;
+    assert_eq!(log.lines(), ["first", "first", "second"]);
 }

@@ -249,6 +249,11 @@ impl World {
 
     /// Stops in the middle of everything, as a crash does, and starts again with these pipelines.
     pub(crate) async fn crash(self, pipelines: Vec<Scripted>) -> Self {
+        self.crash_for(Duration::ZERO, pipelines).await
+    }
+
+    /// As [`crash`](Self::crash), and starts again only after so long.
+    pub(crate) async fn crash_for(self, down: Duration, pipelines: Vec<Scripted>) -> Self {
         let Self { engine, store, crm, clock, folder, .. } = self;
         drop(engine);
         // Tasks that were stopped let go of the store one after another; the last one closes it.
@@ -259,7 +264,8 @@ impl World {
         let store = open(folder.path());
         *crm.silent.lock().unwrap() = false;
         let all = runnables([("acme", pipelines)]);
-        Self::over(folder, store, crm, clock.now(), all, Limits::default()).await
+        let now = clock.now().checked_add(down).unwrap();
+        Self::over(folder, store, crm, now, all, Limits::default()).await
     }
 
     pub(crate) async fn accept(&self, incoming: Incoming) -> Accepted {
