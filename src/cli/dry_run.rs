@@ -14,7 +14,7 @@ use super::pipeline::{Chosen, choose};
 use crate::clock::SystemClock;
 use crate::config::env::{Environment, System};
 use crate::connector::{Call, Connection, ConnectionParts, Failure, Http, MemoryVault, Reply, Surroundings};
-use crate::project::Client;
+use crate::project::{Client, Trigger};
 use crate::rehearsal::{Crm, Memory, Rehearsal, of_file, systems, told, word};
 use crate::secret::Redactor;
 use crate::steps::{Observer, Sight};
@@ -46,6 +46,17 @@ impl DryRun {
             Err(code) => return Ok(code),
         };
         let occasion = of_file(&client, &pipeline, &self.event)?;
+        if let Trigger::Events { connection, patterns } = &pipeline.trigger
+            && !pipeline.starts_on(connection, &occasion.kind)
+        {
+            bail!(
+                "`{}` does not start {}/{}: its trigger names {}",
+                occasion.kind,
+                client.name(),
+                pipeline.name,
+                patterns.join(", ")
+            );
+        }
         let crm = systems(&client);
         if let Some(path) = &self.given {
             give(&crm, path)?;

@@ -64,7 +64,7 @@ impl Test {
             }
             return Ok(ExitCode::Found);
         }
-        let results = runtime()?.block_on(all(&checked.project))?;
+        let results = runtime()?.block_on(self.all(&checked.project))?;
         match self.format {
             Format::Human => say(human(&results))?,
             Format::Json => say_json(&results)?,
@@ -73,21 +73,36 @@ impl Test {
     }
 }
 
-async fn all(project: &Project) -> anyhow::Result<Results> {
-    let mut results = Results::default();
-    for client in project.clients() {
-        for file in &client.tests {
-            for case in file_cases(client, file).await? {
-                if case.passed {
-                    results.passed += 1;
-                } else {
-                    results.failed += 1;
+impl Test {
+    async fn all(&self, project: &Project) -> anyhow::Result<Results> {
+        let mut results = Results::default();
+        for client in project.clients() {
+            for file in client.tests.iter().filter(|file| self.asks_for(file)) {
+                for case in file_cases(client, file).await? {
+                    if case.passed {
+                        results.passed += 1;
+                    } else {
+                        results.failed += 1;
+                    }
+                    results.cases.push(case);
                 }
-                results.cases.push(case);
             }
         }
+        Ok(results)
     }
-    Ok(results)
+
+    /// True when the paths of the command name this test file: a folder above it, itself, or its pipeline's file.
+    fn asks_for(&self, file: &DraftFile<TestFile>) -> bool {
+        let Ok(test) = file.location.canonicalize() else { return true };
+        let pipeline = file
+            .content
+            .as_ref()
+            .and_then(|content| Some(test.parent()?.join(format!("{}.yaml", content.pipeline.0))));
+        let names = |path: &PathBuf| {
+            path.canonicalize().is_ok_and(|path| test.starts_with(&path) || pipeline.as_ref() == Some(&path))
+        };
+        self.paths.is_empty() || self.paths.iter().any(names)
+    }
 }
 
 async fn file_cases(client: &Client, file: &DraftFile<TestFile>) -> anyhow::Result<Vec<Case>> {
