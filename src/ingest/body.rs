@@ -21,6 +21,10 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// The bodies in memory at once, in KiB: bounds the memory that strangers can take, whatever they send.
 const BODIES_KIB_MAX: usize = 64 * 1024;
 
+/// How much of a body that is too large is read to nowhere, and how long.
+const DISCARD_MAX: usize = 8 * BODY_MAX;
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// What room a body of unknown length is given.
 const UNKNOWN_LENGTH: usize = BODY_MAX;
 
@@ -45,6 +49,7 @@ impl Room {
     pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Held, Refusal> {
         let length = declared(headers).unwrap_or(UNKNOWN_LENGTH);
         if length > BODY_MAX {
+            discard(body).await;
             return Err(Refusal::TooLarge);
         }
         let kib = u32::try_from(length / 1024 + 1).map_err(|_| Refusal::TooLarge)?;
@@ -57,6 +62,23 @@ impl Room {
 
 fn declared(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Reads a body to nowhere, within bounds: a sender that is still sending when the connection is closed would not
+/// see the answer (RFC 9112, section 9.6).
+async fn discard(body: Body) {
+    let mut chunks = body.into_data_stream();
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            read += chunk.len();
+            if read > DISCARD_MAX {
+                return;
+            }
+        }
+    };
+    // Whether all of it came makes no difference: it is refused either way.
+    drop(tokio::time::timeout(DISCARD_TIME_MAX, reading).await);
 }
 
 async fn whole(body: Body) -> Result<Bytes, Refusal> {

@@ -105,6 +105,10 @@ impl IntoResponse for Refusal {
         // The causes are for the operator: what the store said may name paths of this machine.
         let body = axum::Json(serde_json::json!({ "error": self.to_string() }));
         let mut response = (self.status(), body).into_response();
+        if matches!(self, Self::TooLarge | Self::TooSlow(_) | Self::BrokenOff) {
+            // What is left of the body may still be on its way: the connection is good for nothing else.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(wait) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
