@@ -12,7 +12,9 @@ use super::event::{Accepted, EventSeq, NewEvent};
 use super::query::{
     AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow,
 };
-use super::run::{Outlook, QueuedRun, RunBody, RunId};
+use super::run::{Outlook, QueuedRun, RunBody, RunId, Version};
+use super::version::GoodClient;
+use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 
 /// What a store's question is answered with, in the end.
@@ -20,7 +22,7 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store. What it has answered is on disk.
 ///
-/// `accept`, `intend` and `commit` come to disk in the order in which they were called, whoever called them.
+/// `accept`, `intend`, `commit` and `keep_good` come to disk in the order in which they were called, whoever called them.
 pub trait Store: Send + Sync {
     /// Names this store among all stores, so that what is sent to other systems (idempotency keys) never means
     /// the run of another store.
@@ -94,6 +96,20 @@ pub trait Store: Send + Sync {
 
     /// Audit entries, newest run first.
     fn audit(&self, filter: AuditFilter) -> Answer<'_, Vec<AuditRow>>;
+
+    /// Keeps what a client runs with from now on; what it ran with before is retired, unless it is part of this. An
+    /// event that is accepted after this has answered may start runs of these versions.
+    fn keep_good(&self, good: GoodClient) -> Answer<'static, ()>;
+
+    /// The version of each client, as a whole, that was kept last.
+    fn last_good(&self) -> Answer<'_, BTreeMap<Arc<str>, Version>>;
+
+    /// The files of a kept version, of a client or of a pipeline; `None` when it was never kept, or is forgotten.
+    fn files<'a>(&'a self, version: &'a Version) -> Answer<'a, Option<FileSet>>;
+
+    /// Forgets the versions that were retired before `before` and that no unfinished run has begun with, and the texts
+    /// that only they needed. Gives how many versions.
+    fn forget_versions(&self, before: Timestamp) -> Answer<'_, u64>;
 
     /// Makes a dead letter ready again, with all its attempts before it, in the present version of its pipeline. What
     /// it has journalled stays done.

@@ -14,6 +14,7 @@ mod event;
 mod query;
 mod run;
 pub mod sqlite;
+mod version;
 
 pub use change::{Applied, Change, CircuitState, ConnectionState, NewIntent};
 pub use contract::Store;
@@ -24,3 +25,4 @@ pub use query::{
     RunFilter, RunRow,
 };
 pub use run::{Outcome, Outlook, Place, QueuedRun, RunBody, RunId, RunState, Version};
+pub use version::GoodClient;

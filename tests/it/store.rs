@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep::config::Stale;
+use lockstep::config::{FileSet, FileText, Stale};
 use lockstep::steps::{
     AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent,
 };
 use lockstep::store::sqlite::{Access, SqliteStore};
 use lockstep::store::{
-    Accepted, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter, EventSeq, NewEvent,
-    NewIntent, NewRun, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState, Source, Store,
-    StoreError, Version,
+    Accepted, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter, EventSeq, GoodClient,
+    NewEvent, NewIntent, NewRun, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState, Source,
+    Store, StoreError, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -486,4 +486,113 @@ async fn a_closed_store_says_so() {
     bench.store.close().await.unwrap();
     assert!(matches!(bench.store.accept(vec![event("evt_1", 0, "a")]).await, Err(StoreError::Closed)));
     assert!(matches!(bench.store.counts().await, Err(StoreError::Closed)));
+}
+
+fn set(files: &[(&str, &str)]) -> FileSet {
+    let file = |(path, text): &(&str, &str)| FileText { path: (*path).into(), text: (*text).into() };
+    FileSet::of(files.iter().map(file).collect())
+}
+
+/// A client of one pipeline, from the texts of its two files, good since then.
+fn good(client: &str, file: &str, pipeline: &str, since: i64) -> GoodClient {
+    let (client_yaml, sync_yaml) =
+        (format!("pipelines/{client}/client.yaml"), format!("pipelines/{client}/sync.yaml"));
+    let of_pipeline = [(&*client_yaml, file), (&*sync_yaml, pipeline)];
+    let whole = [of_pipeline.as_slice(), &[("pipelines/lib.rhai", "fn shared() { 1 }")]].concat();
+    GoodClient {
+        client: client.into(),
+        at: at(since),
+        whole: set(&whole),
+        pipelines: vec![set(&of_pipeline)],
+    }
+}
+
+/// The version of its one pipeline.
+fn sync_of(good: &GoodClient) -> Version {
+    Version(Arc::clone(&good.pipelines[0].version))
+}
+
+#[tokio::test]
+async fn the_last_good_version_of_a_client_is_kept_over_a_restart() {
+    let bench = Bench::new();
+    let (first, second) = (good("acme", "a", "1", 0), good("acme", "a", "2", 10));
+    let other = good("globex", "a", "1", 5);
+    for client in [&first, &other, &second] {
+        bench.store.keep_good(client.clone()).await.unwrap();
+    }
+    let bench = bench.restart().await;
+    let versions = bench.store.last_good().await.unwrap();
+    let expected = [("acme", &second), ("globex", &other)];
+    assert_eq!(
+        versions,
+        expected.map(|(client, good)| (Arc::from(client), Version(Arc::clone(&good.whole.version)))).into()
+    );
+    for set in [&second.whole, &second.pipelines[0], &first.pipelines[0], &first.whole] {
+        let version = Version(Arc::clone(&set.version));
+        assert_eq!(bench.store.files(&version).await.unwrap().as_ref(), Some(set));
+    }
+    assert_eq!(bench.store.files(&Version("unknown".into())).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn versions_that_nobody_needs_are_forgotten_and_no_others() {
+    // Invariant 6: a run finishes with the version that it has begun with, however often its client changes meanwhile.
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let versions = ["1", "2", "3", "4"].map(|text| good("acme", "a", text, text.parse().unwrap()));
+    for good in &versions {
+        store.keep_good(good.clone()).await.unwrap();
+    }
+    // One run is unfinished with the first version, one has ended with the second.
+    let begun = |id: &str, good: &GoodClient| {
+        let mut event = event(id, 0, id);
+        event.runs[0].version = sync_of(good);
+        event
+    };
+    let unfinished = accept_one(store, begun("evt_1", &versions[0])).await;
+    let ended = accept_one(store, begun("evt_2", &versions[1])).await;
+    store.commit(vec![self::ended(ended, Outcome::Succeeded, "")]).await.unwrap();
+
+    let known = async || {
+        let mut known = Vec::new();
+        for good in &versions {
+            let [whole, pipeline] =
+                [&good.whole, &good.pipelines[0]].map(|set| Version(Arc::clone(&set.version)));
+            let there = (store.files(&whole).await.unwrap(), store.files(&pipeline).await.unwrap());
+            known.push((there.0.is_some(), there.1.is_some()));
+        }
+        known
+    };
+    // The third was retired at 4, which is not before 4.
+    assert_eq!(store.forget_versions(at(4)).await.unwrap(), 3);
+    assert_eq!(known().await, [(false, true), (false, false), (true, true), (true, true)]);
+    assert_eq!(store.forget_versions(at(100)).await.unwrap(), 2);
+    assert_eq!(known().await, [(false, true), (false, false), (false, false), (true, true)]);
+
+    // Held, waiting or blocked, it is unfinished all the same.
+    let waits = [
+        Change::Held { run: unfinished, due: None, connection: None, attempts: 1, reason: String::new() },
+        Change::Waiting { run: unfinished, due: at(2_000), reason: String::new() },
+        Change::Blocked { run: unfinished },
+    ];
+    for change in waits {
+        store.commit(vec![change]).await.unwrap();
+        assert_eq!(store.forget_versions(at(100)).await.unwrap(), 0);
+    }
+    store.commit(vec![self::ended(unfinished, Outcome::Dead, "")]).await.unwrap();
+    assert_eq!(store.forget_versions(at(100)).await.unwrap(), 1);
+    assert_eq!(known().await, [(false, false), (false, false), (false, false), (true, true)]);
+}
+
+#[tokio::test]
+async fn a_version_that_a_client_comes_back_to_stays() {
+    let bench = Bench::new();
+    let store = &*bench.store;
+    let (first, second) = (good("acme", "a", "1", 0), good("acme", "a", "2", 1));
+    for good in [&first, &second, &GoodClient { at: at(2), ..first.clone() }] {
+        store.keep_good(good.clone()).await.unwrap();
+    }
+    assert_eq!(store.forget_versions(at(100)).await.unwrap(), 2);
+    assert!(store.files(&sync_of(&first)).await.unwrap().is_some());
+    assert_eq!(store.files(&sync_of(&second)).await.unwrap(), None);
 }

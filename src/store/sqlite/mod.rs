@@ -14,6 +14,7 @@ mod readers;
 mod store;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod write;
 mod writer;
 

@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use super::open::{self, Access, Opened};
 use super::readers::Readers;
 use super::writer::{Mailbox, Op};
-use super::{look, read};
+use super::{look, read, versions};
+use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::{
     Accepted, AuditFilter, AuditRow, Change, ConnectionState, Counts, EventDetail, EventFilter, EventRow,
-    EventSeq, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, Store,
-    StoreError,
+    EventSeq, GoodClient, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId,
+    RunRow, Store, StoreError, Version,
 };
 
 /// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
@@ -140,6 +141,30 @@ impl Store for SqliteStore {
 
     fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRow>, StoreError>> {
         self.readers.ask(move |connection| look::audit(connection, &filter)).boxed()
+    }
+
+    fn keep_good(&self, good: GoodClient) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.mailbox.send(good, Op::KeepGood)
+    }
+
+    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, Version>, StoreError>> {
+        self.readers.ask(versions::last_good).boxed()
+    }
+
+    fn files<'a>(&'a self, version: &'a Version) -> BoxFuture<'a, Result<Option<FileSet>, StoreError>> {
+        let version = version.clone();
+        self.readers.ask(move |connection| versions::files(connection, &version)).boxed()
+    }
+
+    fn forget_versions(&self, before: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let forgotten = async move {
+            let unneeded = self.readers.ask(move |connection| versions::unneeded(connection, before)).await?;
+            if unneeded.is_empty() {
+                return Ok(0);
+            }
+            self.mailbox.send((unneeded, before), Op::Forget).await
+        };
+        forgotten.boxed()
     }
 
     fn retry_dead(&self, run: RunId, now: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {

@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 use rusqlite::Connection;
 
 use super::open::{self, Access};
-use super::{SqliteStore, read};
+use super::{SqliteStore, read, versions};
 use crate::store::StoreError;
 
 fn refusal(path: &Path, access: Access) -> StoreError {
@@ -57,6 +57,24 @@ fn the_queries_of_the_engine_go_by_their_partial_indexes() {
 }
 
 #[test]
+fn what_is_forgotten_is_found_without_a_look_at_everything() {
+    let (_folder, path) = in_a_folder();
+    let connection = open::open(&path, Access::Run).unwrap().connection;
+    let [ready, blocked, held, waiting] = versions::IN_USE;
+    let cases = [
+        (versions::RETIRED, "version_retired"),
+        (ready, "run_ready (client=?)"),
+        (blocked, "run_blocked (client=?)"),
+        (held, "run_held (client=?)"),
+        (waiting, "run_waiting (client=?)"),
+    ];
+    for (sql, index) in cases {
+        let plan = plan(&connection, sql);
+        assert!(plan.len() == 1 && plan[0].contains("SEARCH") && plan[0].contains(index), "{sql}: {plan:?}");
+    }
+}
+
+#[test]
 fn what_stands_behind_a_held_run_is_found_by_its_lane() {
     let (_folder, path) = in_a_folder();
     let connection = open::open(&path, Access::Run).unwrap().connection;
@@ -92,7 +110,7 @@ fn a_store_of_a_newer_lockstep_is_refused_with_words() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refusal = refusal(&path, Access::Run).to_string();
     assert!(
-        refusal.contains("was made by a newer lockstep (schema 99; this one knows up to 1)"),
+        refusal.contains("was made by a newer lockstep (schema 99; this one knows up to 2)"),
         "{refusal}"
     );
 }

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{self, ENDLESS, micros, stale_number, state_number};
+use super::versions;
 use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
 use crate::store::{
-    Accepted, Applied, Change, CircuitState, ConnectionState, EventSeq, NewEvent, NewIntent, NewRun, Outcome,
-    RunId, RunState, StoreError, Version,
+    Accepted, Applied, Change, CircuitState, ConnectionState, EventSeq, GoodClient, NewEvent, NewIntent,
+    NewRun, Outcome, RunId, RunState, StoreError, Version,
 };
 use crate::value::Value;
 
@@ -350,6 +351,16 @@ impl<'a> Batch<'a> {
         let rows = held.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
         rows.map(|row| row.map(|(client, count)| (client, count.unsigned_abs())).map_err(WriteError::from))
             .collect()
+    }
+
+    /// What a client runs with from now on.
+    pub(super) fn keep_good(&self, good: &GoodClient) -> Written {
+        Ok(versions::keep(self.connection, good)?)
+    }
+
+    /// Versions that nobody needs any more.
+    pub(super) fn forget(&self, versions: &[Version], before: Timestamp) -> Written<u64> {
+        Ok(versions::forget(self.connection, versions, before)?)
     }
 
     /// A dead letter goes again.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::columns::error;
 use super::write::{Batch, WriteError};
 use crate::steps::Grant;
-use crate::store::{Accepted, Change, NewEvent, NewIntent, RunId, StoreError};
+use crate::store::{Accepted, Change, GoodClient, NewEvent, NewIntent, RunId, StoreError, Version};
 
 /// Operations in one transaction. More would gain little (an fsync shared by 512 costs each of them nothing) and
 /// keep the first one waiting.
@@ -39,6 +39,8 @@ pub(super) enum Op {
     Intend(Task<NewIntent, Grant>),
     Commit(Task<Vec<Change>, ()>),
     TakeUp(Task<(), BTreeMap<Arc<str>, u64>>),
+    KeepGood(Task<GoodClient, ()>),
+    Forget(Task<(Vec<Version>, Timestamp), u64>),
     RetryDead(Task<(RunId, Timestamp), ()>),
     Close(Task<(), ()>),
 }
@@ -143,6 +145,8 @@ impl Op {
         match self {
             Self::Accept(_) => self.counted(),
             Self::Commit(task) => task.input.len() * 512,
+            Self::KeepGood(task) => task.input.weight(),
+            Self::Forget(task) => task.input.0.len() * 512,
             Self::Intend(_) | Self::TakeUp(_) | Self::RetryDead(_) | Self::Close(_) => 512,
         }
     }
@@ -164,6 +168,8 @@ impl Op {
                 task.output = Some(());
             }
             Self::TakeUp(task) => task.output = Some(batch.take_up()?),
+            Self::KeepGood(task) => task.output = Some(batch.keep_good(&task.input)?),
+            Self::Forget(task) => task.output = Some(batch.forget(&task.input.0, task.input.1)?),
             Self::RetryDead(task) => task.output = Some(batch.retry_dead(task.input.0, task.input.1)?),
             Self::Close(task) => task.output = Some(()),
         }
@@ -176,6 +182,8 @@ impl Op {
             Self::Intend(task) => task.tell(result),
             Self::Commit(task) => task.tell(result),
             Self::TakeUp(task) => task.tell(result),
+            Self::KeepGood(task) => task.tell(result),
+            Self::Forget(task) => task.tell(result),
             Self::RetryDead(task) => task.tell(result),
             Self::Close(task) => task.tell(result),
         }
