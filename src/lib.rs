@@ -18,6 +18,7 @@ pub mod project;
 pub mod rehearsal;
 pub mod runtime;
 pub mod sandbox;
+pub mod seal;
 pub mod secret;
 pub mod serving;
 pub mod steps;

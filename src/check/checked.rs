@@ -255,6 +255,7 @@ impl<'a> ClientCheck<'a> {
                 config: map_of(connection.config.iter().map(|(key, value)| (key.as_str(), value))),
                 rate_limit: connection.rate_limit,
                 concurrency: connection.concurrency,
+                timeout: connection.timeout.map(|timeout| timeout.0),
                 fields: connection.fields.clone(),
             };
             connections.insert(Arc::clone(&name.0), config);

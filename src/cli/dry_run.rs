@@ -223,6 +223,7 @@ fn connections(client: &Client) -> IndexMap<Arc<str>, Result<Connection, String>
             config: settings,
             rate_limit: config.rate_limit,
             concurrency: config.concurrency,
+            timeout: config.timeout,
             fields: config.fields.clone(),
         };
         let opened = Connection::open(parts, around.clone())

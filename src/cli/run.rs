@@ -18,6 +18,7 @@ use crate::clock::SystemClock;
 use crate::config::env::{Environment, System};
 use crate::config::{self, Span};
 use crate::diagnostic::{Color, Severity};
+use crate::engine::Jitter;
 use crate::runtime::{Runtime, RuntimeOptions};
 use crate::secret::Redactor;
 use crate::serving::Listener;
@@ -115,6 +116,7 @@ impl Run {
             admin,
             access,
             clock: Arc::new(SystemClock),
+            jitter: Jitter::full(),
             redactor,
         })
         .await?;

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::words::{Identifier, Name, ObjectRef, Rate, Zone};
+use super::words::{Identifier, Name, ObjectRef, Rate, Span, Zone};
 use crate::value::Value;
 
 /// A client: the systems it uses, the variables of its mappings, and who may write what.
@@ -47,6 +47,10 @@ pub struct ConnectionFile {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: Option<u32>,
+    /// How long to wait for an answer, in place of the connector's own time: `10s`. A call that has no answer by then
+    /// counts as lost, and is looked up or repeated as its step allows.
+    #[serde(default)]
+    pub timeout: Option<Span>,
     /// This account's field names behind words of ours: object -> word -> field.
     #[serde(default)]
     pub fields: IndexMap<String, IndexMap<String, String>>,
@@ -105,6 +109,9 @@ pub struct ConnectionOverlay {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: Option<u32>,
+    /// Another time to wait for an answer.
+    #[serde(default)]
+    pub timeout: Option<Span>,
     /// Field names that differ or are added: object -> word -> field.
     #[serde(default)]
     pub fields: IndexMap<String, IndexMap<String, String>>,

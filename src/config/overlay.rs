@@ -36,6 +36,7 @@ impl ConnectionFile {
             config: IndexMap::new(),
             rate_limit: None,
             concurrency: None,
+            timeout: None,
             fields: IndexMap::new(),
         }
     }
@@ -47,6 +48,7 @@ impl ConnectionFile {
         lay_values(&mut self.config, &over.config);
         self.rate_limit = over.rate_limit.or(self.rate_limit);
         self.concurrency = over.concurrency.or(self.concurrency);
+        self.timeout = over.timeout.or(self.timeout);
         for (object, words) in &over.fields {
             self.fields.entry(object.clone()).or_default().extend(words.clone());
         }

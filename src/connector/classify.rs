@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use regex::Regex;
-use reqwest::header::HeaderName;
+use reqwest::Url;
+use reqwest::header::{HeaderName, LOCATION};
 
 use super::answer::{self, Answer};
 use super::compile::Compiler;
@@ -244,6 +245,11 @@ fn class_of_status(answer: &Answer, circumstances: Circumstances) -> Class {
 
 /// What an answer says when the manifest does not know where it says it.
 fn excerpt(answer: &Answer) -> String {
+    if let Some(location) = answer.headers.get(LOCATION).filter(|_| (300..400).contains(&answer.status)) {
+        let url = location.to_str().ok().and_then(|url| Url::parse(url).ok());
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or("another address");
+        return format!("redirects to {host}, which is not followed");
+    }
     match answer.kind {
         BodyKind::Html => "answered with a page for people".into(),
         BodyKind::Empty => "answered with an empty body".into(),

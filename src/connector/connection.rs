@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
@@ -11,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use super::abilities::Repeat;
 use super::answer::Answer;
-use super::auth::{Asking, Auth, Credential, Grant, Tokens, Vault, Way};
-use super::call::{Action, ActionKind, Call, Fields, Reply, Select};
+use super::auth::{Asking, Auth, Credential, Grant, OAuth2, Tokens, Vault, Way};
+use super::call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 use super::classify::{self, Circumstances, classify};
 use super::failure::{Class, Done, Failure};
 use super::http::{HostPattern, Http, Reach};
@@ -21,10 +22,12 @@ use super::manifest::{Manifest, Plan, Usage};
 use super::names::FieldNames;
 use super::operation::Operation;
 use super::preview::PreparedRequest;
+use super::redirect::REDIRECTS_MAX;
 use super::request::Outgoing;
 use super::response::NEXT_URL;
 use super::settings::Settings;
 use crate::clock::SharedClock;
+use crate::diagnostic::Path;
 use crate::expr::{Context, Frame};
 use crate::secret::Redactor;
 use crate::value::{Map, Value};
@@ -44,6 +47,8 @@ pub struct ConnectionParts {
     pub rate_limit: Option<Rate>,
     /// How many calls may be under way at once; tighter than the connector's own.
     pub concurrency: Option<u32>,
+    /// How long to wait for an answer, in place of the connector's own time.
+    pub timeout: Option<Duration>,
     /// This account's field names behind words of ours: object -> word -> field.
     pub fields: IndexMap<String, IndexMap<String, String>>,
 }
@@ -68,6 +73,7 @@ pub struct Connection {
     manifest: Arc<Manifest>,
     config: Value,
     names: FieldNames,
+    timeout: Option<Duration>,
     reach: Reach,
     pace: Pace,
     /// The rate limits that operations have of their own, by their place in the manifest.
@@ -102,18 +108,21 @@ impl Connection {
         let allow_http = Settings::allows_http(&config);
         let concurrency = parts.concurrency.unwrap_or(u32::MAX).clamp(1, manifest.limits.concurrency);
         let rates = manifest.limits.rates.iter().copied().chain(parts.rate_limit);
-        let pace = Pace::new(rates);
-        let operation_paces =
-            manifest.operation_rates().map(|(place, rate)| (Arc::clone(place), Pace::new([rate]))).collect();
+        let clock = &around.clock;
+        let pace = Pace::new(rates, Arc::clone(clock));
+        let operation_paces = manifest
+            .operation_rates()
+            .map(|(place, rate)| (Arc::clone(place), Pace::new([rate], Arc::clone(clock))))
+            .collect();
         let config = Value::from(config);
+        let base = fixed_base(&manifest, &config);
         // An address that does not come from an answer is the author's or the client's own, and so is its host.
-        if let Some(host) = fixed_host(&manifest, &config) {
-            hosts.push(HostPattern::exact(&host));
-        }
-        Ok(Self {
+        hosts.extend(base.as_ref().and_then(Url::host_str).map(HostPattern::exact));
+        let connection = Self {
             client: parts.client,
             name: parts.name,
             names: FieldNames::new(parts.fields),
+            timeout: parts.timeout,
             reach: Reach::new(hosts, allow_http),
             pace,
             operation_paces,
@@ -124,7 +133,28 @@ impl Connection {
             manifest,
             config,
             around,
-        })
+        };
+        match connection.prove(base.as_ref()) {
+            Ok(()) => Ok(connection),
+            Err(message) => Err(vec![super::Fault::new(Path::root(), message)]),
+        }
+    }
+
+    /// What can be known before the first call: that nothing secret would travel in clear, and that a token that is
+    /// replaced could be kept. Learns what the credentials look like on their way.
+    fn prove(&self, base: Option<&Url>) -> Result<(), String> {
+        if let Some(base) = base {
+            self.reach.check_encryption(base).map_err(|failure| failure.message)?;
+        }
+        let Some(way) = self.way() else { return Ok(()) };
+        let context = self.bare_context(Value::Null);
+        if let Some(pair) = way.basic_pair(&context) {
+            self.around.redactor.learn(&pair);
+        }
+        if way.oauth2().is_some_and(OAuth2::refreshes) {
+            self.around.vault.ready().map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// The name that pipelines use.
@@ -143,6 +173,11 @@ impl Connection {
         self.config.as_map().unwrap_or(&NONE)
     }
 
+    /// `value` without the secrets of this process that it holds; `None` when it holds none.
+    pub fn without_secrets(&self, value: &Value) -> Option<Value> {
+        self.around.redactor.redact_value(value)
+    }
+
     /// How much of the system's quota is used up, as it said last.
     pub fn usage(&self) -> Option<Usage> {
         let of = self.quota.load(Ordering::Relaxed);
@@ -157,7 +192,7 @@ impl Connection {
             Err(failure) => Err(failure),
         };
         match reply {
-            Ok(reply) => Ok(self.names.inward(reply, object.as_deref())),
+            Ok(reply) => Ok(self.names.inward(self.clean(reply), object.as_deref())),
             Err(failure) => Err(self.redacted(failure)),
         }
     }
@@ -178,7 +213,7 @@ impl Connection {
         let action = Action::Operation { name: "describe".into(), params };
         let call = Call::new(Arc::clone(&self.name), action);
         let reply = self.carry_out(&call, Plan { operation, object: None }).await;
-        reply.map(|reply| Some(reply.result)).map_err(|failure| self.redacted(failure))
+        reply.map(|reply| Some(self.clean(reply).result)).map_err(|failure| self.redacted(failure))
     }
 
     /// A page of past events, newest first; `None` when the connector cannot list them.
@@ -189,7 +224,7 @@ impl Connection {
         let action = Action::List { object: "event".into(), filter, select: Select::All, limit: 100, cursor };
         let call = Call::new(Arc::clone(&self.name), action);
         let reply = self.carry_out(&call, Plan { operation, object: None }).await;
-        reply.map(Some).map_err(|failure| self.redacted(failure))
+        reply.map(|reply| Some(self.clean(reply))).map_err(|failure| self.redacted(failure))
     }
 
     /// The request that `call` would send first, with secrets blotted out. Nothing is sent, no token is asked for.
@@ -277,17 +312,31 @@ impl Connection {
     ) -> Result<Answer, Failure> {
         self.reach.check(&outgoing.url)?;
         let slot = self.slots.acquire().await;
-        if let Some(pace) = self.operation_paces.get(&operation.place) {
-            pace.turn().await?;
-        }
-        self.pace.turn().await?;
-        let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;
+        let mut outgoing = Outgoing { timeout: self.timeout.unwrap_or(outgoing.timeout), ..outgoing };
+        let mut redirects = if self.manifest.redirects.any() { REDIRECTS_MAX } else { 0 };
+        let answer = loop {
+            if let Some(pace) = self.operation_paces.get(&operation.place) {
+                pace.turn().await?;
+            }
+            self.pace.turn().await?;
+            let again = (redirects > 0).then(|| outgoing.clone());
+            let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;
+            let answer = sent.map_err(|lost| {
+                let (class, done) = if lost.sent {
+                    (circumstances.lost(), Done::Perhaps)
+                } else {
+                    (Class::Transient, Done::No)
+                };
+                Failure { done, ..Failure::new(class, lost.message) }
+            })?;
+            match again.and_then(|again| self.manifest.redirects.next(again, &answer, &self.reach)) {
+                Some(next) => outgoing = next,
+                None => break answer,
+            }
+            redirects -= 1;
+        };
         drop(slot);
-        sent.map_err(|lost| {
-            let (class, done) =
-                if lost.sent { (circumstances.lost(), Done::Perhaps) } else { (Class::Transient, Done::No) };
-            Failure { done, ..Failure::new(class, lost.message) }
-        })
+        Ok(answer)
     }
 
     fn way(&self) -> Option<&Way> {
@@ -304,6 +353,7 @@ impl Connection {
             reach: &self.reach,
             clock: &self.around.clock,
             redactor: &self.around.redactor,
+            timeout: self.timeout,
             context: &context,
             client: &self.client,
             connection: &self.name,
@@ -400,8 +450,25 @@ impl Connection {
             message: redact(failure.message),
             code: failure.code.map(redact),
             fields: failure.fields.into_iter().map(redact).collect(),
+            other: failure.other.map(|other| redactor.redact(&other).into()),
+            candidates: failure.candidates.into_iter().map(|record| self.clean_value(record)).collect(),
             ..failure
         }
+    }
+
+    /// A reply without secrets: what a system gives back goes into the journal (invariant 5).
+    fn clean(&self, reply: Reply) -> Reply {
+        let records = reply.records.into_iter();
+        Reply {
+            record: reply.record.map(|record| self.clean_value(record)),
+            records: records.map(|it| Record { fields: self.clean_value(it.fields), ..it }).collect(),
+            result: self.clean_value(reply.result),
+            ..reply
+        }
+    }
+
+    fn clean_value(&self, value: Value) -> Value {
+        self.around.redactor.redact_value(&value).unwrap_or(value)
     }
 }
 
@@ -409,12 +476,12 @@ fn operation_action(name: &str) -> Action {
     Action::Operation { name: name.into(), params: Value::Null }
 }
 
-/// The host of `base_url` when no token's answer has a say in it.
-fn fixed_host(manifest: &Manifest, config: &Value) -> Option<String> {
+/// `base_url` when no token's answer has a say in it.
+fn fixed_base(manifest: &Manifest, config: &Value) -> Option<Url> {
     let root = Value::map([("config", config.clone()), ("auth", Value::map::<&str>([]))]);
     let context = Context::new(root, Frame::new(jiff::Timestamp::UNIX_EPOCH, TimeZone::UTC));
     let text = manifest.base_url.read(&context).to_text()?;
-    Url::parse(&text).ok()?.host_str().map(str::to_owned)
+    Url::parse(&text).ok().filter(Url::has_host)
 }
 
 /// The address of the page that is asked for, when the cursor is one.

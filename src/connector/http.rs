@@ -21,7 +21,8 @@ pub struct HttpError(String);
 
 /// The one HTTP client of the process. Cheap to clone: the clones share their connections.
 ///
-/// It follows no redirects (a redirected POST becomes an empty GET, and carries its credentials along).
+/// It follows no redirects (a redirected POST becomes an empty GET, and carries its credentials along); where a
+/// manifest allows one, [`super::redirect`] repeats the request as it was.
 #[derive(Debug, Clone)]
 pub struct Http(reqwest::Client);
 
@@ -60,22 +61,21 @@ impl Http {
         if let Some(body) = outgoing.body {
             request = request.body(body.text);
         }
-        let mut response = request.send().await.map_err(|error| Lost {
+        let lost = |error: &reqwest::Error| Lost {
             sent: !error.is_connect() && !error.is_builder(),
             message: if error.is_timeout() && !error.is_connect() {
-                format!("no answer within {} s", timeout.as_secs())
+                format!("no answer within {timeout:?}")
             } else {
-                told(&error)
+                told(error)
             },
-        })?;
+        };
+        let mut response = request.send().await.map_err(|error| lost(&error))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         loop {
             let chunk = response.chunk().await;
-            let Some(chunk) = chunk.map_err(|error| Lost { sent: true, message: told(&error) })? else {
-                break;
-            };
+            let Some(chunk) = chunk.map_err(|error| Lost { sent: true, ..lost(&error) })? else { break };
             // Invariant 7. Counted after decompression: a small answer may unpack to a large one.
             if body.len() + chunk.len() > max {
                 let message = format!("the answer is larger than {max} bytes");
@@ -131,7 +131,8 @@ impl HostPattern {
         Self(host.to_ascii_lowercase())
     }
 
-    fn fits(&self, host: &str) -> bool {
+    /// Whether this host is one of them.
+    pub(super) fn fits(&self, host: &str) -> bool {
         match self.0.strip_prefix('*') {
             Some(below) => host.len() > below.len() && host.ends_with(below),
             None => self.0 == host,
@@ -151,9 +152,15 @@ impl Reach {
             let host = if host.is_empty() { "an address without a host" } else { &host };
             return Err(Failure::permanent(format!("requests may not go to {host}")));
         }
+        self.check_encryption(url)
+    }
+
+    /// Refuses an address to which secrets would travel in clear.
+    pub(super) fn check_encryption(&self, url: &Url) -> Result<(), Failure> {
+        let host = url.host_str().unwrap_or_default();
         match url.scheme() {
             "https" => Ok(()),
-            "http" if self.allow_http || is_loopback(&host) => Ok(()),
+            "http" if self.allow_http || is_loopback(host) => Ok(()),
             scheme => Err(Failure::permanent(format!(
                 "requests to {host} must be https, not {scheme} (`allow_http: true` in the connection's config allows it)"
             ))),
@@ -162,7 +169,7 @@ impl Reach {
 }
 
 /// True for this machine.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -7,9 +7,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::failure::{Class, Failure};
+use crate::clock::SharedClock;
 use crate::words::Rate;
 
 /// A call waits here for its turn at most so long.
@@ -23,12 +24,16 @@ const HOLD_LONGEST: Duration = Duration::from_mins(1);
 
 /// Paces the calls of one connection, or of one operation.
 #[derive(Debug)]
-pub(super) struct Pace(Mutex<State>);
+pub(super) struct Pace {
+    clock: SharedClock,
+    state: Mutex<State>,
+}
 
+/// Times are those of [`crate::clock::Clock::elapsed`].
 #[derive(Debug)]
 struct State {
     rates: Vec<Meter>,
-    held_until: Option<Instant>,
+    held_until: Option<Duration>,
     throttled: u32,
 }
 
@@ -38,42 +43,41 @@ struct Meter {
     interval: Duration,
     burst: Duration,
     /// When the bucket will be empty.
-    empty_at: Instant,
+    empty_at: Duration,
 }
 
 impl Meter {
-    fn new(rate: Rate, now: Instant) -> Self {
+    fn new(rate: Rate, now: Duration) -> Self {
         let interval = rate.per / rate.count.max(1);
         Self { interval, burst: rate.per.saturating_sub(interval), empty_at: now }
     }
 
     /// When the next call may go.
-    fn next(&self, now: Instant) -> Instant {
+    fn next(&self, now: Duration) -> Duration {
         // Before the bucket has leaked enough for one more, a call has to wait.
-        let earliest = self.empty_at.checked_sub(self.burst).unwrap_or(now);
-        earliest.max(now)
+        self.empty_at.saturating_sub(self.burst).max(now)
     }
 
-    fn take(&mut self, at: Instant) {
+    fn take(&mut self, at: Duration) {
         self.empty_at = self.empty_at.max(at) + self.interval;
     }
 }
 
 impl Pace {
-    pub(super) fn new(rates: impl IntoIterator<Item = Rate>) -> Self {
-        let now = Instant::now();
+    pub(super) fn new(rates: impl IntoIterator<Item = Rate>, clock: SharedClock) -> Self {
+        let now = clock.elapsed();
         let rates = rates.into_iter().map(|rate| Meter::new(rate, now)).collect();
-        Self(Mutex::new(State { rates, held_until: None, throttled: 0 }))
+        Self { clock, state: Mutex::new(State { rates, held_until: None, throttled: 0 }) }
     }
 
     /// Waits for this call's turn; a turn that is far off is a throttled call at once.
     pub(super) async fn turn(&self) -> Result<(), Failure> {
-        let now = Instant::now();
+        let now = self.clock.elapsed();
         let at = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let held = state.held_until.filter(|until| *until > now).unwrap_or(now);
-            let at = state.rates.iter().map(|meter| meter.next(now)).fold(held, Instant::max);
-            let wait = at.saturating_duration_since(now);
+            let at = state.rates.iter().map(|meter| meter.next(now)).fold(held, Duration::max);
+            let wait = at.saturating_sub(now);
             if wait > PATIENCE {
                 let failure = Failure::new(Class::Throttled, "the connection is held back");
                 return Err(Failure { wait: Some(wait), ..failure });
@@ -84,36 +88,44 @@ impl Pace {
             at
         };
         if at > now {
-            sleep_until(at).await;
+            sleep(at.saturating_sub(now)).await;
         }
         Ok(())
     }
 
     /// The system throttled a call: nobody calls for so long. Returns the time.
     pub(super) fn hold(&self, wait: Option<Duration>) -> Duration {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = wait.unwrap_or_else(|| {
             let doubled = HOLD_FIRST.saturating_mul(1_u32.checked_shl(state.throttled).unwrap_or(u32::MAX));
             doubled.min(HOLD_LONGEST)
         });
         state.throttled = (state.throttled + 1).min(16);
-        let until = Instant::now() + wait;
+        let until = self.clock.elapsed() + wait;
         state.held_until = Some(state.held_until.map_or(until, |held| held.max(until)));
         wait
     }
 
     /// The system took a call: the next throttled one begins from the shortest wait again.
     pub(super) fn relax(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.throttled = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use pretty_assertions::assert_eq;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::clock::SystemClock;
+
+    fn pace<const N: usize>(rates: [Rate; N]) -> Pace {
+        Pace::new(rates, Arc::new(SystemClock))
+    }
 
     fn rate(text: &str) -> Rate {
         text.parse().unwrap()
@@ -121,7 +133,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_at_once_and_the_rest_evenly() {
-        let pace = Pace::new([rate("10/s")]);
+        let pace = pace([rate("10/s")]);
         let start = Instant::now();
         for _ in 0..10 {
             pace.turn().await.unwrap();
@@ -135,7 +147,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn all_rates_hold() {
-        let pace = Pace::new([rate("100/s"), rate("2/m")]);
+        let pace = pace([rate("100/s"), rate("2/m")]);
         pace.turn().await.unwrap();
         pace.turn().await.unwrap();
         let failure = pace.turn().await.unwrap_err();
@@ -144,7 +156,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_throttled_connection_is_left_alone_for_as_long_as_it_asks() {
-        let pace = Pace::new([]);
+        let pace = pace([]);
         assert_eq!(pace.hold(Some(Duration::from_secs(3))), Duration::from_secs(3));
         let start = Instant::now();
         pace.turn().await.unwrap();
@@ -153,7 +165,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_word_of_the_system_waits_double_until_it_takes_a_call() {
-        let pace = Pace::new([]);
+        let pace = pace([]);
         let waits: Vec<u64> = (0..8).map(|_| pace.hold(None).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         pace.relax();

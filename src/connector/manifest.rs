@@ -20,6 +20,7 @@ use super::file::{DefaultsFile, IdempotencyFile, LimitsFile, ManifestFile};
 use super::http::HostPattern;
 use super::object::Object;
 use super::operation::{Operation, Role};
+use super::redirect::Redirects;
 use super::request::{Defaults, Headers};
 use super::settings::Settings;
 use super::webhook::Webhook;
@@ -69,6 +70,7 @@ pub struct Manifest {
     pub(super) settings: Settings,
     pub(super) base_url: Expression,
     pub(super) hosts: Vec<HostPattern>,
+    pub(super) redirects: Redirects,
     pub(super) auth: Auth,
     pub(super) defaults: Defaults,
     pub(super) limits: Limits,
@@ -173,6 +175,7 @@ impl Manifest {
         };
         let (health, describe) = (single("health", &file.health), single("describe", &file.describe));
         let base_url = compiler.expression(&root.key("base_url"), &file.base_url.0, &authed);
+        let redirects = Redirects::new(hosts(compiler, &root.key("redirects"), &file.redirects));
         let hosts = hosts(compiler, &root.key("hosts"), &file.hosts);
         let limits = Limits::compile(compiler, &root.key("limits"), &file.limits);
         let idempotency = Idempotency::compile(compiler, &root.key("idempotency"), idempotency);
@@ -189,6 +192,7 @@ impl Manifest {
             settings,
             base_url: base_url?,
             hosts,
+            redirects,
             auth: auth?,
             defaults,
             limits,

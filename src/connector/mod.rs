@@ -37,6 +37,7 @@ mod object;
 mod operation;
 mod preview;
 mod quoted;
+mod redirect;
 mod request;
 mod response;
 mod settings;
@@ -46,7 +47,7 @@ mod webhook;
 pub use abilities::{
     ANY_OBJECT, Abilities, AfterUnknown, Finder, ObjectFacts, OperationFacts, ParamFacts, Repeat,
 };
-pub use auth::{MemoryVault, Vault, VaultError};
+pub use auth::{Kept, MemoryVault, Origin, Vault, VaultError};
 pub use builtin::{Builtin, builtin, builtins};
 pub use call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 pub use connection::{Connection, ConnectionParts, Surroundings};

@@ -9,6 +9,7 @@ use reqwest::Url;
 use super::compile::Compiler;
 use super::fault::Fault;
 use super::file::{SettingFile, SettingKind};
+use super::http::is_loopback;
 use crate::diagnostic::Path;
 use crate::value::{Map, Value};
 use crate::words::Identifier;
@@ -79,6 +80,10 @@ impl Settings {
     pub fn check<'a>(&self, config: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut given = Vec::new();
+        let config: Vec<(&str, &Value)> = config.into_iter().collect();
+        let clear = config.iter().find(|(name, _)| *name == ALLOW_HTTP).map(|(_, value)| *value);
+        // A placeholder may turn out to be true.
+        let clear = clear.is_some_and(|value| value.as_bool() == Some(true) || value.as_str().is_some());
         for (name, value) in config {
             let at = Path::root().key(name);
             match self.0.get(name) {
@@ -86,6 +91,7 @@ impl Settings {
                 Some(setting) => {
                     given.push(name);
                     faults.extend(setting.check(&at, value));
+                    faults.extend(setting.check_encryption(&at, value).filter(|_| !clear));
                 }
                 None => {
                     let fault = Fault::new(at, format!("`{name}` is not a setting of this connector"));
@@ -133,16 +139,46 @@ impl Settings {
         urls.find_map(|(name, _)| config.get(name)?.as_str())
     }
 
-    /// Every text of `config` that nobody may see.
+    /// Every text of `config` that nobody may see: that of the settings that are secret, and what addresses hold for
+    /// whoever asks there (`https://user:password@host`).
     pub(super) fn secrets(&self, config: &Map) -> Vec<Arc<str>> {
         let secret = self.0.iter().filter(|(_, setting)| setting.secret);
-        secret.filter_map(|(name, _)| config.get(name)).flat_map(texts).collect()
+        let secret = secret.filter_map(|(name, _)| config.get(name)).flat_map(texts);
+        let urls = config.values().filter_map(|value| Url::parse(value.as_str()?).ok());
+        secret.chain(urls.flat_map(|url| user_info(&url))).collect()
     }
 
     /// True when requests may go unencrypted to any host.
     pub(super) fn allows_http(config: &Map) -> bool {
         config.get(ALLOW_HTTP).and_then(Value::as_bool).unwrap_or(false)
     }
+}
+
+/// The user and the password in an address, each alone and as basic authentication sends them.
+fn user_info(url: &Url) -> Vec<Arc<str>> {
+    let (user, password) =
+        (percent_decoded(url.username()), percent_decoded(url.password().unwrap_or_default()));
+    let parts = match (user.is_empty(), password.is_empty()) {
+        (true, true) => return Vec::new(),
+        // A key alone stands in the place of the user.
+        (_, true) => vec![user.clone(), format!("{user}:")],
+        (_, false) => vec![password.clone(), format!("{user}:{password}")],
+    };
+    parts.into_iter().map(Arc::from).collect()
+}
+
+/// Text without its percent-encoding; what is none stays.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(b'%'));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// All texts in a value.
@@ -230,6 +266,16 @@ impl Setting {
             return fault("the value does not look as it should".into());
         }
         None
+    }
+
+    /// Secrets would travel in clear to such an address.
+    fn check_encryption(&self, at: &Path, value: &Value) -> Option<Fault> {
+        let text = value.as_str().filter(|text| self.kind == SettingKind::Url && !text.contains("${"))?;
+        let url = Url::parse(text).ok().filter(|url| url.scheme() == "http")?;
+        let elsewhere = url.host_str().is_some_and(|host| !is_loopback(host));
+        let message = "requests to another machine must be https, not http";
+        let help = "`allow_http: true` beside it allows requests in clear, secrets included";
+        elsewhere.then(|| Fault::new(at.clone(), message).help(help))
     }
 
     fn check_url(&self, at: &Path, text: &str) -> Option<Fault> {

@@ -21,6 +21,7 @@ use super::scheduler::{Doors, Scheduler};
 use crate::clock::SharedClock;
 use crate::connector::Gateway;
 use crate::metrics::Metrics;
+use crate::secret::Redactor;
 use crate::steps::EventInput;
 use crate::store::{
     Accepted, EventSeq, NewEvent, NewRun, Outcome, Place, QueuedRun, RunBody, RunId, RunState, Store,
@@ -43,6 +44,8 @@ pub struct EngineOptions {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Blots secrets out of what is written down about runs.
+    pub redactor: Redactor,
 }
 
 /// Why an event was not taken.
@@ -80,7 +83,7 @@ const ARRIVALS: usize = 1_024;
 impl Engine {
     /// Takes up what is unfinished in the store, and begins.
     pub async fn start(options: EngineOptions) -> Result<Self, StoreError> {
-        let EngineOptions { runnables, store, gateway, clock, jitter, limits, metrics } = options;
+        let EngineOptions { runnables, store, gateway, clock, jitter, limits, metrics, redactor } = options;
         let held = store.take_up().await?;
         let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
         let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
@@ -99,6 +102,7 @@ impl Engine {
             jitter,
             limits,
             metrics,
+            redactor,
             generations: Arc::clone(&generations),
             unsettled: Unsettled::default(),
         });

@@ -19,6 +19,7 @@ use crate::clock::SharedClock;
 use crate::config::{RetryFile, Stale};
 use crate::connector::{Action, Call, Class, Failure, Gateway, Select};
 use crate::metrics::Metrics;
+use crate::secret::Redactor;
 use crate::steps::{Ending, EventInput, RunInput};
 use crate::store::{Applied, Change, Outcome, QueuedRun, RunBody, Store, StoreError};
 use crate::value::Value;
@@ -31,6 +32,8 @@ pub(super) struct Workshop {
     pub(super) jitter: Jitter,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
+    /// Blots secrets out of what is written down about runs.
+    pub(super) redactor: Redactor,
     pub(super) generations: Arc<ArcSwap<Generations>>,
     pub(super) unsettled: Unsettled,
 }
@@ -89,6 +92,7 @@ impl Workshop {
             retry: outcomes.retry,
         };
         let mut verdict = case.judge(outcomes.ending, &self.jitter);
+        verdict.redact(&self.redactor);
         if let (Verdict::End { outcome: Outcome::Succeeded, reason, .. }, Some(remark)) =
             (&mut verdict, outcomes.remark)
         {
@@ -196,6 +200,7 @@ impl Workshop {
             Arc::clone(&self.clock),
             Arc::clone(&run.client),
             run.id,
+            self.redactor.clone(),
             body.journal.clone(),
         );
         let ending = pipeline.execute(&input, &self.gateway, &journal).await;

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::failpoint;
 use crate::clock::SharedClock;
+use crate::secret::Redactor;
 use crate::steps::{
     CallId, CallOutcome, Durability, Entry, EntryState, Grant, Identity, Intent, Journal, JournalError,
 };
@@ -19,6 +20,7 @@ pub(super) struct RunJournal {
     pub(super) clock: SharedClock,
     pub(super) client: Arc<str>,
     pub(super) run: RunId,
+    redactor: Redactor,
     entries: Mutex<HashMap<CallId, Entry>>,
     /// What was handed over and need not be on disk before the run goes on, but before it ends.
     queued: Mutex<Vec<BoxFuture<'static, Result<(), StoreError>>>>,
@@ -30,9 +32,10 @@ impl RunJournal {
         clock: SharedClock,
         client: Arc<str>,
         run: RunId,
+        redactor: Redactor,
         entries: HashMap<CallId, Entry>,
     ) -> Self {
-        Self { store, clock, client, run, entries: Mutex::new(entries), queued: Mutex::default() }
+        Self { store, clock, client, run, redactor, entries: Mutex::new(entries), queued: Mutex::default() }
     }
 
     /// Waits until everything that was only queued is on disk: a run never ends as done while the store has
@@ -78,7 +81,8 @@ impl Journal for RunJournal {
         async move { self.unless_queued(stored, Durability::WithNextCommit).await }.boxed()
     }
 
-    fn record(&self, outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>> {
+    fn record(&self, mut outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>> {
+        self.blot(&mut outcome);
         let durability = outcome.durability;
         let entry =
             Entry { fingerprint: outcome.fingerprint, state: EntryState::Done(outcome.result.clone()) };
@@ -100,6 +104,20 @@ impl Journal for RunJournal {
 }
 
 impl RunJournal {
+    /// Takes out what a mapping has written of a secret: the audit is for people (invariant 5).
+    fn blot(&self, outcome: &mut CallOutcome) {
+        for change in outcome.audit.iter_mut().flat_map(|audit| &mut audit.changes) {
+            for value in [&mut change.before, &mut change.after] {
+                if let Some(clean) = self.redactor.redact_value(value) {
+                    *value = clean;
+                }
+            }
+        }
+        if let Some(clean) = self.redactor.redact_value(&outcome.result) {
+            outcome.result = clean;
+        }
+    }
+
     /// Waits for the disk where the outcome asks for it, or where the order of commits does not promise it. What
     /// is only queued comes to disk before anything that this run hands over later.
     async fn unless_queued(

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::jitter::Jitter;
 use crate::config::RetryFile;
 use crate::connector::{Class, Failure};
+use crate::secret::Redactor;
 use crate::steps::Ending;
 use crate::store::Outcome;
 use crate::value::Value;
@@ -27,6 +28,24 @@ pub(super) enum Verdict {
     Hold { until: Until, attempts: u32, reason: String },
     /// It leaves its lane, and is tried again.
     Wait { due: Timestamp, reason: String },
+}
+
+impl Verdict {
+    /// Blots out the secrets in what is said and kept about the run.
+    pub(super) fn redact(&mut self, redactor: &Redactor) {
+        let reason = match self {
+            Self::End { reason, candidates, .. } => {
+                for candidate in candidates {
+                    if let Some(clean) = redactor.redact_value(candidate) {
+                        *candidate = clean;
+                    }
+                }
+                reason
+            }
+            Self::Hold { reason, .. } | Self::Wait { reason, .. } => reason,
+        };
+        *reason = redactor.redact(reason);
+    }
 }
 
 /// What a held run waits for.

@@ -98,7 +98,7 @@ impl Hook {
         webhook
             .verify(&delivery.headers, &delivery.body, &self.secrets, now)
             .map_err(|error| Refusal::Signature(error.to_string()))?;
-        let (event, body) = read(&delivery.body)?;
+        let (event, body) = self.read(&delivery.body)?;
         let envelope = events.envelope(&event).map_err(|error| Refusal::NotAnEvent(error.to_string()))?;
         let unfit = if envelope.thin {
             Some("a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events".to_owned())
@@ -106,6 +106,20 @@ impl Hook {
             events.foreign(&envelope, self.connection.config())
         };
         Ok(self.incoming(envelope, event, body, unfit))
+    }
+
+    /// The event, and its bytes as they are kept: without card data, and without what is secret here.
+    fn read(&self, body: &Bytes) -> Result<(Value, Bytes), Refusal> {
+        let event =
+            Value::from_json(body).map_err(|error| Refusal::NotAnEvent(format!("no JSON ({error})")))?;
+        if event.as_map().is_none() {
+            return Err(Refusal::NotAnEvent("no JSON object".to_owned()));
+        }
+        let stripped = pci::strip(event.clone());
+        let kept = self.connection.without_secrets(&stripped).unwrap_or(stripped);
+        // What holds neither is kept byte for byte as it came.
+        let body = if same_nodes(&event, &kept) { body.clone() } else { Bytes::from(kept.to_json()) };
+        Ok((kept, body))
     }
 
     fn incoming(&self, envelope: Envelope, event: Value, body: Bytes, unfit: Option<String>) -> Incoming {
@@ -151,18 +165,6 @@ impl Hook {
 fn chain(refusal: &Refusal) -> String {
     let causes = std::iter::successors(refusal.source(), |cause| (*cause).source());
     causes.fold(refusal.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// The event, and its bytes as they are kept.
-fn read(body: &Bytes) -> Result<(Value, Bytes), Refusal> {
-    let event = Value::from_json(body).map_err(|error| Refusal::NotAnEvent(format!("no JSON ({error})")))?;
-    if event.as_map().is_none() {
-        return Err(Refusal::NotAnEvent("no JSON object".to_owned()));
-    }
-    let kept = pci::strip(event.clone());
-    // What holds no card data is kept byte for byte as it came.
-    let body = if same_nodes(&event, &kept) { body.clone() } else { Bytes::from(kept.to_json()) };
-    Ok((kept, body))
 }
 
 /// True when both are one value in memory, so that nothing was changed.

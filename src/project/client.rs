@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
@@ -56,6 +57,8 @@ pub struct ConnectionConfig {
     pub rate_limit: Option<Rate>,
     /// How many calls may be under way at once; tighter than the connector's own.
     pub concurrency: Option<u32>,
+    /// How long to wait for an answer, in place of the connector's own time.
+    pub timeout: Option<Duration>,
     /// This account's field names behind words of ours: object -> word -> field.
     pub fields: IndexMap<String, IndexMap<String, String>>,
 }

@@ -91,6 +91,7 @@ fn connection(
         config: settings.unwrap_or_default(),
         rate_limit: config.rate_limit,
         concurrency: config.concurrency,
+        timeout: config.timeout,
         fields: config.fields.clone(),
     };
     Connection::open(parts, around.clone())

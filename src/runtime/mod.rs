@@ -7,5 +7,6 @@
 mod clients;
 mod pipeline;
 mod start;
+mod vault;
 
 pub use start::{Addresses, Runtime, RuntimeError, RuntimeOptions};

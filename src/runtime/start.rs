@@ -9,14 +9,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::clients::{self, Opened};
+use super::vault::StoreVault;
 use crate::admin::{Access, Admin, ClientHealth, Health};
 use crate::clock::SharedClock;
 use crate::config::env::Environment;
-use crate::connector::{Connections, Http, HttpError, MemoryVault, Surroundings};
+use crate::connector::{Connections, Http, HttpError, Surroundings};
 use crate::engine::{Engine, EngineOptions, Jitter, Limits};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::project::Project;
+use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
 use crate::serving::Listener;
 use crate::store::sqlite::{Access as StoreAccess, SqliteStore};
@@ -40,6 +42,8 @@ pub struct RuntimeOptions {
     pub access: Access,
     /// The time.
     pub clock: SharedClock,
+    /// What spreads delays.
+    pub jitter: Jitter,
     /// Blots out secrets; it learns those of the clients.
     pub redactor: Redactor,
 }
@@ -50,6 +54,9 @@ pub enum RuntimeError {
     /// The store cannot be opened.
     #[error("the store could not be opened")]
     Store(#[from] StoreError),
+    /// The key to what is sealed in the store is none.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// No calls can be made from this machine.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -92,13 +99,17 @@ impl Runtime {
         let opening = tokio::task::spawn_blocking(move || SqliteStore::open(&path, StoreAccess::Run));
         let store: Arc<dyn Store> = Arc::new(opening.await.map_err(|_| StoreError::Closed)??);
 
+        let key = options.environment.variable(STORE_KEY).filter(|key| !key.trim().is_empty());
+        options.redactor.learn_all(key.as_deref().iter().flat_map(|key| key.split(',')));
+        let sealer = key.as_deref().map(Sealer::read).transpose()?;
+        let vault = StoreVault::new(Arc::clone(&store), sealer, Arc::clone(&options.clock));
         let metrics = Arc::new(Metrics::new());
         let connections = Arc::new(Connections::new());
         let around = Surroundings {
             http: Http::new()?,
             clock: Arc::clone(&options.clock),
-            redactor: options.redactor,
-            vault: Arc::new(MemoryVault::default()),
+            redactor: options.redactor.clone(),
+            vault: Arc::new(vault),
         };
         let Opened { runnables, hooks, health: clients } =
             clients::open(&options.project, options.broken, &*options.environment, &around, &connections);
@@ -110,9 +121,10 @@ impl Runtime {
             store: Arc::clone(&store),
             gateway: connections,
             clock: Arc::clone(&options.clock),
-            jitter: Jitter::full(),
+            jitter: options.jitter,
             limits: Limits::default(),
             metrics: Arc::clone(&metrics),
+            redactor: options.redactor,
         });
         let engine = Arc::new(engine.await?);
         let clock = options.clock;
@@ -142,6 +154,11 @@ impl Runtime {
     /// Which clients run, and why the others do not.
     pub fn clients(&self) -> Arc<Vec<ClientHealth>> {
         self.health.clients()
+    }
+
+    /// Looks at once for what is due: for whoever has moved the clock, or changed the store beside it.
+    pub fn wake(&self) {
+        self.engine.wake();
     }
 
     /// The store, to be looked at.

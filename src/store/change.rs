@@ -94,8 +94,23 @@ pub enum Change {
         /// How many of them, those that wait longest first; all when `None`.
         at_most: Option<u32>,
     },
+    /// A connection keeps a secret, in the place of the one before.
+    SecretKept(SealedSecret),
     /// lockstep reports about its own work: an event, with the runs that it starts.
     Reported(NewEvent),
+}
+
+/// What a connection has to remember and nobody may see, sealed before it comes here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecret {
+    /// The client.
+    pub client: Arc<str>,
+    /// The connection.
+    pub connection: Arc<str>,
+    /// What no store can read.
+    pub sealed: Vec<u8>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The newest event that a pipeline has applied to an object.

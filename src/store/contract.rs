@@ -79,6 +79,9 @@ pub trait Store: Send + Sync {
     /// What is known of the connections' health; one that is not listed is well.
     fn connections(&self) -> Answer<'_, Vec<ConnectionState>>;
 
+    /// The sealed secret that a connection kept last.
+    fn secret<'a>(&'a self, client: &'a str, connection: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+
     /// How many runs are where.
     fn counts(&self) -> Answer<'_, Counts>;
 

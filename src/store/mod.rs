@@ -16,7 +16,7 @@ mod run;
 pub mod sqlite;
 mod version;
 
-pub use change::{Applied, Change, CircuitState, ConnectionState, NewIntent};
+pub use change::{Applied, Change, CircuitState, ConnectionState, NewIntent, SealedSecret};
 pub use contract::Store;
 pub use error::StoreError;
 pub use event::{Accepted, EventSeq, NewEvent, NewRun, Source};

@@ -14,6 +14,7 @@ use crate::check::{self, Environments};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::env::Environment;
+use crate::engine::Jitter;
 use crate::runtime::{Runtime, RuntimeOptions};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::secret::Redactor;
@@ -94,6 +95,7 @@ impl Stage {
             admin,
             access,
             clock: Arc::new(SystemClock),
+            jitter: Jitter::full(),
             redactor: Redactor::default(),
         })
         .await?;

@@ -143,6 +143,13 @@ impl Way {
         if let Self::OAuth2(oauth2) = self { Some(oauth2) } else { None }
     }
 
+    /// What basic authentication sends, before it is encoded: no part of it may be seen.
+    pub(in crate::connector) fn basic_pair(&self, context: &Context) -> Option<String> {
+        let Self::Basic { user, password } = self else { return None };
+        let password = password.as_ref().map(|password| password.read(context)).unwrap_or_default();
+        Some(format!("{}:{password}", user.read(context)))
+    }
+
     /// Shows who sends `outgoing`.
     pub(in crate::connector) fn apply(
         &self,

@@ -10,5 +10,6 @@ mod token;
 mod vault;
 
 pub(super) use kind::{Auth, Credential, Way};
+pub(super) use oauth2::OAuth2;
 pub(super) use token::{Asking, Grant, Tokens};
-pub use vault::{MemoryVault, Vault, VaultError};
+pub use vault::{Kept, MemoryVault, Origin, Vault, VaultError};

@@ -95,7 +95,7 @@ impl OAuth2 {
     /// The refresh token that the settings give.
     pub(super) fn first_refresh(&self, context: &Context) -> Option<Secret> {
         let token = self.refresh.as_ref()?.eval(context).ok()?.to_text()?;
-        Some(Secret::from(&*token))
+        Some(Secret::from(&*token)).filter(|token| !token.expose().is_empty())
     }
 
     /// The names of what an answer's values are kept under.
@@ -103,8 +103,8 @@ impl OAuth2 {
         self.keep.iter().map(|(name, _)| name)
     }
 
-    /// True when a refresh token is used at all.
-    pub(super) fn refreshes(&self) -> bool {
+    /// True when a refresh token is used, which the endpoint may replace at any time.
+    pub(in crate::connector) fn refreshes(&self) -> bool {
         self.refresh.is_some()
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::oauth2::OAuth2;
-use super::vault::Vault;
+use super::vault::{Kept, Origin, Vault, VaultError};
 use crate::clock::SharedClock;
 use crate::connector::failure::{Class, Failure};
 use crate::connector::http::{Http, Reach};
+use crate::connector::request::Outgoing;
 use crate::expr::Context;
 use crate::secret::{Redactor, Secret};
 use crate::value::Value;
@@ -41,6 +41,8 @@ pub(in crate::connector) struct Asking<'a> {
     pub(in crate::connector) reach: &'a Reach,
     pub(in crate::connector) clock: &'a SharedClock,
     pub(in crate::connector) redactor: &'a Redactor,
+    /// How long the endpoint may take, when the connection says so.
+    pub(in crate::connector) timeout: Option<Duration>,
     pub(in crate::connector) context: &'a Context,
     pub(in crate::connector) client: &'a str,
     pub(in crate::connector) connection: &'a str,
@@ -56,15 +58,15 @@ pub(in crate::connector) struct Tokens {
 #[derive(Default)]
 struct State {
     grant: Option<Held>,
-    refresh: Option<Secret>,
     /// A new refresh token that the vault did not take, with what was granted beside it.
-    unkept: Option<(Grant, Secret)>,
-    refused: Option<(Instant, Failure)>,
+    unkept: Option<(Grant, Kept)>,
+    /// When and how a token was refused last; the time is that of [`crate::clock::Clock::elapsed`].
+    refused: Option<(Duration, Failure)>,
 }
 
 struct Held {
     grant: Arc<Grant>,
-    until: Option<Instant>,
+    until: Option<Duration>,
 }
 
 impl Tokens {
@@ -79,20 +81,21 @@ impl Tokens {
         refused: Option<&Arc<Grant>>,
     ) -> Result<Arc<Grant>, Failure> {
         let mut state = self.state.lock().await;
+        let elapsed = asking.clock.elapsed();
         if let Some(held) = &state.grant {
-            let lives = held.until.is_none_or(|until| Instant::now() < until);
+            let lives = held.until.is_none_or(|until| elapsed < until);
             if lives && !refused.is_some_and(|refused| Arc::ptr_eq(refused, &held.grant)) {
                 return Ok(Arc::clone(&held.grant));
             }
         }
         if let Some((at, failure)) = &state.refused
-            && at.elapsed() < REFUSED_FOR
+            && elapsed.saturating_sub(*at) < REFUSED_FOR
         {
             return Err(failure.clone());
         }
         match self.fetch(asking, &mut state).await {
             Ok(grant) => {
-                let until = grant.lifetime.map(|lifetime| Instant::now() + lifetime.saturating_sub(MARGIN));
+                let until = grant.lifetime.map(|lifetime| elapsed + lifetime.saturating_sub(MARGIN));
                 let grant = Arc::new(grant);
                 state.grant = Some(Held { grant: Arc::clone(&grant), until });
                 state.refused = None;
@@ -100,43 +103,65 @@ impl Tokens {
             }
             Err(failure) => {
                 state.grant = None;
-                state.refused = Some((Instant::now(), failure.clone()));
+                state.refused = Some((asking.clock.elapsed(), failure.clone()));
                 Err(failure)
             }
         }
     }
 
     async fn fetch(&self, asking: &Asking<'_>, state: &mut State) -> Result<Grant, Failure> {
-        if let Some((grant, token)) = state.unkept.take() {
-            return self.keep(asking, state, grant, token).await;
+        if let Some((grant, kept)) = state.unkept.take() {
+            return self.keep(asking, state, grant, kept).await;
         }
-        let refresh = self.refresh(asking, state).await?;
+        let refresh = self.refresh(asking).await?;
+        match self.ask(asking, state, refresh.as_ref()).await {
+            // Another process may have used this token a moment ago, and kept the one that took its place.
+            Err(failure) if failure.class == Class::ConnectionDown && refresh.is_some() => {
+                let newer = self.refresh(asking).await?;
+                let token = |kept: &Option<Kept>| kept.as_ref().map(|kept| kept.token.expose().to_owned());
+                if token(&newer) == token(&refresh) {
+                    return Err(failure);
+                }
+                self.ask(asking, state, newer.as_ref()).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask(
+        &self,
+        asking: &Asking<'_>,
+        state: &mut State,
+        refresh: Option<&Kept>,
+    ) -> Result<Grant, Failure> {
         let now = asking.clock.now();
-        let outgoing = asking.oauth2.ask(refresh.as_ref(), asking.context, now)?;
+        let outgoing = asking.oauth2.ask(refresh.map(|kept| &kept.token), asking.context, now)?;
         asking.reach.check(&outgoing.url)?;
+        let outgoing = Outgoing { timeout: asking.timeout.unwrap_or(outgoing.timeout), ..outgoing };
         let answer = asking.http.send(outgoing, ANSWER_MAX).await.map_err(|lost| {
             Failure::new(Class::Transient, format!("the token endpoint did not answer: {}", lost.message))
         })?;
-        let (grant, rotated) = asking.oauth2.read(&answer, asking.context, now)?;
-        asking.redactor.learn(grant.access.expose());
-        let replaced = rotated.filter(|new| refresh.as_ref().is_some_and(|old| old.expose() != new.expose()));
-        match replaced {
-            Some(token) => self.keep(asking, state, grant, token).await,
-            None => Ok(grant),
+        let (grant, replaced) = asking.oauth2.read(&answer, asking.context, now)?;
+        asking.learn(&grant.access);
+        match (refresh, replaced) {
+            (Some(old), Some(token)) if old.token.expose() != token.expose() => {
+                self.keep(asking, state, grant, Kept { token, origin: old.origin }).await
+            }
+            _ => Ok(grant),
         }
     }
 
     /// The refresh token to use: the newest that is known.
-    async fn refresh(&self, asking: &Asking<'_>, state: &mut State) -> Result<Option<Secret>, Failure> {
-        if !asking.oauth2.refreshes() {
-            return Ok(None);
+    async fn refresh(&self, asking: &Asking<'_>) -> Result<Option<Kept>, Failure> {
+        let Some(first) = asking.oauth2.first_refresh(asking.context) else { return Ok(None) };
+        let origin = Origin::of(&first);
+        let kept = self.vault.load(asking.client, asking.connection).await.map_err(|error| unkept(&error))?;
+        if let Some(kept) = &kept {
+            asking.learn(&kept.token);
         }
-        if state.refresh.is_none() {
-            let kept = self.vault.load(asking.client, asking.connection).await;
-            let kept = kept.map_err(|error| unstored(&error.to_string()))?;
-            state.refresh = kept.or_else(|| asking.oauth2.first_refresh(asking.context));
-        }
-        Ok(state.refresh.clone())
+        // Another token in the settings than the kept one descends from: a person has put it there since.
+        let kept = kept.filter(|kept| kept.origin == origin);
+        Ok(Some(kept.unwrap_or(Kept { token: first, origin })))
     }
 
     /// Keeps a new refresh token before its access token is used: a crash in between must not lock the client out.
@@ -145,20 +170,31 @@ impl Tokens {
         asking: &Asking<'_>,
         state: &mut State,
         grant: Grant,
-        token: Secret,
+        kept: Kept,
     ) -> Result<Grant, Failure> {
-        asking.redactor.learn(token.expose());
-        state.refresh = Some(token.clone());
-        match self.vault.keep(asking.client, asking.connection, token.clone()).await {
+        asking.learn(&kept.token);
+        match self.vault.keep(asking.client, asking.connection, kept.clone()).await {
             Ok(()) => Ok(grant),
             Err(error) => {
-                state.unkept = Some((grant, token));
-                Err(unstored(&error.to_string()))
+                state.unkept = Some((grant, kept));
+                Err(unkept(&error))
             }
         }
     }
 }
 
-fn unstored(error: &str) -> Failure {
-    Failure::new(Class::Transient, format!("the refresh token could not be kept: {error}"))
+impl Asking<'_> {
+    /// Blots a token out from now on, and its elders no longer.
+    fn learn(&self, token: &Secret) {
+        let owner = format!("{}/{}", self.client, self.connection);
+        self.redactor.learn_passing(&owner, token.expose());
+    }
+}
+
+fn unkept(error: &VaultError) -> Failure {
+    let class = match error {
+        VaultError::OutOfReach(_) => Class::Transient,
+        VaultError::Locked(_) => Class::ConnectionDown,
+    };
+    Failure::new(class, format!("the refresh token could not be kept: {error}"))
 }

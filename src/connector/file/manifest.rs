@@ -34,6 +34,10 @@ pub struct ManifestFile {
     /// names (the address beside a token, the next page) is held to this list.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Hosts that a redirect may lead to: `*.example.com`. The request is then sent there as it is, body and credentials
+    /// included. A redirect to anywhere else is not followed, and a failure; so is every one when this is left out.
+    #[serde(default)]
+    pub redirects: Vec<String>,
     /// How a request shows who sends it.
     #[serde(default)]
     pub auth: AuthFile,

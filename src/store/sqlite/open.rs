@@ -19,8 +19,11 @@ pub enum Access {
 }
 
 /// The migrations in order: the schema's version is how many of them were applied.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_begin.sql"), include_str!("migrations/0002_versions.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_begin.sql"),
+    include_str!("migrations/0002_versions.sql"),
+    include_str!("migrations/0004_secret.sql"),
+];
 
 /// Marks an SQLite file as ours: "LKST".
 const APPLICATION_ID: i32 = 0x4c4b_5354;

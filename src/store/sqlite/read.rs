@@ -190,6 +190,12 @@ pub(super) fn connections(connection: &Connection) -> Result<Vec<ConnectionState
     rows.collect()
 }
 
+pub(super) fn secret(reader: &Connection, client: &str, connection: &str) -> Result<Option<Vec<u8>>> {
+    let mut statement =
+        reader.prepare_cached("SELECT sealed FROM secret WHERE client = ?1 AND connection = ?2")?;
+    statement.query_row([client, connection], |row| row.get(0)).optional()
+}
+
 pub(super) fn counts(connection: &Connection) -> Result<Counts> {
     let mut unfinished: BTreeMap<Arc<str>, u64> = BTreeMap::new();
     let mut oldest: Option<i64> = None;

@@ -119,6 +119,15 @@ impl Store for SqliteStore {
         self.readers.ask(read::connections).boxed()
     }
 
+    fn secret<'a>(
+        &'a self,
+        client: &'a str,
+        connection: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        let [client, connection] = [client, connection].map(str::to_owned);
+        self.readers.ask(move |reader| read::secret(reader, &client, &connection)).boxed()
+    }
+
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
         self.readers.ask(read::counts).boxed()
     }

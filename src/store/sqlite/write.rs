@@ -12,7 +12,7 @@ use super::versions;
 use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
 use crate::store::{
     Accepted, Applied, Change, CircuitState, ConnectionState, EventSeq, GoodClient, NewEvent, NewIntent,
-    NewRun, Outcome, RunId, RunState, StoreError, Version,
+    NewRun, Outcome, RunId, RunState, SealedSecret, StoreError, Version,
 };
 use crate::value::Value;
 
@@ -208,6 +208,7 @@ impl<'a> Batch<'a> {
                 update.execute(params![client, connection, micros(*due), limit])?;
                 Ok(())
             }
+            Change::SecretKept(secret) => self.secret(secret),
             Change::Reported(event) => self.accept_one(event).map(drop),
         }
     }
@@ -339,6 +340,15 @@ impl<'a> Batch<'a> {
             micros(state.since),
             state.reason
         ])?;
+        Ok(())
+    }
+
+    fn secret(&self, secret: &SealedSecret) -> Written {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO secret (client, connection, sealed, at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (client, connection) DO UPDATE SET sealed = excluded.sealed, at = excluded.at",
+        )?;
+        upsert.execute(params![secret.client, secret.connection, secret.sealed, micros(secret.at)])?;
         Ok(())
     }
 

@@ -8,11 +8,12 @@ mod stripe;
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lockstep::clock::SystemClock;
 use lockstep::connector::{
-    Action, Call, Connection, ConnectionParts, Connections, Failure, Gateway, Http, Manifest, MemoryVault,
-    Reply, Select, Surroundings, Vault, builtin,
+    Action, Call, Connection, ConnectionParts, Connections, Failure, Fault, Gateway, Http, Manifest,
+    MemoryVault, Reply, Select, Surroundings, Vault, builtin,
 };
 use lockstep::secret::Redactor;
 use lockstep::value::{Map, Value};
@@ -21,6 +22,7 @@ use lockstep::value::{Map, Value};
 pub(crate) struct Client {
     connections: Connections,
     around: Surroundings,
+    timeout: Option<Duration>,
 }
 
 impl Client {
@@ -35,11 +37,20 @@ impl Client {
             redactor: Redactor::default(),
             vault,
         };
-        Self { connections: Connections::new(), around }
+        Self { connections: Connections::new(), around, timeout: None }
     }
 
     /// Opens the one connection `crm`.
     pub(crate) fn open(&self, manifest: Arc<Manifest>, config: &str) -> Arc<Connection> {
+        self.try_open(manifest, config).unwrap()
+    }
+
+    /// As [`Self::open`], or why it does not open.
+    pub(crate) fn try_open(
+        &self,
+        manifest: Arc<Manifest>,
+        config: &str,
+    ) -> Result<Arc<Connection>, Vec<Fault>> {
         let parts = ConnectionParts {
             client: "acme".into(),
             name: "crm".into(),
@@ -47,6 +58,7 @@ impl Client {
             config: map(config),
             rate_limit: None,
             concurrency: None,
+            timeout: self.timeout,
             fields: [("Account", [("stripe_id", "Stripe_Customer_Id__c")])]
                 .into_iter()
                 .map(|(object, words)| {
@@ -55,9 +67,9 @@ impl Client {
                 })
                 .collect(),
         };
-        let connection = Connection::open(parts, self.around.clone()).unwrap();
+        let connection = Connection::open(parts, self.around.clone())?;
         self.connections.replace("acme", [connection]);
-        self.connections.get("acme", "crm").unwrap()
+        Ok(self.connections.get("acme", "crm").unwrap())
     }
 
     /// As [`Self::open`], of a built-in connector.

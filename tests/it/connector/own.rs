@@ -9,8 +9,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
-use lockstep::connector::{AfterUnknown, Class, Record, Repeat, VaultError};
-use lockstep::secret::Secret;
+use lockstep::connector::{AfterUnknown, Class, Done, Kept, Record, Repeat, VaultError};
 use pretty_assertions::assert_eq;
 
 use super::*;
@@ -258,13 +257,122 @@ async fn an_answer_without_end_is_cut_off() {
     assert_eq!(failure.class, Class::Unknown, "it was done, but nobody knows what came of it");
 }
 
-#[tokio::test]
-async fn unencrypted_requests_stay_on_this_machine() {
+#[test]
+fn unencrypted_requests_stay_on_this_machine() {
+    let own = manifest(PLAIN);
+    let faults = |config: &str| -> Vec<String> {
+        own.check_config(&map(config)).iter().map(ToString::to_string).collect()
+    };
+    for fine in [
+        r#"{"base_url": "https://crm.example.com"}"#,
+        r#"{"base_url": "http://127.0.0.1:8080"}"#,
+        r#"{"base_url": "http://[::1]:8080"}"#,
+        r#"{"base_url": "http://localhost"}"#,
+        r#"{"base_url": "http://crm.example.com", "allow_http": true}"#,
+        r#"{"base_url": "${CRM_URL}"}"#,
+    ] {
+        assert_eq!(faults(fine), Vec::<String>::new(), "{fine}");
+    }
+    for clear in [
+        r#"{"base_url": "http://crm.example.com"}"#,
+        r#"{"base_url": "http://crm.example.com", "allow_http": false}"#,
+        r#"{"base_url": "http://127.0.0.1.example.com"}"#,
+        r#"{"base_url": "http://192.0.2.1"}"#,
+    ] {
+        let found = faults(clear);
+        assert!(found[0].contains("must be https, not http"), "{clear}: {found:?}");
+    }
+}
+
+#[test]
+fn an_unencrypted_address_of_a_manifest_is_refused_when_it_is_opened() {
+    let yaml = PLAIN.replace("\"${config.base_url}/api\"", "http://crm.example.com/api");
     let client = Client::new();
-    let config = r#"{"base_url": "http://crm.example.com"}"#;
-    client.open(manifest(PLAIN), config);
-    let failure = client.call(operation("thing.get", r#"{"id": "1"}"#)).await.unwrap_err();
-    assert!(failure.message.contains("must be https"), "{failure}");
+    let opened = client.try_open(manifest(&yaml), r#"{"base_url": "https://crm.example.com"}"#);
+    let faults = opened.unwrap_err();
+    assert!(faults[0].message.contains("requests to crm.example.com must be https"), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_to_where_the_manifest_allows_it_as_the_same_request() {
+    let there = Server::answering(|_| ok(r#"{"id": 1}"#)).await;
+    // Another host than the one of the settings, and allowed by name.
+    let to = there.url.replace("127.0.0.1", "localhost");
+    for (status, followed) in [(301, true), (302, true), (307, true), (308, true), (303, false), (300, false)]
+    {
+        let (location, before) = (format!("{to}/moved?a=1"), there.got().len());
+        let server = Server::answering(move |_| {
+            (StatusCode::from_u16(status).unwrap(), [("location", location.clone())]).into_response()
+        })
+        .await;
+        let client = Client::new();
+        let yaml = PLAIN.replace("errors:", "redirects: [localhost]\nerrors:");
+        let config = format!(r#"{{"base_url": "{}", "token": "token-4242"}}"#, server.url);
+        client.open(manifest(&yaml), &config);
+        let answer = client.call(operation("thing.make", r#"{"a": 1}"#)).await;
+        assert_eq!(
+            (answer.is_ok(), there.got().len() - before),
+            (followed, usize::from(followed)),
+            "{status}"
+        );
+    }
+    let got = there.got().remove(0);
+    assert_eq!((got.method, &*got.uri, &*got.body), (Method::POST, "/moved?a=1", r#"{"a":1}"#));
+    assert_eq!(got.headers["x-api-token"], "token-4242");
+}
+
+#[tokio::test]
+async fn a_redirect_that_leads_in_a_circle_ends() {
+    let url = Arc::new(Mutex::new(String::new()));
+    let to = Arc::clone(&url);
+    let server = Server::answering(move |_| {
+        let to = to.lock().unwrap().clone();
+        (StatusCode::TEMPORARY_REDIRECT, [("location", to)]).into_response()
+    })
+    .await;
+    url.lock().unwrap().push_str(&server.url);
+    let client = Client::new();
+    client.open(
+        manifest(&PLAIN.replace("errors:", "redirects: [127.0.0.1]\nerrors:")),
+        &format!(r#"{{"base_url": "{}"}}"#, server.url),
+    );
+    let failure = client.call(operation("thing.make", "{}")).await.unwrap_err();
+    assert_eq!(failure.message, "redirects to 127.0.0.1, which is not followed");
+    assert_eq!(server.got().len(), 4);
+}
+
+#[tokio::test]
+async fn headers_without_end_are_cut_off() {
+    let server = Server::answering(|_| {
+        let mut response = ok("{}");
+        for number in 0..2000 {
+            let name = axum::http::HeaderName::try_from(format!("x-{number}")).unwrap();
+            response.headers_mut().insert(name, "y".repeat(500).parse().unwrap());
+        }
+        response
+    })
+    .await;
+    let client = Client::new();
+    client.open(manifest(PLAIN), &format!(r#"{{"base_url": "{}"}}"#, server.url));
+    let failure = client.call(operation("thing.make", "{}")).await.unwrap_err();
+    assert_eq!((failure.class, failure.done), (Class::Unknown, Done::Perhaps), "{failure}");
+}
+
+#[tokio::test]
+async fn a_connection_waits_as_long_as_its_client_says() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // It takes every connection, and says nothing.
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.push(stream);
+        }
+    });
+    let client = Client { timeout: Some(Duration::from_millis(50)), ..Client::new() };
+    client.open(manifest(PLAIN), &format!(r#"{{"base_url": "{url}"}}"#));
+    let failure = client.call(operation("thing.make", "{}")).await.unwrap_err();
+    assert_eq!((failure.class, &*failure.message), (Class::Unknown, "no answer within 50ms"));
 }
 
 #[tokio::test]
@@ -323,11 +431,11 @@ struct Fragile {
 }
 
 impl Vault for Fragile {
-    fn load<'a>(
-        &'a self,
-        client: &'a str,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Secret>, VaultError>> {
+    fn ready(&self) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    fn load<'a>(&'a self, client: &'a str, name: &'a str) -> BoxFuture<'a, Result<Option<Kept>, VaultError>> {
         self.inner.load(client, name)
     }
 
@@ -335,12 +443,12 @@ impl Vault for Fragile {
         &'a self,
         client: &'a str,
         name: &'a str,
-        token: Secret,
+        kept: Kept,
     ) -> BoxFuture<'a, Result<(), VaultError>> {
         if self.broken.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(VaultError("the disk is full".into())) });
+            return Box::pin(async { Err(VaultError::OutOfReach("the disk is full".into())) });
         }
-        self.inner.keep(client, name, token)
+        self.inner.keep(client, name, kept)
     }
 }
 
@@ -373,7 +481,7 @@ async fn a_replaced_refresh_token_is_kept_before_its_access_token_is_used() {
     // A token of 20 seconds is within the margin: every call asks for a new one.
     client.call(operation("ping", "null")).await.unwrap();
     assert_eq!(server.header(1, "authorization"), "Zoho-oauthtoken access-1");
-    assert_eq!(vault.load("acme", "crm").await.unwrap().unwrap().expose(), "refresh-2");
+    assert_eq!(vault.load("acme", "crm").await.unwrap().unwrap().token.expose(), "refresh-2");
 
     // After a restart the kept token is used, not the one of the settings.
     let client = Client::with_vault(Arc::clone(&vault) as Arc<dyn Vault>);
@@ -394,6 +502,40 @@ async fn a_refresh_token_that_cannot_be_kept_is_not_used() {
     assert_eq!(failure.class, Class::Transient);
     assert!(failure.message.contains("the disk is full"), "{failure}");
     assert_eq!(server.got().len(), 1, "the access token was not used");
+}
+
+#[tokio::test]
+async fn a_token_that_a_person_puts_into_the_settings_takes_the_place_of_the_kept_one() {
+    let server = Server::answering(|got| {
+        ok(match got.body.split_once("refresh_token=") {
+            Some((_, "refresh-1")) => r#"{"access_token": "one", "refresh_token": "refresh-2"}"#,
+            Some((_, "refresh-9")) => r#"{"access_token": "nine", "refresh_token": "refresh-10"}"#,
+            Some(_) => r#"{"error": "revoked"}"#,
+            None => "{}",
+        })
+    })
+    .await;
+    let vault: Arc<dyn Vault> = Arc::new(MemoryVault::default());
+    for (settings, header) in [("refresh-1", "Zoho-oauthtoken one"), ("refresh-9", "Zoho-oauthtoken nine")] {
+        let client = Client::with_vault(Arc::clone(&vault));
+        let config = format!(r#"{{"base_url": "{}", "refresh_token": "{settings}"}}"#, server.url);
+        client.open(manifest(ROTATING), &config);
+        client.call(operation("ping", "null")).await.unwrap();
+        assert_eq!(server.header(server.got().len() - 1, "authorization"), header);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_another_process_has_replaced_meanwhile_is_read_anew() {
+    let server = Server::answering(rotating()).await;
+    let vault: Arc<dyn Vault> = Arc::new(MemoryVault::default());
+    let config = format!(r#"{{"base_url": "{}", "refresh_token": "refresh-1"}}"#, server.url);
+    let clients = [Client::with_vault(Arc::clone(&vault)), Client::with_vault(vault)];
+    for client in clients.iter().chain(&clients).chain(&clients) {
+        client.open(manifest(ROTATING), &config);
+        client.call(operation("ping", "null")).await.unwrap();
+    }
+    assert_eq!(server.header(11, "authorization"), "Zoho-oauthtoken access-6");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use lockstep::config::{Backoff, LockstepTrigger, RetryFile, Stale};
 use lockstep::connector::{Abilities, Action, Call, Class, Failure, Gateway, Record, Reply};
 use lockstep::engine::{Engine, EngineOptions, Incoming, Jitter, Limits, Runnable, Runnables};
 use lockstep::metrics::Metrics;
+use lockstep::secret::Redactor;
 use lockstep::steps::{Ending, EventInput, Journal, RunInput};
 use lockstep::store::sqlite::{Access, SqliteStore};
 use lockstep::store::{Accepted, Outcome, RunBody, RunFilter, RunRow, Source, Store, Version};
@@ -243,6 +244,7 @@ impl World {
             jitter: Jitter::None,
             limits,
             metrics: Arc::clone(&metrics),
+            redactor: Redactor::default(),
         });
         Self { engine: engine.await.unwrap(), store, crm, clock, metrics, folder }
     }
