@@ -13,6 +13,14 @@ use crate::value::Value;
 #[serde(transparent)]
 pub struct Written(pub Value);
 
+impl Written {
+    /// True for a map that is a value expression, and not a map of value expressions.
+    pub fn is_expression(&self) -> bool {
+        const HEADS: [&str; 5] = ["from", "script", "each", "literal", "payload"];
+        self.0.as_map().is_some_and(|map| HEADS.iter().any(|head| map.contains_key(*head)))
+    }
+}
+
 impl JsonSchema for Written {
     fn schema_name() -> Cow<'static, str> {
         "ValueExpression".into()

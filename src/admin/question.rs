@@ -17,6 +17,8 @@ pub(super) enum QuestionError {
     Outcome(String),
     #[error("`{0}` is no state: {words}", words = words(RunState::ALL.map(RunState::word)))]
     State(String),
+    #[error("a limit of {0} rows is not possible: 1 to {most}", most = PageLimit::MOST)]
+    Limit(u32),
 }
 
 fn words<const N: usize>(words: [&str; N]) -> String {
@@ -48,7 +50,7 @@ impl EventQuestion {
             ended: self.outcome.map(|word| outcome(&word)).transpose()?,
             since: moment(self.since, now)?,
             before: self.before.map(EventSeq),
-            limit: limit(self.limit),
+            limit: limit(self.limit)?,
         })
     }
 }
@@ -74,7 +76,7 @@ impl RunQuestion {
             client: self.client.clone(),
             ended: Some(Outcome::Conflict),
             since: moment(self.since.clone(), now)?,
-            limit: limit(self.limit),
+            limit: limit(self.limit)?,
             ..EventFilter::default()
         })
     }
@@ -90,7 +92,7 @@ impl RunQuestion {
             event: self.event.map(EventSeq),
             since: moment(self.since, now)?,
             before: self.before.map(RunId),
-            limit: limit(self.limit),
+            limit: limit(self.limit)?,
         })
     }
 }
@@ -119,7 +121,7 @@ impl AuditQuestion {
             object: self.object,
             record: self.record,
             since: moment(self.since, now)?,
-            limit: limit(self.limit),
+            limit: limit(self.limit)?,
         })
     }
 }
@@ -138,6 +140,10 @@ fn moment(text: Option<String>, now: Timestamp) -> Result<Option<Timestamp>, Que
     Ok(text.map(|text| since(&text, now)).transpose()?)
 }
 
-fn limit(rows: Option<u32>) -> PageLimit {
-    rows.map_or_else(PageLimit::default, PageLimit::new)
+fn limit(rows: Option<u32>) -> Result<PageLimit, QuestionError> {
+    match rows {
+        None => Ok(PageLimit::default()),
+        Some(rows @ 1..=PageLimit::MOST) => Ok(PageLimit::new(rows)),
+        Some(rows) => Err(QuestionError::Limit(rows)),
+    }
 }

@@ -23,7 +23,7 @@ use super::schema::Schema;
 use super::show::Show;
 use super::test::Test;
 use super::validate::Validate;
-use super::{help, output};
+use super::{help, output, tips};
 
 /// Keeps Stripe and your CRMs telling the same story, from YAML that is checked like code.
 #[derive(Debug, Parser)]
@@ -100,10 +100,12 @@ impl Command {
 ///
 /// Whatever goes wrong is shown here, once, on standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let app = match help::command().try_get_matches_from(arguments).and_then(|m| App::from_arg_matches(&m)) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let app = match help::command().try_get_matches_from(&arguments).and_then(|m| App::from_arg_matches(&m)) {
         Ok(app) => app,
         // Also the way in which clap hands out the texts of `--help` and `--version`.
         Err(usage) => {
+            let usage = tips::with_tip(usage, &arguments);
             let shown = usage.print();
             return if usage.use_stderr() || shown.is_err() { ExitCode::CouldNot } else { ExitCode::Fine };
         }

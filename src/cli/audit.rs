@@ -2,34 +2,25 @@
 
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 
-use super::look::{Narrow, StoreArgs, Times, audit_lines};
+use super::look::{
+    Asked, ListOrShow, Looking, Narrow, StoreArgs, Times, audit_lines, nothing_changed, of_change,
+};
 use super::output::{Format, say, say_json};
 use super::{ExitCode, runtime};
 use crate::listing::{AuditView, Listings};
-use crate::store::{AuditFilter, RunId};
+use crate::store::{AuditFilter, PageLimit};
+
+const EMPTY: &str = "nothing was changed: every write of a run to a system is kept here";
 
 #[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  lockstep audit --client acme-saas --since 24h\n  \
-                  lockstep audit --object Account --record 001A\n  lockstep audit show 17"
-)]
+#[command(after_help = "Examples:\n  lockstep audit --client acme-saas --since 24h\n  \
+                  lockstep audit --object Account --record 001A\n  lockstep audit show 17")]
 pub(super) struct Audit {
-    #[command(subcommand)]
-    action: Option<Action>,
     #[command(flatten)]
-    list: List,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Lists what was changed, newest run first
-    List(List),
-    /// Shows what one run changed
-    Show(Show),
+    looking: Looking<List, ListOrShow<List, Show>>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -55,10 +46,11 @@ struct List {
     format: Format,
 }
 
+/// Shows what one run changed
 #[derive(Debug, Clone, Args)]
 struct Show {
     /// The run's number
-    run: i64,
+    run: String,
     #[command(flatten)]
     store: StoreArgs,
     /// How to answer
@@ -73,60 +65,77 @@ struct Listing {
 
 impl Audit {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.action.unwrap_or(Action::List(self.list)) {
-            Action::List(list) => list.run(),
-            Action::Show(show) => {
-                let filter = AuditFilter { run: Some(RunId(show.run)), ..AuditFilter::default() };
-                let empty = format!("run {} changed nothing", show.run);
-                print(&show.store, filter, None, show.format, &empty).map(|_| ExitCode::Fine)
-            }
+        match self.looking.action() {
+            ListOrShow::List(list) => list.run(),
+            ListOrShow::Show(show) => show.run(),
         }
     }
 }
 
 impl List {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let filter = AuditFilter {
+        let store = self.store.open()?;
+        let runtime = runtime()?;
+        let audit = runtime.block_on(Listings::new(Arc::clone(&store)).audit(self.filter()))?;
+        if self.format == Format::Json {
+            say_json(&Listing { audit })?;
+            return Ok(ExitCode::Fine);
+        }
+        if audit.is_empty() {
+            let all = AuditFilter { limit: PageLimit::most(), ..AuditFilter::default() };
+            let all: Vec<_> = runtime.block_on(store.audit(all))?.into_iter().map(of_change).collect();
+            say(self.asked().nothing_fits(&all).as_deref().unwrap_or(EMPTY))?;
+            return Ok(ExitCode::Fine);
+        }
+        let zone = self.narrow.client.as_deref().and_then(|client| self.store.zone_of(client));
+        say(lines(&audit, &Times::in_zone(zone)).join("\n"))?;
+        if let Some(more) = self.narrow.window.more(audit.len()) {
+            say(more)?;
+        }
+        Ok(ExitCode::Fine)
+    }
+
+    fn filter(&self) -> AuditFilter {
+        AuditFilter {
             client: self.narrow.client.clone(),
-            pipeline: self.pipeline,
-            connection: self.connection,
-            object: self.object,
-            record: self.record,
+            pipeline: self.pipeline.clone(),
+            connection: self.connection.clone(),
+            object: self.object.clone(),
+            record: self.record.clone(),
             since: self.narrow.window.since,
             limit: self.narrow.window.limit(),
             run: None,
-        };
-        let empty = "nothing was changed: every write of a run to a system is kept here";
-        let shown = print(&self.store, filter, self.narrow.client.as_deref(), self.format, empty)?;
-        if self.format == Format::Human
-            && let Some(more) = self.narrow.window.more(shown)
-        {
-            say(more)?;
+        }
+    }
+
+    fn asked(&self) -> Asked {
+        Asked::of("changes", &self.narrow)
+            .with("pipeline", self.pipeline.clone())
+            .with("connection", self.connection.clone())
+            .with("object", self.object.clone())
+            .with("record", self.record.clone())
+    }
+}
+
+impl Show {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let listings = Listings::new(self.store.open()?);
+        let detail = runtime()?.block_on(listings.run(&self.run, None))?;
+        if self.format == Format::Json {
+            say_json(&Listing { audit: detail.changes })?;
+        } else if detail.changes.is_empty() {
+            say(format_args!("run {} changed nothing: {}", detail.run.id, nothing_changed(&detail)))?;
+        } else {
+            let times = Times::in_zone(self.store.zone_of(&detail.run.client));
+            say(lines(&detail.changes, &times).join("\n"))?;
         }
         Ok(ExitCode::Fine)
     }
 }
 
-fn print(
-    store: &StoreArgs,
-    filter: AuditFilter,
-    client: Option<&str>,
-    format: Format,
-    empty: &str,
-) -> anyhow::Result<usize> {
-    let listings = Listings::new(store.open()?);
-    let audit = runtime()?.block_on(listings.audit(filter))?;
-    let shown = audit.len();
-    if format == Format::Json {
-        say_json(&Listing { audit })?;
-        return Ok(shown);
-    }
-    if audit.is_empty() {
-        say(empty)?;
-        return Ok(0);
-    }
-    let times = Times::in_zone(client.and_then(|client| store.zone_of(client)));
-    for entry in &audit {
+fn lines(audit: &[AuditView], times: &Times) -> Vec<String> {
+    let mut text = Vec::new();
+    for entry in audit {
         let mut lines = audit_lines(entry);
         lines[0] = format!(
             "{}  {}  {}  (run {}, pipeline {}, event {})",
@@ -137,8 +146,8 @@ fn print(
             entry.pipeline,
             entry.event
         );
-        say(lines.join("\n"))?;
+        text.extend(lines);
     }
-    say(format_args!("times are in {}", times.zone()))?;
-    Ok(shown)
+    text.push(format!("times are in {}", times.zone()));
+    text
 }

@@ -1,42 +1,34 @@
 //! `lockstep conflicts`: business ambiguities, for a person to decide.
 
-use clap::{Args, Subcommand};
+use std::sync::Arc;
+
+use clap::Args;
 use serde::Serialize;
 
 use super::events;
+use super::look::{Facets, ListOrShow, Looking, of_event, of_run};
 use super::output::{Format, say, say_json};
 use super::runs::{self, RunNarrow, Show};
 use super::{ExitCode, runtime};
 use crate::listing::{EventView, Listings, RunView};
-use crate::store::{Outcome, RunState};
+use crate::store::{EventFilter, Outcome, PageLimit, RunFilter, RunState, Store, StoreError};
+
+const CONFLICT: RunState = RunState::Ended(Outcome::Conflict);
 
 const EMPTY: &str = "no conflicts: a run becomes one when it would have to guess, for instance between two contacts with one e-mail; an event, when it is of another mode, account or API version";
 
 #[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  lockstep conflicts --client acme-saas\n  lockstep conflicts show 17"
-)]
+#[command(after_help = "Examples:\n  lockstep conflicts --client acme-saas\n  lockstep conflicts show 17")]
 pub(super) struct Conflicts {
-    #[command(subcommand)]
-    action: Option<Action>,
     #[command(flatten)]
-    list: RunNarrow,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Lists conflicts, newest first
-    List(RunNarrow),
-    /// Shows one: what is ambiguous, and the records it is between
-    Show(Show),
+    looking: Looking<RunNarrow, ListOrShow<RunNarrow, Show>>,
 }
 
 impl Conflicts {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.action.unwrap_or(Action::List(self.list)) {
-            Action::List(narrow) => list(&narrow),
-            Action::Show(show) => show.run(Some(Outcome::Conflict)),
+        match self.looking.action() {
+            ListOrShow::List(narrow) => list(&narrow),
+            ListOrShow::Show(show) => show.run(Some(Outcome::Conflict)),
         }
     }
 }
@@ -49,9 +41,11 @@ struct Listing {
 }
 
 fn list(narrow: &RunNarrow) -> anyhow::Result<ExitCode> {
-    let listings = Listings::new(narrow.store().open()?);
-    let listing = runtime()?.block_on(async {
-        let runs = listings.runs(narrow.filter(Some(RunState::Ended(Outcome::Conflict)))).await?;
+    let store = narrow.store().open()?;
+    let listings = Listings::new(Arc::clone(&store));
+    let runtime = runtime()?;
+    let listing = runtime.block_on(async {
+        let runs = listings.runs(narrow.filter(Some(CONFLICT))).await?;
         // Events have no pipeline: who asks for one pipeline's conflicts is not shown them.
         let events = match narrow.events_ended(Outcome::Conflict) {
             Some(filter) => listings.events(filter).await?,
@@ -65,7 +59,8 @@ fn list(narrow: &RunNarrow) -> anyhow::Result<ExitCode> {
     }
     let times = narrow.times();
     if listing.runs.is_empty() && listing.events.is_empty() {
-        say(EMPTY)?;
+        let all = runtime.block_on(all(&*store))?;
+        say(narrow.asked("conflicts").nothing_fits(&all).as_deref().unwrap_or(EMPTY))?;
     }
     if !listing.runs.is_empty() {
         say(runs::rows(listing.runs, &times))?;
@@ -74,4 +69,13 @@ fn list(narrow: &RunNarrow) -> anyhow::Result<ExitCode> {
         say(events::rows(listing.events, &times))?;
     }
     Ok(ExitCode::Fine)
+}
+
+/// All conflicts, as filters see them.
+async fn all(store: &dyn Store) -> Result<Vec<Facets>, StoreError> {
+    let runs = RunFilter { state: Some(CONFLICT), limit: PageLimit::most(), ..RunFilter::default() };
+    let events =
+        EventFilter { ended: Some(Outcome::Conflict), limit: PageLimit::most(), ..EventFilter::default() };
+    let runs = store.runs(runs).await?.into_iter().map(of_run);
+    Ok(runs.chain(store.events(events).await?.into_iter().map(of_event)).collect())
 }

@@ -1,5 +1,6 @@
 //! `lockstep dry-run`: what a pipeline would do for an event, without sending anything.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,11 +10,12 @@ use indexmap::IndexMap;
 
 use super::ExitCode;
 use super::block_on::runtime;
-use super::output::{Format, say, say_json};
+use super::output::{Format, remark, say, say_json};
 use super::pipeline::{Chosen, choose};
 use crate::clock::SystemClock;
 use crate::config::env::{Environment, System};
 use crate::connector::{Call, Connection, ConnectionParts, Failure, Http, MemoryVault, Reply, Surroundings};
+use crate::nearest::did_you_mean;
 use crate::project::{Client, Trigger};
 use crate::rehearsal::{Crm, Memory, Rehearsal, of_file, systems, told, word};
 use crate::secret::Redactor;
@@ -58,10 +60,9 @@ impl DryRun {
             );
         }
         let crm = systems(&client);
-        if let Some(path) = &self.given {
-            give(&crm, path)?;
-        }
-        let watch = Watch { connections: connections(&client), seen: Mutex::default() };
+        let given = self.given.as_deref().map_or_else(|| Ok(Vec::new()), |path| give(&crm, path))?;
+        let watch =
+            Watch { connections: connections(&client), seen: Mutex::default(), asked: Mutex::default() };
         let memory = Memory::default();
         let rehearsal = Rehearsal {
             client: &client,
@@ -72,6 +73,10 @@ impl DryRun {
         };
         let starts = occasion.kind;
         let ending = runtime()?.block_on(rehearsal.run("dry-run".into(), occasion.event, occasion.created));
+        let asked = watch.asked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for unused in given.iter().filter(|name| !asked.contains(*name)) {
+            remark(unused_in_words(&client, unused));
+        }
         let (outcome, reason) = told(ending);
         let seen = watch.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
         let ends =
@@ -104,8 +109,8 @@ impl DryRun {
     }
 }
 
-/// Puts the records of a file into the systems in memory.
-fn give(crm: &Crm, path: &Path) -> anyhow::Result<()> {
+/// Puts the records of a file into the systems in memory, and gives the names that they stand under.
+fn give(crm: &Crm, path: &Path) -> anyhow::Result<Vec<String>> {
     let name = path.display();
     let text = std::fs::read(path).with_context(|| format!("{name} could not be read"))?;
     let given = Value::from_json(&text).with_context(|| format!("{name} is not JSON"))?;
@@ -122,13 +127,26 @@ fn give(crm: &Crm, path: &Path) -> anyhow::Result<()> {
             crm.give(connection, object, record);
         }
     }
-    Ok(())
+    Ok(objects.keys().map(ToString::to_string).collect())
+}
+
+/// Why records that were given were of no use.
+fn unused_in_words(client: &Client, name: &str) -> String {
+    let connection = name.split('.').next().unwrap_or(name);
+    if client.connections.contains_key(connection) {
+        return format!("note: --given has {name}, and this run asked for none of it");
+    }
+    let help = did_you_mean(connection, client.connections.keys().map(|known| &**known));
+    let help = help.map(|help| format!(": {help}")).unwrap_or_default();
+    format!("note: --given has {name}, and {} has no connection `{connection}`{help}", client.name())
 }
 
 /// Writes down what the run does.
 struct Watch {
     connections: IndexMap<Arc<str>, Result<Connection, String>>,
     seen: Mutex<Vec<Value>>,
+    /// Connections and objects that the run turned to.
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl Observer for Watch {
@@ -166,6 +184,10 @@ impl Observer for Watch {
 impl Watch {
     /// The request as it would be sent, and what it was answered with here.
     fn request(&self, call: &Call, answer: &Result<Reply, Failure>) -> Value {
+        if let Some(object) = call.action.object() {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            asked.insert(format!("{}.{object}", call.connection));
+        }
         let prepared = match self.connections.get(&call.connection) {
             Some(Ok(connection)) => connection.preview(call).map_err(|failure| failure.to_string()),
             Some(Err(why)) => Err(why.clone()),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 
-use super::look::{Narrow, StoreArgs, Times, run_lines, table};
+use super::look::{Asked, ListOrShow, Looking, Narrow, StoreArgs, Times, of_event, run_lines, table};
 use super::output::{Format, say, say_json};
 use super::why::{self, PipelineView};
 use super::{ExitCode, runtime};
@@ -13,30 +13,19 @@ use crate::check::{self, Environments};
 use crate::config;
 use crate::listing::{EventDetailView, EventView, Listings};
 use crate::project::Client;
-use crate::store::{EventFilter, Outcome};
+use crate::store::{EventFilter, Outcome, PageLimit};
 
 const EMPTY: &str =
     "no events: a system's webhooks bring them, posted to /hooks/<client>/<connection> of `lockstep run`";
 
 #[derive(Debug, Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  lockstep events --client acme-saas --type invoice.payment_failed --since 24h\n  \
                   lockstep events show evt_1N3T2r"
 )]
 pub(super) struct Events {
-    #[command(subcommand)]
-    action: Option<Action>,
     #[command(flatten)]
-    list: List,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Lists events, newest first
-    List(List),
-    /// Shows one event, and for each pipeline of its client what it did and why it did nothing
-    Show(Show),
+    looking: Looking<List, ListOrShow<List, Show>>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -59,6 +48,7 @@ struct List {
     format: Format,
 }
 
+/// Shows one event, and for each pipeline of its client what it did and why it did nothing
 #[derive(Debug, Clone, Args)]
 struct Show {
     /// The sender's id of the event, or its number
@@ -97,9 +87,9 @@ fn outcome(word: &str) -> Result<Outcome, String> {
 
 impl Events {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.action.unwrap_or(Action::List(self.list)) {
-            Action::List(list) => list.run(),
-            Action::Show(show) => show.run(),
+        match self.looking.action() {
+            ListOrShow::List(list) => list.run(),
+            ListOrShow::Show(show) => show.run(),
         }
     }
 }
@@ -108,21 +98,28 @@ impl List {
     fn run(self) -> anyhow::Result<ExitCode> {
         let filter = EventFilter {
             client: self.narrow.client.clone(),
-            connection: self.connection,
-            kind: self.kind,
+            connection: self.connection.clone(),
+            kind: self.kind.clone(),
             ended: self.outcome,
             since: self.narrow.window.since,
             limit: self.narrow.window.limit(),
             ..EventFilter::default()
         };
-        let listings = Listings::new(self.store.open()?);
-        let events = runtime()?.block_on(listings.events(filter))?;
+        let store = self.store.open()?;
+        let runtime = runtime()?;
+        let events = runtime.block_on(Listings::new(Arc::clone(&store)).events(filter))?;
         if self.format == Format::Json {
             say_json(&Listing { events })?;
             return Ok(ExitCode::Fine);
         }
         if events.is_empty() {
-            say(EMPTY)?;
+            let all = EventFilter { limit: PageLimit::most(), ..EventFilter::default() };
+            let all: Vec<_> = runtime.block_on(store.events(all))?.into_iter().map(of_event).collect();
+            let asked = Asked::of("events", &self.narrow)
+                .with("connection", self.connection)
+                .with("type", self.kind)
+                .with("outcome", self.outcome.map(|outcome| outcome.word().into()));
+            say(asked.nothing_fits(&all).as_deref().unwrap_or(EMPTY))?;
             return Ok(ExitCode::Fine);
         }
         let zone = self.narrow.client.as_deref().and_then(|client| self.store.zone_of(client));

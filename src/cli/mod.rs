@@ -5,6 +5,7 @@
 //! and its name in a group of `help.rs`. No command decides anything that another part of lockstep would need to
 //! know.
 
+mod address;
 mod app;
 mod audit;
 mod block_on;
@@ -29,6 +30,7 @@ mod schema;
 mod show;
 mod signals;
 mod test;
+mod tips;
 mod validate;
 mod why;
 

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::address::address;
 use super::look::StoreUrl;
 use super::output::{Format, remark, say, say_json};
 use super::signals::Signals;
@@ -39,10 +40,10 @@ pub(super) struct Run {
     #[arg(long, value_name = "URL", env = "LOCKSTEP_STORE")]
     store: Option<StoreUrl>,
     /// The public address, for webhooks; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", env = "LOCKSTEP_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", env = "LOCKSTEP_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
     /// The address of health, metrics and the API; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", env = "LOCKSTEP_ADMIN", default_value = "127.0.0.1:8081")]
+    #[arg(long, value_name = "ADDR", env = "LOCKSTEP_ADMIN", default_value = "127.0.0.1:8081", value_parser = address)]
     admin: SocketAddr,
     /// The environment: `client.<NAME>.yaml` over `client.yaml`
     #[arg(long, value_name = "NAME", env = "LOCKSTEP_ENV")]

@@ -2,34 +2,25 @@
 
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 
-use super::look::{Narrow, StoreArgs, Times, run_lines, table};
+use super::look::{Asked, ListOrShow, Looking, Narrow, StoreArgs, Times, of_run, run_lines, table};
 use super::output::{Format, say, say_json};
 use super::{ExitCode, runtime};
 use crate::listing::{Listings, RunView};
-use crate::store::{EventFilter, Outcome, RunFilter, RunState};
+use crate::store::{EventFilter, Outcome, PageLimit, RunFilter, RunState};
+
+const EMPTY: &str = "no runs: a run begins when an event matches a pipeline's trigger (`lockstep events`)";
 
 #[derive(Debug, Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  lockstep runs --client acme-saas --since 24h\n  lockstep runs --outcome conflict\n  \
                   lockstep runs show 17"
 )]
 pub(super) struct Runs {
-    #[command(subcommand)]
-    action: Option<Action>,
     #[command(flatten)]
-    list: List,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Lists runs, newest first
-    List(List),
-    /// Shows one run: why it ended so, what it called and what it changed
-    Show(Show),
+    looking: Looking<List, ListOrShow<List, Show>>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -59,7 +50,7 @@ pub(super) struct RunNarrow {
     format: Format,
 }
 
-/// One run.
+/// Shows one run: why it ended so, what it called and what it changed
 #[derive(Debug, Clone, Args)]
 pub(super) struct Show {
     /// The run's number
@@ -86,21 +77,23 @@ fn states() -> clap::builder::PossibleValuesParser {
 
 impl Runs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.action.unwrap_or(Action::List(self.list)) {
-            Action::List(list) => list.run(),
-            Action::Show(show) => show.run(None),
+        match self.looking.action() {
+            ListOrShow::List(list) => list.run(),
+            ListOrShow::Show(show) => show.run(None),
         }
     }
 }
 
 impl List {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let word = self.outcome.or(self.state);
+        let word = self.outcome.as_ref().or(self.state.as_ref());
         let state = word.and_then(|word| RunState::ALL.into_iter().find(|state| state.word() == word));
-        self.narrow.run(
-            state,
-            "no runs: a run begins when an event matches a pipeline's trigger (`lockstep events`)",
-        )
+        let asked = self
+            .narrow
+            .asked("runs")
+            .with("outcome", self.outcome.as_deref().map(Into::into))
+            .with("state", self.state.as_deref().map(Into::into));
+        self.narrow.list(state, &asked, None, EMPTY)
     }
 }
 
@@ -149,17 +142,37 @@ impl RunNarrow {
         self.format
     }
 
-    /// Lists the runs that stand at `state`; `empty` says what would fill an empty list.
-    pub(super) fn run(&self, state: Option<RunState>, empty: &str) -> anyhow::Result<ExitCode> {
-        let filter = self.filter(state);
-        let listings = Listings::new(self.store.open()?);
-        let runs = runtime()?.block_on(listings.runs(filter))?;
+    /// What is asked for, of runs that the command calls `noun`.
+    pub(super) fn asked(&self, noun: &'static str) -> Asked {
+        Asked::of(noun, &self.narrow).with("pipeline", self.pipeline.clone())
+    }
+
+    /// Lists the dead letters.
+    pub(super) fn dead(&self, empty: &str) -> anyhow::Result<ExitCode> {
+        let dead = Some(RunState::Ended(Outcome::Dead));
+        self.list(dead, &self.asked("dead letters"), dead, empty)
+    }
+
+    /// Lists the runs that stand at `state`. Where there are none, it says so of `asked`, which was a choice among
+    /// those `among`; `empty` says what would bring such runs about.
+    fn list(
+        &self,
+        state: Option<RunState>,
+        asked: &Asked,
+        among: Option<RunState>,
+        empty: &str,
+    ) -> anyhow::Result<ExitCode> {
+        let store = self.store.open()?;
+        let runtime = runtime()?;
+        let runs = runtime.block_on(Listings::new(Arc::clone(&store)).runs(self.filter(state)))?;
         if self.format == Format::Json {
             say_json(&Listing { runs })?;
             return Ok(ExitCode::Fine);
         }
         if runs.is_empty() {
-            say(empty)?;
+            let all = RunFilter { state: among, limit: PageLimit::most(), ..RunFilter::default() };
+            let all: Vec<_> = runtime.block_on(store.runs(all))?.into_iter().map(of_run).collect();
+            say(asked.nothing_fits(&all).as_deref().unwrap_or(empty))?;
             return Ok(ExitCode::Fine);
         }
         let times = self.times();

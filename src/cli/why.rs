@@ -15,6 +15,7 @@ use crate::listing::{EventDetailView, RunDetailView};
 use crate::project::{Client, Pipeline, Trigger};
 use crate::rehearsal::Memory;
 use crate::steps::{self, ClientFacts, EventInput, Observer, RunInput, Sight, World};
+use crate::store::Outcome;
 use crate::value::Value;
 
 /// One pipeline, and what it made of the event.
@@ -38,8 +39,13 @@ pub(super) struct PipelineView {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Decided {
     text: String,
-    holds: bool,
+    /// Nothing when it was decided on a record that the run read, and the run does not tell.
+    holds: Option<bool>,
+    /// Nothing when it was decided on a record that the run read: it is not kept.
     values: Value,
+    /// What the run says of the values, when it read them itself.
+    #[serde(skip)]
+    said: String,
 }
 
 /// Each pipeline of `client`, and what it made of the event.
@@ -57,7 +63,13 @@ pub(super) async fn why(client: &Client, detail: &EventDetailView) -> Vec<Pipeli
             }
         };
         let run = detail.runs.iter().find(|run| run.run.pipeline == pipeline.name);
-        let condition = if matches { decide(client, pipeline, detail).await } else { None };
+        let condition = match &pipeline.written.when {
+            Some(when) if matches && pipeline.written.trigger.read().is_some() => {
+                Some(Decided::by_run(when.0.trim(), run))
+            }
+            Some(_) if matches => decide(client, pipeline, detail).await,
+            _ => None,
+        };
         views.push(PipelineView {
             pipeline: Arc::clone(&pipeline.name),
             listens,
@@ -89,14 +101,42 @@ pub(super) fn lines(views: &[PipelineView], runs: &[RunDetailView]) -> Vec<Strin
             }
         });
         if let Some(condition) = &view.condition {
-            let gave = if condition.holds { "true" } else { "false" };
+            let gave = match condition.holds {
+                Some(true) => "true",
+                Some(false) => "false",
+                None => "not known: it is decided on the record that the run reads first, which is not kept",
+            };
             lines.push(format!("      when {} -> {gave}", condition.text));
             for (path, value) in condition.values.as_map().into_iter().flatten() {
                 lines.push(format!("        {path} = {}", value.to_json()));
             }
+            if !condition.said.is_empty() {
+                lines.push(format!("        {}", condition.said));
+            }
         }
     }
     lines
+}
+
+impl Decided {
+    /// What a run tells of a condition over the record that it read.
+    fn by_run(text: &str, run: Option<&RunDetailView>) -> Self {
+        let decided = |holds, said: &str| Self {
+            text: text.to_owned(),
+            holds,
+            values: Value::Null,
+            said: said.trim_start_matches(": ").to_owned(),
+        };
+        let Some(RunDetailView { run, .. }) = run else { return decided(None, "") };
+        let reason = &*run.reason;
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.word() == run.state);
+        match (outcome, reason.strip_prefix(&format!("{text} is false"))) {
+            (Some(Outcome::Skipped), Some(values)) => decided(Some(false), values),
+            (Some(Outcome::Succeeded | Outcome::Conflict), _) => decided(Some(true), ""),
+            (Some(Outcome::Dead), _) if !reason.starts_with("trigger: ") => decided(Some(true), ""),
+            _ => decided(None, ""),
+        }
+    }
 }
 
 /// The pipeline's condition, decided without calling anything: what is beyond it is not carried out.
@@ -143,7 +183,12 @@ impl Observer for Witness {
         let Sight::Condition { text, holds, values } = sight else { return };
         if step == "trigger" {
             let values = values.iter().map(|(path, value)| (path.as_str(), value.clone()));
-            let decided = Decided { text: (*text).to_owned(), holds: *holds, values: Value::map(values) };
+            let decided = Decided {
+                text: (*text).to_owned(),
+                holds: Some(*holds),
+                values: Value::map(values),
+                said: String::new(),
+            };
             self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(decided);
         }
     }
@@ -159,5 +204,55 @@ impl Gateway for Nothing<'_> {
 
     fn abilities(&self, _: &str, connection: &str) -> Option<Arc<Abilities>> {
         Some(Arc::clone(self.0.connections.get(connection)?.manifest.abilities()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::listing::RunView;
+
+    fn ended(state: &'static str, reason: &str) -> RunDetailView {
+        let text: Arc<str> = "x".into();
+        let run = RunView {
+            id: 1,
+            event: Arc::clone(&text),
+            event_seq: 1,
+            kind: Arc::clone(&text),
+            client: Arc::clone(&text),
+            pipeline: Arc::clone(&text),
+            version: Arc::clone(&text),
+            lane: Arc::clone(&text),
+            key: text,
+            state,
+            attempts: 0,
+            reason: reason.to_owned(),
+            candidates: Vec::new(),
+            created: Timestamp::UNIX_EPOCH,
+            received: Timestamp::UNIX_EPOCH,
+            due: None,
+            connection: None,
+            ended: Some(Timestamp::UNIX_EPOCH),
+        };
+        RunDetailView { run, calls: Vec::new(), changes: Vec::new() }
+    }
+
+    #[test]
+    fn a_condition_over_a_record_that_was_read_is_told_as_its_run_tells_it() {
+        for (state, reason, holds, said) in [
+            ("skipped", "object.total > 5 is false: object.total = 4", Some(false), "object.total = 4"),
+            ("skipped", "stripe.Charge ch_1, which the event is about, is not there any more", None, ""),
+            ("succeeded", "", Some(true), ""),
+            ("conflict", "who is it?", Some(true), ""),
+            ("dead", "step 1: no such field", Some(true), ""),
+            ("dead", "trigger: nothing and an integer have no order", None, ""),
+            ("held", "", None, ""),
+        ] {
+            let decided = Decided::by_run("object.total > 5", Some(&ended(state, reason)));
+            assert_eq!((decided.holds, &*decided.said), (holds, said), "{state}: {reason}");
+        }
+        assert_eq!(Decided::by_run("true", None).holds, None);
     }
 }

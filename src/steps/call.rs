@@ -1,19 +1,18 @@
 //! `call`: any other operation that a connection's connector names.
 
-use super::lower::{Lowering, Wrong};
-use super::uses::Role;
-use crate::config::step::CallStep;
-use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::nearest::did_you_mean;
 use std::sync::Arc;
 
 use super::calls::{At, Before, Written, audit, fingerprint};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::journal::{Durability, FieldChange, Identity};
+use super::lower::{Lowering, Wrong};
 use super::mapping::{Mapping, Operand};
-use crate::config::step::AcceptedClass;
+use super::uses::Role;
+use crate::config::step::{AcceptedClass, CallStep};
 use crate::connector::{self, Action, Class, Failure, OperationFacts, Repeat, Reply};
+use crate::diagnostic::{Code, Diagnostic, Path};
+use crate::nearest::did_you_mean;
 use crate::value::{Map, Value};
 
 /// `call`, ready to be performed.

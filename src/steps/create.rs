@@ -4,10 +4,6 @@
 //! runs with one key never both find nothing, and an answer that was lost is looked for before anything is sent
 //! again.
 
-use super::lower::Lowering;
-use super::uses::Role;
-use crate::config::step::{self, CreateStep};
-use crate::diagnostic::{Code, Diagnostic, Path};
 use std::sync::Arc;
 
 use super::calls::{At, Before, FOUND_AFTER_LOSS, Written, audit, fingerprint};
@@ -16,11 +12,15 @@ use super::given::{Given, Outcome};
 use super::identity;
 use super::journal::{Durability, Identity};
 use super::look_up::{Found, Hit, LookUp, candidate, many_in_words};
+use super::lower::Lowering;
 use super::mapping::{Difference, Mapping, Operand};
 use super::target::Target;
+use super::uses::Role;
+use crate::config::step::{self, CreateStep};
 use crate::connector::{
     Action, ActionKind, Call, Class, Failure, Fields, OperationFacts, Repeat, Reply, Select,
 };
+use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::value::Value;
 
 /// `create`, ready to be performed.

@@ -1,19 +1,18 @@
 //! `delete`: one record by its id. One that is gone already is fine.
 
-use super::lower::Lowering;
-use super::uses::Role;
-use crate::config::step::DeleteStep;
-use crate::connector::ActionKind;
-use crate::diagnostic::Path;
 use std::sync::Arc;
 
 use super::calls::{At, Before, Written, audit, fingerprint};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::journal::Durability;
+use super::lower::Lowering;
 use super::mapping::{Mapping, Operand};
 use super::target::Target;
-use crate::connector::{Action, Call, Class};
+use super::uses::Role;
+use crate::config::step::DeleteStep;
+use crate::connector::{Action, ActionKind, Call, Class};
+use crate::diagnostic::Path;
 use crate::value::Value;
 
 /// `delete`, ready to be performed.

@@ -1,5 +1,6 @@
 //! Executes a run: the trigger's read, the condition, then step after step.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -15,7 +16,7 @@ use super::reads::Reads;
 use super::run::{EventInput, RunInput, World};
 use crate::config::step::OnError;
 use crate::connector::{Class, Failure};
-use crate::expr::{Condition, Context, EvalError, Frame};
+use crate::expr::{Condition, Context, Frame};
 use crate::value::{Map, Value};
 
 /// Why a step does not give anything: the run ends here. Boxed, because it is rare and large.
@@ -196,9 +197,12 @@ impl Execution<'_> {
         }
     }
 
-    /// Decides a condition; with the words that say why it does not hold.
-    pub(super) fn decide(&self, label: &str, condition: &Condition) -> Result<(bool, String), EvalError> {
-        let holds = condition.eval(&self.context)?;
+    /// Decides a condition; with the words that say why it does not hold, or else why it cannot be decided.
+    pub(super) fn decide(&self, label: &str, condition: &Condition) -> Result<(bool, String), String> {
+        let holds = condition.eval(&self.context).map_err(|error| {
+            let values = with_values(condition.source(), &condition.explain(&self.context));
+            format!("{error}, in {values}")
+        })?;
         if holds && self.world.observer.is_none() {
             return Ok((true, String::new()));
         }
@@ -228,14 +232,15 @@ fn told(failure: &Failure) -> Value {
 
 /// `object.attempt_count >= 1 is false: object.attempt_count = 0`.
 fn in_words(text: &str, values: &[(String, Value)]) -> String {
+    with_values(&format!("{} is false", text.trim()), values)
+}
+
+/// The text, and the values that it was decided on.
+fn with_values(text: &str, values: &[(String, Value)]) -> String {
     let values: Vec<String> =
         values.iter().map(|(path, value)| format!("{path} = {}", short(value))).collect();
     let text = text.trim();
-    if values.is_empty() {
-        format!("{text} is false")
-    } else {
-        format!("{text} is false: {}", values.join(", "))
-    }
+    if values.is_empty() { text.to_owned() } else { format!("{text}: {}", values.join(", ")) }
 }
 
 /// A value in a sentence: nothing by its word, long ones cut.
@@ -253,7 +258,7 @@ pub(super) fn short(value: &Value) -> String {
 }
 
 /// The run's end, because the trigger's own condition or read has no value.
-pub(super) fn trigger_failed(error: &EvalError) -> Stop {
+pub(super) fn trigger_failed(error: &impl fmt::Display) -> Stop {
     Box::new(Ending::Failed {
         step: TRIGGER.into(),
         failure: Failure::permanent(error.to_string()),

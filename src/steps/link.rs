@@ -1,19 +1,19 @@
 //! `link` and `unlink`: sets and groups. Doing it twice does nothing.
 
-use super::lower::Lowering;
-use super::uses::Role;
-use crate::config::step::LinkStep;
-use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::nearest::did_you_mean;
 use std::sync::Arc;
 
 use super::calls::{At, Before, Written, audit, fingerprint};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::journal::{Durability, FieldChange};
+use super::lower::Lowering;
 use super::mapping::{Mapping, Operand};
 use super::target::Target;
+use super::uses::Role;
+use crate::config::step::LinkStep;
 use crate::connector::{Action, ActionKind, Call, Class, Fields};
+use crate::diagnostic::{Code, Diagnostic, Path};
+use crate::nearest::did_you_mean;
 use crate::value::Value;
 
 /// `link` or `unlink`, ready to be performed.

@@ -1,18 +1,17 @@
 //! `list`: many records, whole or not at all.
 
-use super::lower::Lowering;
-use super::uses::Role;
-use crate::config::step::ListStep;
-use crate::connector::ActionKind;
-use crate::diagnostic::Path;
 use std::sync::Arc;
 
 use super::calls::{At, Before, fingerprint};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
+use super::lower::Lowering;
 use super::mapping::Mapping;
 use super::target::Target;
-use crate::connector::{Action, Call, Fields, Select};
+use super::uses::Role;
+use crate::config::step::ListStep;
+use crate::connector::{Action, ActionKind, Call, Fields, Select};
+use crate::diagnostic::Path;
 use crate::value::Value;
 
 /// `list`, ready to be performed.

@@ -3,9 +3,6 @@
 //! Nothing blocks: the script runs over the answers that are known, ends at the first call without one, the call is
 //! performed like a step of its own (journalled, looked up, compared), and the script starts again.
 
-use super::lower::Lowering;
-use crate::diagnostic::Path;
-use crate::written;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -21,15 +18,18 @@ use super::get::Get;
 use super::given::{Given, Outcome};
 use super::link::{Direction, Link};
 use super::list::List;
+use super::lower::Lowering;
 use super::mapping::{Mapping, Operand};
 use super::target::Target;
 use super::update::Update;
 use super::upsert::Upsert;
 use crate::config::step::ManyFound;
 use crate::connector::{Abilities, ActionKind, Select};
+use crate::diagnostic::Path;
 use crate::expr::{self, ScriptAnswer, ScriptCall, ScriptOutcome};
 use crate::value::Value;
 use crate::words::NoneFound;
+use crate::written;
 
 /// How many records a script may list at once; as many as a step may.
 const LIST_MAX: u32 = 1_000;

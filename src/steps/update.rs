@@ -1,10 +1,5 @@
 //! `update`: read, compare, send only what differs.
 
-use super::lower::Lowering;
-use super::uses::{self, Role};
-use crate::config::step::UpdateStep;
-use crate::connector::ActionKind;
-use crate::diagnostic::{Code, Diagnostic, Path};
 use std::sync::Arc;
 
 use super::calls::{At, Before, Written, audit, fingerprint};
@@ -12,10 +7,14 @@ use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::journal::{Durability, Identity};
 use super::look_up::Hit;
+use super::lower::Lowering;
 use super::mapping::{Difference, Mapping, Operand};
 use super::reads;
 use super::target::Target;
-use crate::connector::{Action, Call, Class, Select};
+use super::uses::{self, Role};
+use crate::config::step::UpdateStep;
+use crate::connector::{Action, ActionKind, Call, Class, Select};
+use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::expr::Write;
 use crate::value::Value;
 

@@ -1,12 +1,6 @@
 //! `upsert`: find, then create or update. Two runs that upsert one identity at one time never create it twice: the
 //! identities are taken in sorted order before a create, and the record is looked for again after they were won.
 
-use super::lower::{Lowering, Wrong};
-use super::lower_steps::Selecting;
-use super::uses::Role;
-use crate::config::step::UpsertStep;
-use crate::connector::ActionKind;
-use crate::diagnostic::Path;
 use std::sync::Arc;
 
 use super::calls::{At, Before, FOUND_AFTER_LOSS, Written, audit, fingerprint};
@@ -15,11 +9,16 @@ use super::find::{blank_in_words, identities};
 use super::given::{Given, Outcome};
 use super::journal::{Durability, Identity};
 use super::look_up::{Found, Hit, LookUp, candidate, many_in_words};
+use super::lower::{Lowering, Wrong};
+use super::lower_steps::Selecting;
 use super::mapping::{Difference, Mapping};
 use super::reads;
 use super::target::Target;
 use super::update::Change;
-use crate::connector::{Action, Call, Class, Failure, Fields, Reply, Select};
+use super::uses::Role;
+use crate::config::step::UpsertStep;
+use crate::connector::{Action, ActionKind, Call, Class, Failure, Fields, Reply, Select};
+use crate::diagnostic::Path;
 use crate::expr::{Condition, Expr, ReferenceSeg};
 use crate::value::Value;
 

@@ -15,9 +15,17 @@ use crate::value::Value;
 pub struct PageLimit(u32);
 
 impl PageLimit {
-    /// So many, but not more than 10,000: listings are held in memory (invariant 7).
+    /// More rows than these are never given at once: listings are held in memory (invariant 7).
+    pub const MOST: u32 = 10_000;
+
+    /// So many, but not more than [`MOST`](Self::MOST).
     pub fn new(rows: u32) -> Self {
-        Self(rows.min(10_000))
+        Self(rows.min(Self::MOST))
+    }
+
+    /// As many as there can be.
+    pub fn most() -> Self {
+        Self(Self::MOST)
     }
 
     /// The number.

@@ -103,9 +103,93 @@ async fn a_dead_letter_is_tried_again_beside_the_running_process() {
         .await;
     assert_eq!(world.json(&["dead"]), json!({ "runs": [] }));
 
-    let refused = world.lockstep(&["dead", "retry", &id]);
-    assert_eq!(refused.status.code(), Some(1), "it is not dead any more");
+    for (run, why) in [
+        (&*id, format!("run {id} is succeeded, not dead: see `lockstep runs show {id}`\n")),
+        ("77", "no run `77` in this store: runs are named by their number, see `lockstep runs`\n".to_owned()),
+    ] {
+        let refused = world.lockstep(&["dead", "retry", run]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&refused.stdout), why, "one line, once");
+    }
     assert!(text(&world, &["dead", "retry", "--all"]).starts_with("no dead letters"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_says_what_goes_again_with_what_and_by_whom() {
+    let mut world = after_a_day().await;
+    let id = world.json(&["dead"])["runs"][0]["id"].to_string();
+    world.kill();
+    assert_eq!(
+        text(&world, &["dead", "retry", "--all"]),
+        format!(
+            "run {id} of acme/failure is ready again; the `lockstep run` of this store, or the next one to start, goes \
+             on from where it stopped, with the client's present files\n"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_leaves_nothing_says_so_and_not_that_the_store_is_empty() {
+    let world = after_a_day().await;
+    for (arguments, said) in [
+        (&["runs", "--client", "acm"][..], "no runs of client `acm`; clients here: acme"),
+        (
+            &["runs", "--pipeline", "fail"],
+            "no runs of pipeline `fail`; pipelines here: failure, large-payment, log-payment, refund",
+        ),
+        (
+            &["runs", "--state", "held"],
+            "no runs of state `held`; states here: conflict, dead, skipped, succeeded",
+        ),
+        (
+            &["runs", "--outcome", "dead", "--pipeline", "refund"],
+            "none of the 4 runs here fits: pipeline refund, outcome dead",
+        ),
+        (
+            &["events", "--type", "charge"],
+            "no events of type `charge`; types here: charge.failed, charge.refunded, charge.succeeded, charge.updated",
+        ),
+        (&["events", "--outcome", "conflict"], "no events of outcome `conflict`; outcomes here: skipped"),
+        (&["dead", "--client", "acm"], "no dead letters of client `acm`; clients here: acme"),
+        (
+            &["conflicts", "--pipeline", "failure"],
+            "no conflicts of pipeline `failure`; pipelines here: refund",
+        ),
+        (&["audit", "--object", "Account"], "no changes of object `Account`; objects here: Task"),
+    ] {
+        assert_eq!(text(&world, arguments).trim_end(), said, "{arguments:?}");
+    }
+    let later = text(&world, &["runs", "--since", "2100-01-01"]);
+    assert_eq!(later, "none of the 4 runs here fits: since 2100-01-01 00:00:00 UTC\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_changed_nothing_says_why_and_one_that_is_not_there_is_an_error() {
+    let world = after_a_day().await;
+    let skipped = world.json(&["runs", "--outcome", "skipped"])["runs"][0]["id"].to_string();
+    let said = text(&world, &["audit", "show", &skipped]);
+    assert!(said.starts_with(&format!("run {skipped} changed nothing: it ended as skipped: ")), "{said}");
+    let missing = world.lockstep(&["audit", "show", "77"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("no run `77` in this store"));
+}
+
+#[test]
+fn a_slip_in_the_words_of_a_listing_is_answered_with_what_was_meant() {
+    for (arguments, tip) in [
+        (&["runs", "21"][..], "tip: one is shown with 'lockstep runs show 21'"),
+        (&["events", "evt_1"], "tip: one is shown with 'lockstep events show evt_1'"),
+        (
+            &["runs", "--store", "sqlite:x", "list"],
+            "tip: options stand behind the word: 'lockstep runs list [OPTIONS]'",
+        ),
+        (&["runs", "--limit", "99999"], "99999 is not in 1..=10000"),
+    ] {
+        let output = assert_cmd::Command::cargo_bin("lockstep").unwrap().args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains(tip), "{arguments:?}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +237,7 @@ async fn the_admin_address_answers_what_the_commands_answer() {
         ("/api/v1/runs?outcome=great", StatusCode::BAD_REQUEST),
         ("/api/v1/runs?since=yesterday", StatusCode::BAD_REQUEST),
         ("/api/v1/runs?wrong=1", StatusCode::BAD_REQUEST),
+        ("/api/v1/runs?limit=10001", StatusCode::BAD_REQUEST),
         ("/api/v1/runs/77777", StatusCode::NOT_FOUND),
         ("/api/v1/events/evt_none", StatusCode::NOT_FOUND),
         ("/nothing", StatusCode::NOT_FOUND),

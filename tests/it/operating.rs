@@ -81,6 +81,8 @@ async fn what_keeps_it_from_starting_is_said() {
         (&["run", "--env", "moon"], "no client has a `client.moon.yaml`"),
         (&["run", "--log", "lockstep=loud="], "the log filter"),
         (&["run", "--store", "mysql:x"], "sqlite:PATH"),
+        (&["run", "--listen", "8080"], "write `127.0.0.1:8080` for this machine"),
+        (&["run", "--admin", "localhost:8081"], "for instance `127.0.0.1:8081`"),
     ] {
         let output = world.lockstep(arguments);
         let words = String::from_utf8(output.stderr).unwrap();

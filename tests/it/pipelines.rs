@@ -171,6 +171,32 @@ fn a_dry_run_without_records_says_what_is_missing() {
 }
 
 #[test]
+fn a_dry_run_tells_of_records_that_were_of_no_use() {
+    let project = project(PIPELINE);
+    std::fs::write(project.path().join("event.json"), EVENT).unwrap();
+    let given =
+        r#"{"salesforce.Account": [], "salesforce.Contact": [], "salesforc.Account": [{"Id": "001A"}]}"#;
+    std::fs::write(project.path().join("given.json"), given).unwrap();
+    let (code, _, shown) =
+        lockstep(&project, &["dry-run", "acme/paid", "--event", "event.json", "--given", "given.json"]);
+    insta::assert_snapshot!(shown, @r"
+    note: --given has salesforce.Contact, and this run asked for none of it
+    note: --given has salesforc.Account, and acme has no connection `salesforc`: did you mean `salesforce`?
+    ");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_condition_that_cannot_be_decided_names_what_it_read() {
+    let project = project(&PIPELINE.replace("when: object.total > 0", "when: object.attempt_count > 0"));
+    std::fs::write(project.path().join("event.json"), EVENT).unwrap();
+    let (_, shown, _) = lockstep(&project, &["dry-run", "acme/paid", "--event", "event.json"]);
+    let end = "ends as dead: trigger: nothing and an integer have no order, in object.attempt_count > 0: \
+               object.attempt_count = nothing\n";
+    assert!(shown.ends_with(end), "{shown}");
+}
+
+#[test]
 fn a_dry_run_says_what_it_cannot_use() {
     let project = project(PIPELINE);
     std::fs::write(project.path().join("event.json"), EVENT).unwrap();
@@ -212,6 +238,53 @@ fn a_pipeline_is_shown_in_plain_words() {
     | --- | --- | --- | --- | --- |
     | Status__c | "Paid" |  | left alone | when it differs |
     | Total__c | object.total | from minor units of "usd" | left alone | only while empty |
+    "#);
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn what_is_shown_tells_when_each_field_is_written() {
+    let project = project(
+        "# file: paid.yaml
+name: paid
+trigger: { stripe: { events: [invoice.paid] } }
+steps:
+  - create:
+      object: salesforce.Task
+      key: { from: $.object.id, transform: lower }
+      fields: { Subject: Paid }
+  - create:
+      object: salesforce.Task
+      key: { Invoice__c: $.object.id }
+      fields: { Subject: Paid }
+  - upsert:
+      object: salesforce.Contact
+      match: { Stripe_Customer_Id__c: $.object.customer }
+      blind: true
+      fields: { Email: $.object.customer_email }
+",
+    );
+    let (code, shown, _) = lockstep(&project, &["show", "acme/paid", "--format", "markdown"]);
+    let steps = shown.split_once("**1.**").unwrap().1;
+    insta::assert_snapshot!(steps, @r#"
+     Create salesforce.Task, once for each object.id, which lockstep remembers.
+
+    | Field | Value | Conversion | Without a value | Written |
+    | --- | --- | --- | --- | --- |
+    | Subject | "Paid" |  | left out | into the new record |
+
+    **2.** Create salesforce.Task, once for each Invoice__c = object.id. If it exists, nothing is written.
+
+    | Field | Value | Conversion | Without a value | Written |
+    | --- | --- | --- | --- | --- |
+    | Invoice__c | object.id |  | a person decides | into the new record |
+    | Subject | "Paid" |  | left out | into the new record |
+
+    **3.** Create or update salesforce.Contact by Stripe_Customer_Id__c = object.customer, without reading it first: the system itself decides which, and every field is written each time.
+
+    | Field | Value | Conversion | Without a value | Written |
+    | --- | --- | --- | --- | --- |
+    | Email | object.customer_email |  | left alone | always |
     "#);
     assert_eq!(code, 0);
 }

@@ -31,8 +31,19 @@ pub(in crate::cli) fn run_lines(detail: &RunDetailView, times: &Times) -> Vec<St
     if !detail.changes.is_empty() {
         lines.push("  changes".to_owned());
         lines.extend(detail.changes.iter().flat_map(audit_lines).map(|line| format!("    {line}")));
+    } else if run.ended.is_some() && run.reason.is_empty() {
+        lines.push(format!("  changes   none: {}", nothing_changed(detail)));
     }
     lines
+}
+
+/// Why a run changed nothing.
+pub(in crate::cli) fn nothing_changed(detail: &RunDetailView) -> String {
+    match (detail.run.ended, &*detail.run.reason) {
+        (None, _) => format!("it has not ended, it is {}", detail.run.state),
+        (Some(_), "") => "no step had anything to write (what a step only reads is not kept)".to_owned(),
+        (Some(_), reason) => format!("it ended as {}: {reason}", detail.run.state),
+    }
 }
 
 fn standing(run: &RunView, times: &Times) -> String {

@@ -26,7 +26,7 @@ pub(in crate::cli) struct Window {
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     pub(in crate::cli) since: Option<Timestamp>,
     /// How many rows at most, the newest first; 50 when left out, up to 10,000
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=i64::from(PageLimit::MOST)))]
     limit: Option<u32>,
 }
 

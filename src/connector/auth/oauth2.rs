@@ -1,5 +1,6 @@
 //! The request for an access token, and how its answer reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +22,6 @@ use crate::expr::{Context, Names};
 use crate::secret::Secret;
 use crate::value::{Map, Value};
 use crate::words::Span;
-use std::sync::Arc;
 
 /// How long a token endpoint may take.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use rhai::{EvalAltResult, ParseError, ParseErrorType};
 
-use super::engine::{CALLS_MAX, OPERATIONS_MAX};
+use super::engine::{CALLS_MAX, ITEMS_MAX, OPERATIONS_MAX, TEXT_MAX};
 use super::text;
 use super::values::kind_of_name;
 use crate::expr::fault::{EvalError, Fault, FaultKind};
@@ -41,12 +41,21 @@ pub(super) fn failed(error: &EvalAltResult) -> EvalError {
             EvalError::Limit(format!("its functions call each other more than {CALLS_MAX} deep"))
         }
         EvalAltResult::ErrorTooManyVariables(_) => EvalError::Limit("it has too many variables".to_owned()),
-        EvalAltResult::ErrorDataTooLarge(..) => {
-            EvalError::Limit("a text, list or map became too large".to_owned())
-        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => EvalError::Limit(too_large(what)),
         EvalAltResult::ErrorTerminated(why, _) => EvalError::Limit(why.to_string()),
         _ => EvalError::Script { message: message(error), line },
     }
+}
+
+/// What a script may not hold, in Rhai's words: `Size of array/BLOB`, `Length of string`, `Size of object map`.
+fn too_large(what: &str) -> String {
+    if what.contains("string") {
+        return format!("a text in it is longer than {} KB", TEXT_MAX / 1024);
+    }
+    let (holder, parts) = if what.contains("map") { ("map", "entries") } else { ("list", "items") };
+    format!(
+        "a {holder} that it reads or makes has more than {ITEMS_MAX} {parts}, the most that a script can hold"
+    )
 }
 
 fn message(error: &EvalAltResult) -> String {

@@ -273,11 +273,20 @@ fn scripts_are_stopped() {
     stopped("while true { let x = 1; }", "operations");
     stopped("fn f(n) { f(n + 1) } f(0)", "deep");
     stopped("deep(100)", "deep");
-    stopped("let s = \"x\"; loop { s += s; }", "too large");
-    stopped("let a = [1]; loop { a += a; }", "too large");
-    stopped("let a = []; for i in 0..5000 { a.push(i); } a.len()", "too large");
-    stopped("let a = []; a.pad(100000, 0); a", "too large");
-    stopped("let m = #{}; for i in 0..2000 { m[`k${i}`] = i; } m", "");
+    stopped("let s = \"x\"; loop { s += s; }", "a text in it is longer than 64 KB");
+    stopped(
+        "let a = [1]; loop { a += a; }",
+        "a list that it reads or makes has more than 1000 items, the most that a script can hold",
+    );
+    stopped(
+        "let a = []; for i in 0..5000 { a.push(i); } a.len()",
+        "a list that it reads or makes has more than 1000 items, the most that a script can hold",
+    );
+    stopped(
+        "let a = []; a.pad(100000, 0); a",
+        "a list that it reads or makes has more than 1000 items, the most that a script can hold",
+    );
+    stopped("let m = #{}; for i in 0..2000 { m[`k${i}`] = i; } m", "operations");
     stopped("let a = []; a.pad(900, 1); loop { a.sort(|x, y| 1); }", "");
 }
 
