@@ -12,9 +12,11 @@ use crate::sandbox::{Sandbox, SandboxOptions};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  lockstep sandbox\n  lockstep sandbox --webhook http://127.0.0.1:8080/hooks/acme-saas/stripe\n\n\
-                        Nothing is kept: a sandbox that is started again is empty. Each simulator tells what it got, \
-                        what it holds and what goes wrong under /_sandbox/: GET /_sandbox/calls, GET /_sandbox/records, \
-                        POST /_sandbox/faults."
+                        Nothing is kept: a sandbox that is started again is empty. Each simulator is steered under /_sandbox/:\n  \
+                        curl -d '{\"story\": \"signs_up\", \"name\": \"Ada\", \"email\": \"ada@example.com\"}' http://127.0.0.1:12111/_sandbox/play\n  \
+                        curl http://127.0.0.1:12112/_sandbox/records        what is stored; /_sandbox/calls: what was asked\n  \
+                        curl -d '{\"times\": 3, \"effect\": {\"answer\": {\"status\": 503}}}' http://127.0.0.1:12112/_sandbox/faults\n\
+                        docs/sandbox.md has all of them."
 )]
 pub(super) struct SandboxCommand {
     /// The port of the Stripe simulator; 0 takes a free one

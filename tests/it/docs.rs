@@ -7,6 +7,7 @@ use std::path::Path;
 use lockstep::check::{Environments, check};
 use lockstep::config;
 use lockstep::diagnostic::Color;
+use lockstep::sandbox::{Sandbox, SandboxOptions};
 use pretty_assertions::assert_eq;
 
 use crate::example::project;
@@ -58,7 +59,7 @@ fn the_readme_names_commands_that_exist() {
     let help = String::from_utf8(help.stdout).unwrap();
     let known: Vec<&str> =
         help.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next()).collect();
-    for page_name in ["README.md", "docs/operating.md"] {
+    for page_name in ["README.md", "docs/operating.md", "docs/sandbox.md"] {
         let page = page(page_name);
         for block in blocks(&page, "console") {
             for command in block.lines().filter_map(|line| line.strip_prefix("$ lockstep ")) {
@@ -67,4 +68,36 @@ fn the_readme_names_commands_that_exist() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_sandbox_obeys_what_its_page_types() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = page("docs/sandbox.md");
+    let mut typed = 0;
+    for command in blocks(&page, "console").into_iter().flat_map(str::lines) {
+        let Some(command) = command.strip_prefix("$ curl ") else { continue };
+        // The last address: another one may stand in the body.
+        let (options, url) = command.rsplit_once("http://127.0.0.1:").unwrap();
+        let (port, path) = url.split_once('/').unwrap();
+        let base = match port {
+            "12111" => sandbox.stripe().url(),
+            "12112" => sandbox.salesforce().url(),
+            "12113" => sandbox.slack().url(),
+            other => panic!("no simulator has the port {other}"),
+        };
+        let body = options.split('\'').nth(1).map(str::to_owned);
+        let method = match options.strip_prefix("-X ") {
+            Some(rest) => rest.split_whitespace().next().unwrap(),
+            None if body.is_some() => "POST",
+            None => "GET",
+        };
+        let request = client.request(method.parse().unwrap(), format!("{base}/{path}"));
+        let answer = request.body(body.unwrap_or_default()).send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{command}: {status} {}", answer.text().await.unwrap());
+        typed += 1;
+    }
+    assert!(typed > 10, "only {typed} commands were found");
 }
