@@ -255,11 +255,11 @@ word!(
     NoneFound,
     "none",
     "What a look-up that finds nothing leads to: `continue`, `skip`, `conflict`, `fail`, or `wait` and how long.",
+    "wait 1h",
     "continue",
     "skip",
     "conflict",
-    "fail",
-    "wait 1h"
+    "fail"
 );
 
 impl FromStr for NoneFound {

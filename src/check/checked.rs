@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
 use super::connectors::Connectors;
+use super::events::Events;
 use super::rules::RULES;
 use super::view::{Found, View};
 use crate::config::{ClientDraft, ClientFile, ClientOverlay, Draft, DraftFile, Shared};
@@ -177,11 +178,16 @@ impl<'a> ClientCheck<'a> {
             connections: &Arc::new(view.abilities()),
             broken: &view.broken_connections(),
             vars: &vars,
+            event: &[],
             parts: &parts,
         };
+        let events = Events::of(view);
         let files = self.draft.pipelines.iter();
         files
-            .filter_map(|file| Pipeline::compile(scope, file, Arc::clone(version), findings))
+            .filter_map(|file| {
+                let event = file.content.as_ref().map_or(&[][..], |pipeline| events.keys(&pipeline.trigger));
+                Pipeline::compile(ClientScope { event, ..scope }, file, Arc::clone(version), findings)
+            })
             .map(Arc::new)
             .collect()
     }

@@ -9,6 +9,7 @@
 
 mod checked;
 mod connectors;
+mod events;
 mod rules;
 mod view;
 mod walk;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::ExitCode;
 use super::output::{Format, say, say_json};
 use crate::diagnostic::Code;
+use crate::nearest::nearest;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lockstep rules\n  lockstep rules unknown-event")]
@@ -29,10 +30,14 @@ struct Entry {
 impl Rules {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if let Some(name) = &self.code {
-            let code = name
-                .parse::<Code>()
-                .ok()
-                .with_context(|| format!("there is no rule `{name}`; `lockstep rules` lists them"))?;
+            let code = name.parse::<Code>().ok().with_context(|| {
+                let near = nearest(name, Code::ALL.iter().map(|code| code.as_str()));
+                let help = near.map_or_else(
+                    || "`lockstep rules` lists them".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                format!("there is no rule `{name}`; {help}")
+            })?;
             say(code.page().trim_end())?;
             return Ok(ExitCode::Fine);
         }

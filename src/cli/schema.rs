@@ -9,6 +9,7 @@ use clap::Args;
 use super::ExitCode;
 use super::output::{remark, say};
 use crate::config::{FILE_KINDS, FileKind};
+use crate::nearest::did_you_mean;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lockstep schema pipeline > pipeline.schema.json\n  \
@@ -40,9 +41,11 @@ impl Schema {
 }
 
 fn print(name: &str) -> anyhow::Result<ExitCode> {
-    let known = || FILE_KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-    let kind = FileKind::named(name)
-        .with_context(|| format!("`{name}` is no kind of file; there are {}", known()))?;
+    let kind = FileKind::named(name).with_context(|| {
+        let known = FILE_KINDS.iter().map(|kind| kind.name);
+        let help = did_you_mean(name, known).unwrap_or_default();
+        format!("`{name}` is no kind of file; {help}")
+    })?;
     say(kind.schema().trim_end())?;
     Ok(ExitCode::Fine)
 }

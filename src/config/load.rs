@@ -8,7 +8,7 @@ use super::discover::{LoadError, Wanted, relative, select};
 use super::read::{FileType, read};
 use super::{ClientDraft, ClientFile, Draft, DraftFile, Shared};
 use crate::connector::ManifestFile;
-use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources};
+use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources, Span};
 
 /// Reads the project that `paths` name (with none, the nearest one at or above `here`). Files are named as seen
 /// from `here`. A file with mistakes stops no other.
@@ -95,6 +95,13 @@ fn kind_of(name: &str) -> Kind<'_> {
     }
 }
 
+/// The text of a file.
+struct Text {
+    file: Arc<SourceFile>,
+    /// False when a part of it is no text.
+    is_whole: bool,
+}
+
 struct Loader {
     here: PathBuf,
     sources: Sources,
@@ -164,14 +171,23 @@ impl Loader {
         let ours = |entry: &&Entry| !entry.is_folder && kind_of(&entry.name) != Kind::Other;
         if let Some(entry) = files.iter().find(ours) {
             // Read, so that the finding has a line to point to.
-            let source = self.text(&entry.path)?;
-            self.sources.add(Arc::clone(&source));
+            let Text { file, .. } = self.text(&entry.path)?;
+            self.sources.add(Arc::clone(&file));
             let fact = format!("the folder `{}` has no client.yaml", folder.name);
-            let place = Place::file(Arc::clone(source.path()));
+            let place = Place::file(Arc::clone(file.path()));
+            let help = if files.iter().any(|entry| &*entry.name == "client.yml") {
+                "rename `client.yml` to `client.yaml`".to_owned()
+            } else {
+                format!(
+                    "add a client.yaml beside it, with `name: {}` and its `connections:`; \
+                     `lockstep init example --crm http` writes one to copy from",
+                    folder.name
+                )
+            };
             self.findings.push(
                 Diagnostic::new(Code::MissingClient, place, fact)
                     .label("files of a client stand here")
-                    .help("add a client.yaml beside it: `lockstep init` writes one to start from"),
+                    .help(help),
             );
         }
         Ok(None)
@@ -223,35 +239,48 @@ impl Loader {
     }
 
     fn stray(&mut self, entry: &Entry, label: &str, help: &str) {
+        let renamed = entry.name.strip_suffix(".yml").map(|stem| format!("rename it to `{stem}.yaml`"));
+        let (label, help) = match &renamed {
+            Some(renamed) => ("the files of a project end in `.yaml`", renamed.as_str()),
+            None => (label, help),
+        };
         let place = Place::file(relative(&entry.path, &self.here));
         let fact = format!("`{}` is not read: {label}", entry.name);
         self.findings.push(Diagnostic::new(Code::StrayFile, place, fact).help(help));
     }
 
-    fn text(&mut self, path: &Path) -> Result<Arc<SourceFile>, LoadError> {
+    fn text(&mut self, path: &Path) -> Result<Text, LoadError> {
         let bytes = fs::read(path).map_err(LoadError::read(path))?;
         let name = relative(path, &self.here);
-        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let fact = format!("the file is not UTF-8 text: byte {valid} begins no character");
-            let finding = Diagnostic::new(Code::YamlSyntax, Place::file(name.as_str()), fact)
-                .help("store the file as UTF-8");
-            self.findings.push(finding);
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        });
-        Ok(Arc::new(SourceFile::new(name, text)))
+        let (text, is_whole) = match String::from_utf8(bytes) {
+            Ok(text) => (text, true),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                // In the text as it is shown, a sign of its own stands for what is no character.
+                let place = Span::new(valid, valid + char::REPLACEMENT_CHARACTER.len_utf8());
+                let fact = "the file is not UTF-8 text";
+                let finding = Diagnostic::new(Code::YamlSyntax, Place::bytes(name.as_str(), place), fact)
+                    .label("this byte begins no character")
+                    .help("store the file as UTF-8");
+                self.findings.push(finding);
+                (String::from_utf8_lossy(error.as_bytes()).into_owned(), false)
+            }
+        };
+        Ok(Text { file: Arc::new(SourceFile::new(name, text)), is_whole })
     }
 
     fn library(&mut self, path: &Path) -> Result<Arc<SourceFile>, LoadError> {
-        let source = self.text(path)?;
-        self.sources.add(Arc::clone(&source));
-        Ok(source)
+        let Text { file, .. } = self.text(path)?;
+        self.sources.add(Arc::clone(&file));
+        Ok(file)
     }
 
     /// Reads a YAML file as a `T`.
     fn read<T: FileType>(&mut self, path: &Path, stem: &str) -> Result<DraftFile<T>, LoadError> {
-        let file = self.text(path)?;
-        let (document, content, findings) = read::<T>(&file);
+        let Text { file, is_whole } = self.text(path)?;
+        // What else is wrong with a text that is not whole would be a guess.
+        let (document, content, findings) =
+            if is_whole { read::<T>(&file) } else { (None, None, Vec::new()) };
         self.findings.extend(findings);
         match &document {
             Some(document) => self.sources.add(document.clone()),

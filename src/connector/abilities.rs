@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Action, ActionKind};
+use super::file::ParamKind;
 
 /// The name under which a manifest describes every object that it does not list.
 pub const ANY_OBJECT: &str = "*";
@@ -158,6 +159,8 @@ pub struct ParamFacts {
     pub description: Arc<str>,
     /// True when the operation cannot do without it.
     pub required: bool,
+    /// Of which kind its value is, where that is fixed.
+    pub kind: Option<ParamKind>,
 }
 
 /// What a second call with the same content does.

@@ -120,6 +120,7 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         name: name.as_str().into(),
         description: param.description.as_str().into(),
         required: param.required,
+        kind: param.kind,
     });
     OperationFacts {
         repeat,

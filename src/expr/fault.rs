@@ -46,6 +46,12 @@ pub enum FaultKind {
     UnknownStep,
     /// A step that has not run yet at this place.
     LaterStep,
+    /// Something that a step does not give.
+    UnknownResult,
+    /// A word that a step's outcome can never be.
+    UnknownOutcome,
+    /// Text that was most likely meant as an expression.
+    LooksLikeExpression,
     /// A key beside `from:` or `script:` that is not a modifier.
     UnknownModifier,
     /// A modifier with a value that it cannot have.

@@ -198,6 +198,9 @@ impl Lowering<'_> {
             None => Ok(None),
         };
         let (connection, facts) = facts?;
+        if !self.takes(path, written, &facts) {
+            return None;
+        }
         Some(Call {
             connection,
             operation: written.operation.as_str().into(),

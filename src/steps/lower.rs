@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::map::Entry;
+use indexmap::{IndexMap, IndexSet};
 
 use super::mapping::{Field, Mapping, Operand};
 use super::target::Target;
@@ -12,7 +13,7 @@ use super::uses::{Role, Uses};
 use crate::config::{DraftFile, Identifier, ObjectRef, PartFile};
 use crate::connector::{Abilities, ActionKind};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, Seg};
-use crate::expr::{Condition, Engine, Expr, Fault, FaultKind, FaultSeg, Names, Script};
+use crate::expr::{Condition, Engine, Expr, Fault, FaultKind, FaultSeg, Known, Names, Script};
 use crate::nearest::did_you_mean;
 use crate::value::Value;
 use crate::written;
@@ -30,6 +31,8 @@ pub struct ClientScope<'a> {
     pub broken: &'a [Arc<str>],
     /// The names of the client's variables, in any environment.
     pub vars: &'a [Arc<str>],
+    /// The keys of the event that starts the pipeline at hand; none when they are not known.
+    pub event: &'a [Arc<str>],
     /// The parts it can use, by name: its own before those of all clients.
     pub parts: &'a IndexMap<Arc<str>, &'a DraftFile<PartFile>>,
 }
@@ -38,8 +41,8 @@ pub struct ClientScope<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wrong;
 
-/// The top-level names that every expression of a pipeline sees.
-const ROOTS: [&str; 8] = ["object", "previous", "before", "event", "client", "run", "now", "set"];
+/// The top-level names that every expression of a pipeline sees, and below which anything may be.
+const ROOTS: [&str; 3] = ["object", "previous", "before"];
 
 /// Lowers the steps of one pipeline.
 pub(super) struct Lowering<'a> {
@@ -50,6 +53,8 @@ pub(super) struct Lowering<'a> {
     /// The file at hand: the pipeline's, or a part's.
     pub(super) file: Arc<str>,
     pub(super) names: NamesHere,
+    /// The names that are the same everywhere in the pipeline.
+    everywhere: Names,
     pub(super) uses: Uses,
     /// The parts that are being inlined, outermost first.
     pub(super) parts: Vec<Arc<str>>,
@@ -62,14 +67,71 @@ pub(super) struct Lowering<'a> {
 /// What expressions see where the lowering is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NamesHere {
-    /// Steps that have run here.
-    pub(super) known: Vec<Arc<str>>,
-    /// Steps of the pipeline that have an id, wherever they stand.
-    pub(super) all: Vec<Arc<str>>,
+    /// What has run here.
+    pub(super) done: Done,
+    /// All that the pipeline names, wherever it stands.
+    pub(super) all: All,
     /// Loop variables.
     pub(super) locals: Vec<Arc<str>>,
     /// What the part at hand takes; `None` outside of parts.
     pub(super) with: Option<Vec<Arc<str>>>,
+}
+
+/// What the steps that have run make known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Done {
+    /// The steps that have an id, with what each gives.
+    pub(super) steps: IndexMap<Arc<str>, Arc<Known>>,
+    /// What `set` named.
+    pub(super) set: IndexSet<Arc<str>>,
+}
+
+impl Done {
+    /// Adds a step; one of several with the same id may be any of them.
+    pub(super) fn add_step(&mut self, id: &Arc<str>, gives: Arc<Known>) {
+        match self.steps.entry(Arc::clone(id)) {
+            Entry::Vacant(entry) => drop(entry.insert(gives)),
+            Entry::Occupied(mut entry) => {
+                let either = Arc::new(entry.get().or(&gives));
+                entry.insert(either);
+            }
+        }
+    }
+
+    /// Adds what is known after another way was taken.
+    pub(super) fn add(&mut self, other: Self, before: &Self) {
+        for (id, gives) in other.steps {
+            if !before.steps.contains_key(&id) {
+                self.add_step(&id, gives);
+            }
+        }
+        self.set.extend(other.set);
+    }
+}
+
+/// What a pipeline names with all of its steps, those of parts too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct All {
+    /// Step ids.
+    pub(super) steps: Vec<Arc<str>>,
+    /// What `set` names.
+    pub(super) set: Vec<Arc<str>>,
+    /// A part could not be read, so there may be more.
+    pub(super) incomplete: bool,
+}
+
+/// The names that are the same everywhere in a pipeline.
+fn everywhere(scope: ClientScope<'_>) -> Names {
+    let names = Names::new(ROOTS)
+        .with_plain("client", "the client's name")
+        .with_plain("now", "a time in Unix seconds")
+        .with_keys("run", ["id", "pipeline", "attempt"])
+        .with_keys("vars", scope.vars.iter().map(|name| &**name));
+    if scope.event.is_empty() {
+        names.with("event")
+    } else {
+        names.with_keys("event", scope.event.iter().map(|key| &**key))
+    }
 }
 
 impl<'a> Lowering<'a> {
@@ -80,6 +142,7 @@ impl<'a> Lowering<'a> {
             failed: false,
             file: Arc::clone(file),
             names: NamesHere::default(),
+            everywhere: everywhere(scope),
             uses: Uses::default(),
             parts: Vec::new(),
             declared: BTreeMap::new(),
@@ -89,14 +152,19 @@ impl<'a> Lowering<'a> {
 
     /// The names that an expression sees here.
     pub(super) fn names(&self) -> Names {
-        let later = self.names.all.iter().filter(|id| !self.names.known.contains(id));
-        let mut names = Names::new(ROOTS)
-            .with_keys("vars", self.scope.vars.iter().map(|name| &**name))
-            .with_steps(self.names.known.iter().map(|id| &**id), later.map(|id| &**id));
-        for local in &self.names.locals {
+        let NamesHere { done, all, locals, with } = &self.names;
+        let known = done.steps.iter().map(|(id, gives)| (Arc::clone(id), Arc::clone(gives)));
+        let later = all.steps.iter().filter(|id| !done.steps.contains_key(*id)).cloned();
+        let set_later = all.set.iter().filter(|name| !done.set.contains(*name)).cloned();
+        let names = self.everywhere.clone().with_steps(known, later);
+        let mut names = names.with_keys_so_far("set", done.set.iter().cloned(), set_later);
+        if all.incomplete {
+            names = names.incomplete();
+        }
+        for local in locals {
             names = names.with(local);
         }
-        match &self.names.with {
+        match with {
             Some(keys) => names.with_keys("with", keys.iter().map(|key| &**key)),
             None => names,
         }
@@ -136,6 +204,10 @@ impl<'a> Lowering<'a> {
         let names = more.iter().fold(self.names(), |names, name| names.with(name));
         let compiled = self.scope.engine.expression(written, &names);
         let expression = self.without_faults(path, compiled)?;
+        for suspicion in expression.suspicions() {
+            let finding = finding_of(&self.file, path, suspicion.clone());
+            self.warn(finding);
+        }
         self.uses.add(expression.references(), role);
         Some(expression)
     }
@@ -312,7 +384,9 @@ pub fn finding_of(file: &Arc<str>, path: &Path, fault: Fault) -> Diagnostic {
         FaultSeg::Key(key) => path.with(Seg::Key(key.into())),
         FaultSeg::Index(index) => path.with(Seg::Index(index)),
     });
-    let mut place = Place::value(Arc::clone(file), path);
+    // A modifier that there is not is a mistake in its key, whatever its value is.
+    let at = if fault.kind == FaultKind::UnknownModifier { Place::key } else { Place::value };
+    let mut place = at(Arc::clone(file), path);
     if let Some(range) = fault.within {
         place = place.within(range);
     }
@@ -329,6 +403,9 @@ fn code_of(kind: FaultKind) -> Code {
         FaultKind::WrongArguments => Code::WrongArguments,
         FaultKind::UnknownStep => Code::UnknownStep,
         FaultKind::LaterStep => Code::LaterStep,
+        FaultKind::UnknownResult => Code::StepResult,
+        FaultKind::UnknownOutcome => Code::StepOutcome,
+        FaultKind::LooksLikeExpression => Code::LooksLikeExpression,
         FaultKind::UnknownModifier => Code::UnknownModifier,
         FaultKind::ModifierValue => Code::ModifierValue,
         FaultKind::ModifierClash => Code::ModifierClash,

@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 
 use super::choose::{Branch, Choose};
 use super::for_each::ForEach;
-use super::lower::{Lowering, finding_of};
+use super::gives;
+use super::lower::{All, Lowering, finding_of};
 use super::mapping::Operand;
 use super::program::{Step, Verb};
 use super::use_part::Use;
@@ -15,6 +16,7 @@ use crate::config::step::{self, ChooseStep, ForEachStep, StepFile, UseStep};
 use crate::config::{self, PartFile};
 use crate::connector::Select;
 use crate::diagnostic::{Code, Diagnostic, Path};
+use crate::expr::Known;
 use crate::nearest::did_you_mean;
 
 impl Lowering<'_> {
@@ -35,7 +37,7 @@ impl Lowering<'_> {
         let verb = self.verb(&path.key(written.verb.name()), &written.verb);
         let id = written.id.as_ref().map(|id| Arc::clone(&id.0));
         if let Some(id) = &id {
-            self.declare(&path.key("id"), id);
+            self.declare(&path.key("id"), id, gives::of(written));
         }
         let label = self.label(&path.key(written.verb.name()), id.as_deref());
         let script = matches!(written.verb, config::Verb::Script(_));
@@ -85,7 +87,7 @@ impl Lowering<'_> {
     }
 
     /// Makes the id of a step known to the later ones.
-    fn declare(&mut self, path: &Path, id: &Arc<str>) {
+    fn declare(&mut self, path: &Path, id: &Arc<str>, gives: Known) {
         if let Some(fault) = self.scope.engine.reserved(id) {
             let finding = finding_of(&self.file, path, fault);
             self.find(finding);
@@ -99,12 +101,12 @@ impl Lowering<'_> {
                     .label("a later step could not tell which one is meant")
                     .related(first.clone(), "the first one");
                 self.find(finding);
+                // One of the two was meant to have another id: what reads that one is not reported again.
+                self.names.all.incomplete = true;
             }
             None => drop(self.declared.insert(Arc::clone(id), here)),
         }
-        if !self.names.known.contains(id) {
-            self.names.known.push(Arc::clone(id));
-        }
+        self.names.done.add_step(id, Arc::new(gives));
     }
 
     /// Steps of one iteration see each other; the steps after the loop see none of them.
@@ -118,13 +120,16 @@ impl Lowering<'_> {
         self.names.locals.push(Arc::clone(&written.name.0));
         let steps = self.steps(&path.key("steps"), &written.steps);
         let inside = std::mem::replace(&mut self.names, outside);
-        self.names.all.retain(|id| self.names.known.contains(id) || !inside.known.contains(id));
+        let (outer, inner) = (&self.names.done, &inside.done);
+        let All { steps: all_steps, set: all_set, .. } = &mut self.names.all;
+        all_steps.retain(|id| outer.steps.contains_key(id) || !inner.steps.contains_key(id));
+        all_set.retain(|name| outer.set.contains(name) || !inner.set.contains(name));
         Some(ForEach { list: Operand::Written(list?), name: Arc::clone(&written.name.0), steps: steps? })
     }
 
     /// Only one branch runs, so two branches may give one id, and none sees the steps of another.
     fn choose(&mut self, path: &Path, written: &ChooseStep) -> Option<Choose> {
-        let (before, declared) = (self.names.known.clone(), self.declared.clone());
+        let (before, declared) = (self.names.done.clone(), self.declared.clone());
         let (mut after, mut declared_after) = (before.clone(), declared.clone());
         let mut branches = Some(Vec::new());
         for (index, branch) in written.0.iter().enumerate() {
@@ -135,19 +140,18 @@ impl Lowering<'_> {
                     .help("give it a `when`, or make it the last branch");
                 self.find(finding);
             }
-            self.names.known.clone_from(&before);
+            self.names.done.clone_from(&before);
             self.declared.clone_from(&declared);
             let when = self.when(&path, branch.when.as_ref());
             let steps = self.steps(&path.key("steps"), &branch.steps);
-            let new: Vec<_> = self.names.known.iter().filter(|id| !after.contains(id)).cloned().collect();
-            after.extend(new);
+            after.add(std::mem::take(&mut self.names.done), &before);
             declared_after.append(&mut self.declared);
             match (when, steps, &mut branches) {
                 (Ok(when), Some(steps), Some(branches)) => branches.push(Branch { when, steps }),
                 _ => branches = None,
             }
         }
-        self.names.known = after;
+        self.names.done = after;
         self.declared = declared_after;
         branches.map(Choose)
     }
@@ -232,12 +236,12 @@ fn named(
     written.iter().map(|(name, value)| (&name.0, value))
 }
 
-/// The ids of all steps, those of parts too, so that a reference to a later step can be told from a wrong one.
-pub(super) fn ids(
+/// All that steps name, those of parts too, so that a reference to a later one can be told from a wrong one.
+pub(super) fn all_named(
     written: &[StepFile],
     parts: &IndexMap<Arc<str>, &config::DraftFile<PartFile>>,
-) -> Vec<Arc<str>> {
-    let mut all = Vec::new();
+) -> All {
+    let mut all = All::default();
     collect(written, parts, &mut Vec::new(), &mut all);
     all
 }
@@ -246,23 +250,33 @@ fn collect(
     written: &[StepFile],
     parts: &IndexMap<Arc<str>, &config::DraftFile<PartFile>>,
     inside: &mut Vec<Arc<str>>,
-    all: &mut Vec<Arc<str>>,
+    all: &mut All,
 ) {
     for step in written {
-        if let Some(id) = step.id.as_ref().filter(|id| !all.contains(&id.0)) {
-            all.push(Arc::clone(&id.0));
+        if let Some(id) = step.id.as_ref().filter(|id| !all.steps.contains(&id.0)) {
+            all.steps.push(Arc::clone(&id.0));
         }
         match &step.verb {
             step::Verb::ForEach(verb) => collect(&verb.steps, parts, inside, all),
             step::Verb::Choose(verb) => {
                 verb.0.iter().for_each(|branch| collect(&branch.steps, parts, inside, all));
             }
+            step::Verb::Set(names) => {
+                for name in names.keys() {
+                    if all.set.iter().all(|known| **known != **name) {
+                        all.set.push(name.as_str().into());
+                    }
+                }
+            }
             step::Verb::Use(verb) => {
                 let part = parts.get(&verb.part.0).and_then(|part| part.content.as_ref());
-                if let Some(part) = part.filter(|_| !inside.contains(&verb.part.0)) {
-                    inside.push(Arc::clone(&verb.part.0));
-                    collect(&part.steps, parts, inside, all);
-                    inside.pop();
+                match part.filter(|_| !inside.contains(&verb.part.0)) {
+                    Some(part) => {
+                        inside.push(Arc::clone(&verb.part.0));
+                        collect(&part.steps, parts, inside, all);
+                        inside.pop();
+                    }
+                    None => all.incomplete = true,
                 }
             }
             _ => {}

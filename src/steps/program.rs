@@ -99,7 +99,7 @@ impl Program {
         findings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let mut lowering = Lowering::new(scope, file, findings);
-        lowering.names.all = lower_steps::ids(&written.steps, scope.parts);
+        lowering.names.all = lower_steps::all_named(&written.steps, scope.parts);
         let top = Path::root();
         let read = match written.trigger.read() {
             Some((path, read)) => lowering.trigger_read(&path, read).map(Some).ok_or(Wrong),

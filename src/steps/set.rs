@@ -34,6 +34,16 @@ impl Lowering<'_> {
                 self.find(finding);
             }
         }
-        self.mapping(path, written, Role::Named).map(Set)
+        let mut fields = Some(Vec::new());
+        for (name, value) in written {
+            // One by one: each value sees those that were named before it.
+            let compiled = self.mapping(path, [(name, value)], Role::Named);
+            self.names.done.set.insert(name.as_str().into());
+            match (compiled, &mut fields) {
+                (Some(mapping), Some(fields)) => fields.extend(mapping.0),
+                _ => fields = None,
+            }
+        }
+        fields.map(Mapping).map(Set)
     }
 }

@@ -112,7 +112,7 @@ fn an_event_that_the_pipeline_does_not_start_on_is_told() {
 ",
     );
     let (code, shown, _) = lockstep(&project, &["test"]);
-    assert!(shown.contains("`invoice.voided` does not start this pipeline"), "{shown}");
+    assert!(shown.contains("`invoice.voided` does not start the pipeline `paid`"), "{shown}");
     assert_eq!(code, 1);
 }
 

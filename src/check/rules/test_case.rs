@@ -2,10 +2,10 @@
 
 use super::super::view::{Found, View};
 use super::Rule;
-use crate::catalog::Catalog;
 use crate::config::test_file::{ExpectedWrite, TestCase, TestEvent};
-use crate::config::{DraftFile, TestFile, TriggerFile};
-use crate::diagnostic::{Code, Path};
+use crate::config::{DraftFile, PipelineFile, TestFile, TriggerFile};
+use crate::connector::Abilities;
+use crate::diagnostic::{Code, Path, Place};
 use crate::nearest::did_you_mean;
 use crate::words::ObjectRef;
 
@@ -14,30 +14,26 @@ pub(super) const RULE: Rule = Rule { code: Code::TestCase, check };
 fn check(view: &View, found: &mut Found) {
     for file in &view.draft.tests {
         let Some(test) = &file.content else { continue };
-        let mut cases = Cases { view, file, catalog: catalog(view, test), found };
+        let mut cases = Cases { view, file, pipeline: pipeline(view, test), found };
         for (index, case) in test.cases.iter().enumerate() {
             cases.case(case, &Path::root().key("cases").index(index));
         }
     }
 }
 
-/// What is known of the events that the pipeline under test can get; nothing when it gets none of Stripe's.
-fn catalog(view: &View, test: &TestFile) -> Option<&'static Catalog> {
-    let pipeline = view.draft.pipelines.iter().find(|file| file.stem == test.pipeline.0)?;
-    match &pipeline.content.as_ref()?.trigger {
-        TriggerFile::Stripe(trigger) => Some(view.catalog(&trigger.connection)),
-        TriggerFile::Lockstep(_) => None,
-    }
+/// The pipeline under test; nothing when it is not there or could not be read, which is told elsewhere.
+fn pipeline<'a>(view: &View<'a>, test: &TestFile) -> Option<&'a PipelineFile> {
+    view.draft.pipelines.iter().find(|file| file.stem == test.pipeline.0)?.content.as_ref()
 }
 
 struct Cases<'a> {
     view: &'a View<'a>,
     file: &'a DraftFile<TestFile>,
-    catalog: Option<&'static Catalog>,
+    pipeline: Option<&'a PipelineFile>,
     found: &'a mut Found,
 }
 
-impl Cases<'_> {
+impl<'a> Cases<'a> {
     fn case(&mut self, case: &TestCase, at: &Path) {
         match (&case.event, case.events.is_empty()) {
             (Some(_), false) => {
@@ -53,7 +49,7 @@ impl Cases<'_> {
             self.event(event, &at.key("events").index(index));
         }
         for object in case.given.keys() {
-            self.connection(object, &at.key("given").key(object.to_string()), true);
+            self.object(object, &at.key("given").key(object.to_string()), true);
         }
         for (index, write) in case.expect.writes.iter().flatten().enumerate() {
             self.write(write, &at.key("expect").key("writes").index(index));
@@ -61,15 +57,32 @@ impl Cases<'_> {
     }
 
     fn event(&mut self, event: &TestEvent, at: &Path) {
-        let (TestEvent::Given(given), Some(catalog)) = (event, self.catalog) else { return };
-        if catalog.knows_events() && catalog.event(&given.event_type).is_none() {
-            let near = catalog.nearest_event(&given.event_type);
-            let fact = format!("Stripe has no event `{}`", given.event_type);
-            let finding = self
-                .found
-                .at(self.file.value(at.key("type")), fact)
-                .help_maybe(near.map(|near| format!("did you mean `{near}`?")));
-            self.found.push(finding);
+        let (TestEvent::Given(given), Some(pipeline)) = (event, self.pipeline) else { return };
+        let kind = given.event_type.as_str();
+        let place = self.file.value(at.key("type"));
+        let (listens, patterns) = match &pipeline.trigger {
+            TriggerFile::Stripe(trigger) => {
+                let catalog = self.view.catalog(&trigger.connection);
+                if catalog.knows_events() && catalog.event(kind).is_none() {
+                    let near = catalog.nearest_event(kind).map(|near| format!("did you mean `{near}`?"));
+                    let fact = format!("Stripe has no event `{kind}`");
+                    self.found.push(self.found.at(place, fact).help_maybe(near));
+                    return;
+                }
+                let brings =
+                    |pattern: &String| catalog.events_matching(pattern).any(|event| event.name == kind);
+                let listens = !catalog.knows_events() || trigger.events.iter().any(brings);
+                (listens, trigger.events.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            TriggerFile::Lockstep(trigger) => {
+                let events: Vec<&str> = trigger.events.iter().map(|event| event.as_str()).collect();
+                (events.contains(&kind), events)
+            }
+        };
+        if !listens {
+            let fact = format!("`{kind}` does not start the pipeline `{}`", pipeline.name);
+            let help = format!("its trigger listens for {}", patterns.join(", "));
+            self.found.push(self.found.at(place, fact).label("nothing would run").help(help));
         }
     }
 
@@ -85,7 +98,8 @@ impl Cases<'_> {
         let written: Vec<_> =
             verbs.iter().filter_map(|(verb, object)| Some((*verb, object.as_ref()?))).collect();
         match written.as_slice() {
-            [(verb, object)] => self.connection(object, &at.key(*verb), false),
+            [("call", operation)] => self.operation(operation, &at.key("call")),
+            [(verb, object)] => self.object(object, &at.key(*verb), false),
             [] => {
                 self.report(at, false, "the write has no verb: create, update, delete, link, unlink or call");
             }
@@ -93,19 +107,41 @@ impl Cases<'_> {
         }
     }
 
-    fn connection(&mut self, object: &ObjectRef, at: &Path, is_key: bool) {
-        let names = || self.view.client.connections.keys().map(|name| &*name.0);
-        if names().any(|name| name == &*object.connection) {
-            return;
+    fn object(&mut self, object: &ObjectRef, at: &Path, is_key: bool) {
+        let Some(abilities) = self.connection(object, at, is_key) else { return };
+        if abilities.object(&object.object).is_none() {
+            let fact = format!("`{}` has no object `{}`", object.connection, object.object);
+            let known = did_you_mean(&object.object, abilities.objects().map(|(name, _)| name));
+            self.found.push(self.found.at(self.place(at, is_key), fact).help_maybe(known));
+        }
+    }
+
+    fn operation(&mut self, operation: &ObjectRef, at: &Path) {
+        let Some(abilities) = self.connection(operation, at, false) else { return };
+        if abilities.operation(&operation.object).is_none() {
+            let fact = format!("`{}` has no operation `{}`", operation.connection, operation.object);
+            let known = did_you_mean(&operation.object, abilities.operations().map(|(name, _)| name));
+            self.found.push(self.found.at(self.place(at, false), fact).help_maybe(known));
+        }
+    }
+
+    /// What the connection can do; nothing when there is none of this name, or its connector is wrong.
+    fn connection(&mut self, object: &ObjectRef, at: &Path, is_key: bool) -> Option<&'a Abilities> {
+        let connections = &self.view.client.connections;
+        if let Some((_, connection)) = connections.iter().find(|(name, _)| name.0 == object.connection) {
+            return self.view.manifest(connection).map(|manifest| &**manifest.abilities());
         }
         let fact = format!("the client has no connection `{}`", object.connection);
-        let place = if is_key { self.file.key(at.clone()) } else { self.file.value(at.clone()) };
-        let finding = self.found.at(place, fact).help_maybe(did_you_mean(&object.connection, names()));
-        self.found.push(finding);
+        let known = did_you_mean(&object.connection, connections.keys().map(|name| &*name.0));
+        self.found.push(self.found.at(self.place(at, is_key), fact).help_maybe(known));
+        None
+    }
+
+    fn place(&self, at: &Path, is_key: bool) -> Place {
+        if is_key { self.file.key(at.clone()) } else { self.file.value(at.clone()) }
     }
 
     fn report(&mut self, at: &Path, is_key: bool, fact: &str) {
-        let place = if is_key { self.file.key(at.clone()) } else { self.file.value(at.clone()) };
-        self.found.push(self.found.at(place, fact));
+        self.found.push(self.found.at(self.place(at, is_key), fact));
     }
 }

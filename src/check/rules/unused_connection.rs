@@ -15,6 +15,12 @@ fn check(view: &View, found: &mut Found) {
         return;
     }
     let uses = Uses::of(view);
+    // A name that no connection has is a finding of its own, and was most likely meant to be one of these.
+    let all_there =
+        uses.connections.iter().all(|name| view.client.connections.keys().any(|it| it.0 == *name));
+    if !all_there {
+        return;
+    }
     for name in view.client.connections.keys().filter(|name| !uses.connections.contains(&name.0)) {
         let place = view.key(&Path::root().key("connections").key(name.0.clone()));
         let fact = format!("no pipeline uses the connection `{}`", name.0);

@@ -14,6 +14,11 @@ fn check(view: &View, found: &mut Found) {
         return;
     }
     let uses = Uses::of(view);
+    // A name that no part has is a finding of its own, and was most likely meant to be one of these.
+    let all_there = uses.parts.iter().all(|name| view.parts().any(|part| part.stem == *name));
+    if !all_there {
+        return;
+    }
     for part in view.draft.parts.iter().filter(|part| !uses.parts.contains(&part.stem)) {
         let fact = format!("no pipeline uses the part `{}`", part.stem);
         let help = format!("delete the file, or use it by `use: {{ part: {} }}`", part.stem);

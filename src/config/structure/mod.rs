@@ -8,11 +8,14 @@
 //! It does **not** judge what a value means; `check` does. Begin reading at `walk.rs`.
 
 mod choice;
+mod foreign;
 mod kinds;
+mod repair;
 mod scalar;
 mod shape;
 mod walk;
 
+pub use repair::repaired;
 pub use shape::Structure;
 
 #[cfg(test)]

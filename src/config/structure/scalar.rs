@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::kinds::Kinds;
+use super::repair::repaired;
 use super::shape::{Count, Id, Shape};
 use super::walk::{Walk, lower_first};
 use crate::config::words;
@@ -51,7 +52,7 @@ impl Walk<'_> {
         let Some(reason) = refusal(shape, text) else { return };
         let finding = Diagnostic::new(Code::InvalidFormat, self.at_value(), reason)
             .label(shape.about.as_deref().map_or_else(|| "not of the wanted form".into(), lower_first))
-            .help_maybe(shape.example.as_ref().map(|example| format!("write it like `{example}`")));
+            .help_maybe(way_out(shape, text));
         self.findings.push(finding);
     }
 
@@ -133,8 +134,24 @@ impl Walk<'_> {
             Data::Text(text) if self.structure.is_keyed_form(self.structure.shape(id), text) => {
                 Some(format!("write `{text}:` as a key, with its arguments below it"))
             }
-            _ if wanted.meets(Kinds::LIST) => Some(format!("put it in brackets: `[{written}]`")),
+            _ if self.structure.lists(id, Kinds::of(node)) => {
+                Some(format!("put it in brackets: `[{written}]`"))
+            }
+            Data::Text(_) | Data::Int(_) | Data::Decimal(_) | Data::Bool(_) if wanted.meets(Kinds::MAP) => {
+                Some(self.map_of(id, &written))
+            }
             _ => example,
+        }
+    }
+
+    /// What to type where a map is wanted and a scalar stands: the map that has it under its one key, or the keys.
+    fn map_of(&self, id: Id, written: &str) -> String {
+        let shape = self.structure.shape(id);
+        let known = self.structure.known(shape);
+        match (shape.required.as_slice(), known.as_slice()) {
+            (_, []) => "write `key: value` lines below it, or `{ key: value }`".into(),
+            ([only], _) => format!("write `{{ {only}: {written} }}`"),
+            _ => format!("write a map in its place, with keys such as {}", shortened(&known)),
         }
     }
 
@@ -150,6 +167,13 @@ impl Walk<'_> {
             None => line.into(),
         }
     }
+}
+
+/// What to type: the word that was meant, when it can be told, else an example.
+fn way_out(shape: &Shape, text: &str) -> Option<String> {
+    let meant = shape.format.as_ref().and_then(|format| repaired(format, text));
+    let meant = meant.map(|meant| format!("write `{meant}`"));
+    meant.or_else(|| shape.example.as_ref().map(|example| format!("write it like `{example}`")))
 }
 
 /// Why a text does not fit the format or pattern of a shape.
@@ -184,6 +208,13 @@ fn digits(text: &str, style: ScalarStyle, wanted: Kinds) -> Option<String> {
         )),
         _ => Some(format!("write `{plain}`, without quotes")),
     }
+}
+
+/// The first of many names.
+fn shortened(names: &[&str]) -> String {
+    const FEW: usize = 8;
+    let first = names.iter().take(FEW).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > FEW { format!("{first}, ...") } else { first }
 }
 
 fn counted(count: u64, noun: &str) -> String {

@@ -174,6 +174,15 @@ impl Structure {
         self.shape(id).kinds.unwrap_or(Kinds::ALL)
     }
 
+    /// True when a list may stand at `id`, and a value of these kinds in it.
+    pub(super) fn lists(&self, id: Id, kinds: Kinds) -> bool {
+        let shape = self.shape(id);
+        let forms = shape.branches.iter().map(|id| self.shape(*id)).chain(std::iter::once(shape));
+        let mut lists = forms.filter(|form| form.kinds.is_none_or(|form| form.meets(Kinds::LIST)));
+        self.kinds(id).meets(Kinds::LIST)
+            && lists.any(|form| form.items.is_none_or(|items| self.kinds(items).meets(kinds)))
+    }
+
     /// Alternatives that are nothing but alternatives themselves are replaced by those.
     fn flatten(&self, id: Id, into: &mut Vec<Id>, depth: usize) {
         for branch in &self.shapes[id].branches {

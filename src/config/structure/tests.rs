@@ -301,7 +301,7 @@ fn a_step_needs_exactly_one_verb() {
     assert_eq!(
         step("{ set: { a: 1 }, script: x }"),
         [
-            "one-of 'script' `script` stands beside `set` | keep `set` or `script`: each takes a place of its own"
+            "one-of 'script' `script` stands beside `set` | keep `set` or `script`, or begin a list element of its own with `- ` on the line where it starts"
         ]
     );
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::foreign;
 use super::kinds::Kinds;
 use super::shape::{Id, Rest, Shape, Structure};
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -62,11 +63,14 @@ impl<'a> Walk<'a> {
     fn map(&mut self, shape: &'a Shape, entries: &[Entry]) {
         self.count(shape.entries, entries.len(), "entry");
         let mut unknown = Vec::new();
+        let hungry = self.hungry(shape, entries);
         for entry in entries {
             if let Some(names) = shape.names {
                 self.name(names, entry);
             }
             match self.value_shape(shape, entry) {
+                // What belongs into it stands beside it: told once, at the first of those keys.
+                Rest::Shape(_) if hungry.is_some_and(|(key, _)| key == &entry.key.name) => {}
                 Rest::Shape(id) => self.enter(entry, id),
                 Rest::Anything => {}
                 Rest::Refused => unknown.push(entry),
@@ -74,8 +78,9 @@ impl<'a> Walk<'a> {
         }
         let structure = self.structure;
         let known = if unknown.is_empty() { Vec::new() } else { structure.known(shape) };
-        for entry in &unknown {
-            self.unknown_key(entry, entries, &known);
+        match (hungry, unknown.first()) {
+            (Some((key, first)), Some(_)) => self.not_indented(key, first),
+            _ => unknown.iter().for_each(|entry| self.unknown_key(entry, entries, &known)),
         }
         for key in &shape.required {
             // A misspelt key is one mistake, not two.
@@ -89,6 +94,38 @@ impl<'a> Walk<'a> {
         if !shape.exactly_one.is_empty() {
             self.exactly_one(&shape.exactly_one, entries, !unknown.is_empty());
         }
+    }
+
+    /// A key without a value that wants a map, with the first of the keys beside it that belong into that map: what is
+    /// left when the lines of a map are not indented.
+    fn hungry<'e>(&self, shape: &Shape, entries: &'e [Entry]) -> Option<(&'e Arc<str>, &'e Entry)> {
+        let at = entries.iter().position(|entry| {
+            let wanted = shape.keys.get(&entry.key.name).or_else(|| self.branch_key(shape, &entry.key.name));
+            let wants_map = wanted.is_some_and(|id| self.structure.kinds(*id).meets(Kinds::MAP));
+            matches!(entry.value.data, Data::Null) && wants_map
+        })?;
+        let (key, after) = (&entries[at].key.name, &entries[at + 1..]);
+        let wanted = shape.keys.get(key).or_else(|| self.branch_key(shape, key))?;
+        let inner = self.structure.shape(*wanted);
+        let known = self.structure.known(inner);
+        let belongs =
+            |entry: &&Entry| known.contains(&&*entry.key.name) || matches!(inner.rest, Rest::Shape(_));
+        let is_unknown = |entry: &&Entry| matches!(self.value_shape(shape, entry), Rest::Refused);
+        after.iter().find(|entry| is_unknown(entry) && belongs(entry)).map(|first| (key, first))
+    }
+
+    /// What stands under a key that one of the alternatives of a shape has.
+    fn branch_key(&self, shape: &Shape, key: &str) -> Option<&'a Id> {
+        let structure = self.structure;
+        shape.branches.iter().find_map(|id| structure.shape(*id).keys.get(key))
+    }
+
+    fn not_indented(&mut self, key: &str, first: &Entry) {
+        let fact = format!("`{}` stands beside `{key}`, and belongs into it", first.key.name);
+        let finding = Diagnostic::new(Code::UnknownKey, self.at_key(first), fact)
+            .label(format!("nothing is in `{key}` without it"))
+            .help("indent this line, and those that belong with it, more");
+        self.findings.push(finding);
     }
 
     /// What the value of `entry` must be.
@@ -141,9 +178,19 @@ impl<'a> Walk<'a> {
                     Diagnostic::new(Code::OneOf, self.at_key(second), format!("`{b}` stands beside `{a}`"))
                         .label("exactly one of the two may stand here")
                         .related(self.at_key(first), "the other one")
-                        .help(format!("keep `{a}` or `{b}`: each takes a place of its own"));
+                        .help(self.keep_one(a, b));
                 self.findings.push(finding);
             }
+        }
+    }
+
+    fn keep_one(&self, a: &str, b: &str) -> String {
+        if let Some(Seg::Index(_)) = self.path.last() {
+            format!(
+                "keep `{a}` or `{b}`, or begin a list element of its own with `- ` on the line where it starts"
+            )
+        } else {
+            format!("keep `{a}` or `{b}`: each takes a place of its own")
         }
     }
 
@@ -151,7 +198,8 @@ impl<'a> Walk<'a> {
         let name = &entry.key.name;
         let is_near = nearest(name, known.iter().copied()).is_some();
         let elsewhere = if is_near { None } else { self.belongs(name, beside) };
-        let help = elsewhere.or_else(|| did_you_mean(name, known.iter().copied()));
+        let meant = || foreign::meant(name, known).map(|meant| format!("did you mean `{meant}`?"));
+        let help = elsewhere.or_else(meant).or_else(|| did_you_mean(name, known.iter().copied()));
         let fact = format!("`{name}` is not a known key of {}", self.subject());
         let finding =
             Diagnostic::new(Code::UnknownKey, self.at_key(entry), fact).label("unknown key").help_maybe(help);

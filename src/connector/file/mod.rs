@@ -22,6 +22,6 @@ pub use manifest::{
     DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile, UsageFile,
 };
 pub use object::ObjectFile;
-pub use operation::{OperationFile, ParamFile, RepeatFile};
+pub use operation::{OperationFile, ParamFile, ParamKind, RepeatFile};
 pub use request::{Encoding, Method, RequestFile, ResponseFile};
 pub use setting::{SettingFile, SettingKind};

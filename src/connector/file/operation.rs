@@ -68,6 +68,38 @@ pub struct ParamFile {
     /// True when the operation cannot do without it.
     #[serde(default)]
     pub required: bool,
+    /// Of which kind its value is: `validate` refuses another one that is written out. Any, when left out.
+    #[serde(default, rename = "type")]
+    pub kind: Option<ParamKind>,
+}
+
+/// The kinds of values that a parameter can be of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamKind {
+    /// Text, or what can be written as one.
+    Text,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A list.
+    List,
+    /// A map.
+    Map,
+}
+
+impl ParamKind {
+    /// The kind in a sentence.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "a whole number",
+            Self::Boolean => "`true` or `false`",
+            Self::List => "a list",
+            Self::Map => "a map",
+        }
+    }
 }
 
 /// What doing something twice does.

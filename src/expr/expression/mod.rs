@@ -8,6 +8,7 @@ mod eval;
 mod model;
 mod modifiers;
 mod parse;
+mod suspect;
 mod template;
 #[cfg(test)]
 mod tests;

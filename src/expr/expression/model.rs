@@ -5,12 +5,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
+use super::parse::HEADS;
+use crate::expr::fault::Fault;
 use crate::expr::functions::Function;
 use crate::expr::functions::time::Format;
 use crate::expr::json_path::JsonPath;
 use crate::expr::names::Reference;
 use crate::expr::rhai::{Program, Runtime};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// A value expression, ready to be evaluated any number of times.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub(super) struct Inner {
     pub(super) write: Write,
     pub(super) on_nothing: OnNothing,
     pub(super) references: Vec<Reference>,
+    pub(super) suspicions: Vec<Fault>,
     pub(super) constant: bool,
 }
 
@@ -117,6 +120,11 @@ pub(super) enum Table {
 }
 
 impl Expr {
+    /// True for a map that is a form of its own (`from`, `script`, ...), and not a payload.
+    pub fn is_form(map: &Map) -> bool {
+        HEADS.iter().any(|head| map.contains_key(*head))
+    }
+
     /// When the field may be written.
     pub fn write(&self) -> Write {
         self.inner.write
@@ -130,6 +138,11 @@ impl Expr {
     /// True when the value is the same in every context.
     pub fn is_constant(&self) -> bool {
         self.inner.constant
+    }
+
+    /// What was written so that something else was most likely meant; it means what it says.
+    pub fn suspicions(&self) -> &[Fault] {
+        &self.inner.suspicions
     }
 
     /// The paths of the context that are read, by JSONPath and by scripts.

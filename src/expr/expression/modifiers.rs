@@ -181,10 +181,13 @@ fn transform(parser: &mut Parser<'_>, value: &Value) -> Option<Transform> {
             parser.fault(Fault::new(FaultKind::BadTransform, message).help(help));
         }
         None => {
-            let known = FUNCTIONS.iter().filter(of_one).map(|function| function.name);
+            let of_value = |name: &&str| !matches!(*name, "today" | "changed");
+            let known = FUNCTIONS.iter().filter(of_one).map(|function| function.name).filter(of_value);
             let runtime = Arc::clone(parser.runtime);
             let fault = Fault::new(FaultKind::BadTransform, format!("there is no function `{name}`"));
-            parser.fault(fault.nearest(name, known.chain(runtime.library_functions())));
+            let all = known.chain(runtime.library_functions()).collect::<Vec<_>>();
+            let fault = fault.help(format!("there is: {}", all.join(", ")));
+            parser.fault(fault.nearest(name, all));
         }
     }
     None
@@ -197,7 +200,11 @@ fn currency(parser: &mut Parser<'_>, value: &Value, names: &Names) -> Node {
     {
         match literal.as_str().map(money::currency) {
             Some(Ok(_)) => {}
-            Some(Err(unfit)) => wrong(parser, unfit.0),
+            Some(Err(unfit)) => {
+                let fault = Fault::new(FaultKind::ModifierValue, unfit.0);
+                parser
+                    .fault(fault.help("write a code such as `eur`, or the path of one: `$.object.currency`"));
+            }
             None => wrong(parser, format!("a currency is three letters, not {}", literal.kind())),
         }
     }
@@ -207,10 +214,31 @@ fn currency(parser: &mut Parser<'_>, value: &Value, names: &Names) -> Node {
 fn datetime(parser: &mut Parser<'_>, value: &Value) -> Option<Format> {
     let format = value.as_str().and_then(Format::parse);
     if format.is_none() {
+        let written = value.as_str().unwrap_or_default();
         let fault = Fault::new(FaultKind::ModifierValue, format!("`datetime` is {}", Format::WORDS));
-        parser.fault(fault.nearest(value.as_str().unwrap_or_default(), ["iso8601", "date", "unix"]));
+        let fault = match strftime(written) {
+            Some(pattern) => fault.help(format!("write `{pattern}`")),
+            None => fault,
+        };
+        parser.fault(fault.nearest(written, ["iso8601", "date", "unix"]));
     }
     format
+}
+
+/// `YYYY-MM-DD` as a strftime pattern: what other tools call the parts of a time.
+fn strftime(written: &str) -> Option<String> {
+    const PARTS: [(&str, &str); 7] = [
+        ("YYYY", "%Y"),
+        ("yyyy", "%Y"),
+        ("MM", "%m"),
+        ("DD", "%d"),
+        ("dd", "%d"),
+        ("HH", "%H"),
+        ("ss", "%S"),
+    ];
+    let minutes = written.replace("mm", "%M");
+    let pattern = PARTS.iter().fold(minutes, |pattern, (name, part)| pattern.replace(name, part));
+    (pattern.contains('%') && Format::parse(&pattern).is_some()).then_some(pattern)
 }
 
 /// Reads `zone:`, which stands beside the `datetime:` at hand.

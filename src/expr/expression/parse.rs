@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::model::{Expr, Form, Inner, Node, OnNothing, Piece, Write};
-use super::modifiers;
 use super::template::{self, Part, Unclosed};
+use super::{modifiers, suspect};
 use crate::expr::fault::{Fault, FaultKind, FaultSeg, nearest};
 use crate::expr::json_path::{JsonPath, Segment, Selector};
 use crate::expr::names::{Names, Reference, ReferenceKind, ReferenceSeg};
@@ -19,6 +19,7 @@ pub(crate) fn parse(runtime: &Arc<Runtime>, written: &Value, names: &Names) -> R
     let mut parser = Parser {
         runtime,
         faults: Vec::new(),
+        suspicions: Vec::new(),
         references: Vec::new(),
         constant: true,
         path: Vec::new(),
@@ -26,17 +27,23 @@ pub(crate) fn parse(runtime: &Arc<Runtime>, written: &Value, names: &Names) -> R
         on_nothing: OnNothing::default(),
     };
     let node = parser.value(written, names);
-    if !parser.faults.is_empty() {
-        return Err(parser.faults);
+    let Parser { mut faults, suspicions, references, constant, write, on_nothing, .. } = parser;
+    if !faults.is_empty() {
+        // A text that is told as wrong is not suspected as well.
+        let new = suspicions.into_iter().filter(|it| faults.iter().all(|fault| fault.path != it.path));
+        let new: Vec<Fault> = new.collect();
+        faults.extend(new);
+        return Err(faults);
     }
-    let Parser { references, constant, write, on_nothing, .. } = parser;
-    Ok(Expr { inner: Arc::new(Inner { node, write, on_nothing, references, constant }) })
+    Ok(Expr { inner: Arc::new(Inner { node, write, on_nothing, references, suspicions, constant }) })
 }
 
 /// Reads one written value; mistakes are collected, and a part that has one is read as nothing.
 pub(super) struct Parser<'a> {
     pub(super) runtime: &'a Arc<Runtime>,
     pub(super) faults: Vec<Fault>,
+    /// Texts that were most likely meant as something else; they stop nothing.
+    suspicions: Vec<Fault>,
     references: Vec<Reference>,
     constant: bool,
     path: Vec<FaultSeg>,
@@ -100,7 +107,15 @@ impl Parser<'_> {
         if text.starts_with('$') {
             return self.path(text, names).map_or(Form::Literal(Value::Null), Form::Path);
         }
+        self.suspect_text(text, names);
         Form::Literal(Value::Text(Arc::clone(text)))
+    }
+
+    /// Plain text that was most likely meant as an expression is told of, and taken as it stands.
+    fn suspect_text(&mut self, text: &str, names: &Names) {
+        if let Some(suspicion) = suspect::suspicion(text, names, self.runtime) {
+            self.suspicions.push(Fault { path: self.path.clone(), ..suspicion });
+        }
     }
 
     fn template(&mut self, text: &Arc<str>, names: &Names) -> Form {
@@ -125,7 +140,10 @@ impl Parser<'_> {
         let mut pieces = Vec::with_capacity(parts.len());
         for part in parts {
             match part {
-                Part::Plain(range) => pieces.push(Piece::Plain(text[range].into())),
+                Part::Plain(range) => {
+                    self.suspect_text(&text[range.clone()], names);
+                    pieces.push(Piece::Plain(text[range].into()));
+                }
                 Part::Script(range) => {
                     pieces.extend(self.program(&text[range.clone()], range.start, names).map(Piece::Script));
                 }
@@ -163,8 +181,8 @@ impl Parser<'_> {
             Ok(path) => path,
             Err(error) => {
                 let end = text[error.at..].chars().next().map_or(error.at, |char| error.at + char.len_utf8());
-                let fault = Fault::new(FaultKind::PathSyntax, error.message).within(error.at..end);
-                self.fault(fault.help("if the text is meant as it is, write `{ literal: ... }`"));
+                let help = suspect::instead_of_path(text, error.at, names);
+                self.fault(Fault::new(FaultKind::PathSyntax, error.message).within(error.at..end).help(help));
                 return None;
             }
         };
@@ -172,9 +190,10 @@ impl Parser<'_> {
             [Selector::Name(name)] if !segment.descendant => Some(Arc::clone(name)),
             _ => None,
         };
-        let mut first = path.segments().iter().map(name);
-        if let Some(root) = first.next().flatten()
-            && let Some(missing) = names.check(&root, first.next().flatten().as_deref())
+        let first: Vec<Arc<str>> = path.segments().iter().map_while(name).take(3).collect();
+        let first: Vec<&str> = first.iter().map(|name| &**name).collect();
+        if let Some((root, rest)) = first.split_first()
+            && let Some(missing) = names.check(root, rest)
         {
             let range = path.segments()[missing.segment].range.clone();
             self.fault(missing.fault.within(name_range(text, range)));

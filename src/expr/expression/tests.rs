@@ -1,11 +1,13 @@
 //! The forms, modifiers and mistakes of value expressions, as tables.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
 
 use crate::expr::{
-    Context, Engine, Expr, Fault, FaultSeg, Frame, Library, Names, OnNothing, ReferenceKind, Write,
+    Context, Engine, Expr, Fault, FaultSeg, Frame, Known, Library, Names, OnNothing, ReferenceKind, Write,
 };
 use crate::value::Value;
 
@@ -21,8 +23,15 @@ fn engine() -> Engine {
     Engine::new(&[Library { name: "lib.rhai".to_owned(), source }]).unwrap()
 }
 
+/// What the steps of these tests give.
+fn gives() -> Known {
+    Known { giver: "a `find`".to_owned(), keys: vec!["id", "record"], ..Known::default() }
+}
+
 fn names() -> Names {
-    Names::new(["object", "now"]).with_keys("vars", ["status"]).with_steps(["account"], ["task"])
+    Names::new(["object", "now"])
+        .with_keys("vars", ["status"])
+        .with_steps(["account"].map(|id| (id.into(), Arc::new(gives()))), ["task".into()])
 }
 
 fn context() -> Context {

@@ -72,7 +72,7 @@ impl Link<'_> {
             Self::Name(_, position) | Self::Method(_, position) => text::token(source, *position),
             Self::Index(index) => {
                 let start = text::offset(source, index.start_position());
-                start..index_end(source, start)
+                start..text::constant_end(source, start)
             }
         }
     }
@@ -85,21 +85,4 @@ impl Link<'_> {
             Self::Name(..) | Self::Method(..) => range.end,
         }
     }
-}
-
-/// The end of a constant index that begins at `start`: a quoted name, or a number.
-fn index_end(source: &str, start: usize) -> usize {
-    let rest = &source[start..];
-    let Some(quote) = rest.chars().next().filter(|char| matches!(char, '"' | '`')) else {
-        return text::token_end(source, start);
-    };
-    let mut escaped = false;
-    for (at, char) in rest.char_indices().skip(1) {
-        match char {
-            '\\' if !escaped => escaped = true,
-            char if char == quote && !escaped => return start + at + 1,
-            _ => escaped = false,
-        }
-    }
-    source.len()
 }

@@ -276,11 +276,8 @@ impl<'a> Walk<'a> {
             self.found.faults.push(fault.help("a function sees its arguments only: pass it in"));
             return;
         };
-        let second = match steps.first() {
-            Some(ReferenceSeg::Name(name)) => Some(&**name),
-            _ => None,
-        };
-        if let Some(missing) = names.check(name, second) {
+        let rest: Vec<&str> = steps.iter().take(2).map_while(named).collect();
+        if let Some(missing) = names.check(name, &rest) {
             let place = missing.segment.checked_sub(1).and_then(|link| links.get(link));
             let range = place.map_or(token, |link| link.range(self.source));
             self.found.faults.push(missing.fault.within(range));
@@ -309,8 +306,55 @@ impl<'a> Walk<'a> {
         if !call.is_operator_call() && call.name != "contains" {
             self.callee(call, position, receiver);
         }
+        self.compared(call);
         let used = if call.is_operator_call() || is_scalar(&call.name) { Use::Leaf } else { Use::Whole };
         self.each(call.args.iter(), used);
+    }
+
+    /// A path of the context beside a word, or a list of words, that it is compared with.
+    fn compared(&mut self, call: &FnCallExpr) {
+        if matches!(call.name.as_str(), "==" | "!=") {
+            call.args.iter().for_each(|side| self.single_character(side));
+        }
+        let Some(names) = self.names else { return };
+        let (path, words) = match (call.name.as_str(), call.args.as_slice()) {
+            // Rhai turns `x in list` into `contains(list, x)`.
+            ("contains", [Expr::Array(words, _), path]) => (path, words.iter().collect::<Vec<_>>()),
+            ("==" | "!=", [path, word]) => match path {
+                Expr::StringConstant(..) => (word, vec![path]),
+                _ => (path, vec![word]),
+            },
+            _ => return,
+        };
+        let Chain { base: Expr::Variable(root, ..), links } = chain(path) else { return };
+        if self.is_local(&root.1) {
+            return;
+        }
+        let segments: Option<Vec<ReferenceSeg>> = links.iter().map(Link::segment).collect();
+        let Some(segments) = segments else { return };
+        let mut whole: Vec<&str> = vec![root.1.as_str()];
+        whole.extend(segments.iter().map_while(named));
+        if whole.len() != segments.len() + 1 {
+            return;
+        }
+        for word in words {
+            if let Expr::StringConstant(text, position) = word
+                && let Some(fault) = names.check_word(&whole, text)
+            {
+                self.found.faults.push(fault.within(text::quoted(self.source, *position)));
+            }
+        }
+    }
+
+    /// `'a'` is no text in Rhai, and equals none.
+    fn single_character(&mut self, side: &Expr) {
+        let Expr::CharConstant(character, position) = side else { return };
+        let message = format!("`'{character}'` is a single character, and no text equals it");
+        self.found.faults.push(
+            Fault::new(FaultKind::ScriptSyntax, message)
+                .within(text::quoted(self.source, *position))
+                .help(format!("text stands in double quotes: `\"{character}\"`")),
+        );
     }
 
     fn callee(&mut self, call: &FnCallExpr, position: Position, receiver: usize) {
@@ -324,7 +368,8 @@ impl<'a> Walk<'a> {
             Some(counts) => {
                 let counts = counts.iter().map(|count| count.saturating_sub(receiver).to_string());
                 let takes = counts.collect::<Vec<_>>().join(" or ");
-                let message = format!("`{name}` takes {takes} arguments, not {}", call.args.len());
+                let noun = if takes == "1" { "argument" } else { "arguments" };
+                let message = format!("`{name}` takes {takes} {noun}, not {}", call.args.len());
                 Fault::new(FaultKind::WrongArguments, message)
             }
             None => {
@@ -351,6 +396,14 @@ impl<'a> Walk<'a> {
         });
         let (local, context): (Vec<_>, Vec<_>) = names.partition(|name| self.is_local(name));
         self.closures.push_back((name.to_owned(), context.into_iter().collect(), local));
+    }
+}
+
+/// The name of a step of a path; nothing for an index.
+fn named(segment: &ReferenceSeg) -> Option<&str> {
+    match segment {
+        ReferenceSeg::Name(name) => Some(name),
+        _ => None,
     }
 }
 

@@ -115,6 +115,11 @@ impl Runtime {
         self.library.iter_functions().any(|function| function.name == name && function.params.len() == 1)
     }
 
+    /// True when scripts can call a function of this name.
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        self.callable.0.contains_key(name)
+    }
+
     /// The names of the libraries' functions of one argument.
     pub(crate) fn library_functions(&self) -> impl Iterator<Item = &str> {
         let functions = self.library.iter_functions().filter(|function| function.params.len() == 1);

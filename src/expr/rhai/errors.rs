@@ -3,21 +3,27 @@
 use rhai::{EvalAltResult, ParseError, ParseErrorType};
 
 use super::engine::{CALLS_MAX, ITEMS_MAX, OPERATIONS_MAX, TEXT_MAX};
-use super::text;
 use super::values::kind_of_name;
+use super::{foreign, text};
 use crate::expr::fault::{EvalError, Fault, FaultKind};
 
 /// A script that does not parse.
 pub(super) fn syntax(source: &str, error: &ParseError) -> Fault {
-    let kind = match error.err_type() {
+    let place = text::token(source, error.position());
+    if let Some(fault) = foreign::explain(source, &place, error.err_type()) {
+        return fault;
+    }
+    let (kind, message) = match error.err_type() {
         ParseErrorType::ExprTooDeep
         | ParseErrorType::LiteralTooLarge(..)
-        | ParseErrorType::TooManyFunctions => FaultKind::TooComplex,
-        ParseErrorType::Reserved(_) => FaultKind::ReservedName,
-        _ => FaultKind::ScriptSyntax,
+        | ParseErrorType::TooManyFunctions => (FaultKind::TooComplex, lowered(&error.err_type().to_string())),
+        ParseErrorType::Reserved(word) => {
+            (FaultKind::ReservedName, format!("`{word}` is a word of its own in Rhai, and cannot be a name"))
+        }
+        ParseErrorType::UnexpectedEOF => (FaultKind::ScriptSyntax, "the script ends too early".to_owned()),
+        other => (FaultKind::ScriptSyntax, lowered(&other.to_string())),
     };
-    let message = lowered(&error.err_type().to_string());
-    Fault::new(kind, message).within(text::token(source, error.position()))
+    Fault::new(kind, message).within(place)
 }
 
 fn lowered(message: &str) -> String {

@@ -12,6 +12,7 @@ mod chains;
 mod check;
 mod engine;
 mod errors;
+mod foreign;
 mod operators;
 mod program;
 mod script;

@@ -7,6 +7,7 @@ use pretty_assertions::assert_eq;
 
 use super::{Library, Program, Runtime};
 use crate::expr::context::{Context, Frame};
+use crate::expr::known::Known;
 use crate::expr::names::Names;
 use crate::value::Value;
 
@@ -21,10 +22,15 @@ fn runtime() -> Arc<Runtime> {
     Arc::new(Runtime::new(&[Library { name: "lib.rhai".to_owned(), source }]).unwrap())
 }
 
+/// What the steps of these tests give.
+fn gives() -> Known {
+    Known { giver: "a `find`".to_owned(), keys: vec!["id", "record"], ..Known::default() }
+}
+
 fn names() -> Names {
     Names::new(["object", "previous", "now"])
         .with_keys("vars", ["n"])
-        .with_steps(["account", "nothing_yet"], ["task"])
+        .with_steps(["account", "nothing_yet"].map(|id| (id.into(), Arc::new(gives()))), ["task".into()])
 }
 
 fn context() -> Context {

@@ -28,3 +28,26 @@ pub(super) fn token_end(source: &str, start: usize) -> usize {
         len => start + len,
     }
 }
+
+/// The text in quotes that begins at a position.
+pub(super) fn quoted(source: &str, position: Position) -> Range<usize> {
+    let start = offset(source, position);
+    start..constant_end(source, start)
+}
+
+/// The end of the constant that begins at `start`: a text in quotes, or a number.
+pub(super) fn constant_end(source: &str, start: usize) -> usize {
+    let rest = &source[start..];
+    let Some(quote) = rest.chars().next().filter(|char| matches!(char, '"' | '`' | '\'')) else {
+        return token_end(source, start);
+    };
+    let mut escaped = false;
+    for (at, char) in rest.char_indices().skip(1) {
+        match char {
+            '\\' if !escaped => escaped = true,
+            char if char == quote && !escaped => return start + at + 1,
+            _ => escaped = false,
+        }
+    }
+    source.len()
+}

@@ -100,16 +100,18 @@ fn abilities() -> Abilities {
         repeat: Repeat::Doubles,
         message: true,
         after_unknown: AfterUnknown::SendAgain,
+        open: true,
         ..OperationFacts::default()
     };
     let keyed = Repeat::HarmlessWithKey(std::time::Duration::from_hours(24));
-    let order = OperationFacts { after_unknown: AfterUnknown::GiveUp, ..OperationFacts::default() };
+    let order =
+        OperationFacts { after_unknown: AfterUnknown::GiveUp, open: true, ..OperationFacts::default() };
     Abilities::new(
         [("*", object(true)), ("Lagging", object(false)), ("Fixed", read_only)],
         [
-            ("read", harmless()),
+            ("read", OperationFacts { open: true, ..harmless() }),
             ("post", message),
-            ("charge", OperationFacts { repeat: keyed, ..OperationFacts::default() }),
+            ("charge", OperationFacts { repeat: keyed, open: true, ..OperationFacts::default() }),
             ("order", order),
         ],
     )
@@ -169,6 +171,7 @@ impl Bench {
             connections: &self.connections,
             broken: &[],
             vars: &["queue".into()],
+            event: &[],
             parts: &parts,
         };
         let mut findings = Vec::new();
