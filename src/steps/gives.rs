@@ -74,7 +74,8 @@ fn of_verb(verb: &Verb) -> (&'static [&'static str], Vec<&'static str>) {
         Verb::Link(_) | Verb::Unlink(_) => (NO_RECORD, &[Updated, Unchanged]),
         Verb::Call(call) => {
             let found = call.key.iter().map(|_| Found.word());
-            let words = std::iter::once(Done.word()).chain(found).chain(call.accept.iter().map(accepted));
+            let words =
+                std::iter::once(Done.word()).chain(found).chain(call.accept.iter().copied().map(accepted));
             let keys =
                 if call.accept.is_empty() { &["id", "result"][..] } else { &["id", "result", "error"] };
             return (keys, words.collect());
@@ -93,7 +94,7 @@ fn looked_up(none: NoneFound) -> &'static [Outcome] {
 }
 
 /// The outcome of a call whose failure is taken as success.
-fn accepted(class: &AcceptedClass) -> &'static str {
+fn accepted(class: AcceptedClass) -> &'static str {
     match class {
         AcceptedClass::Duplicate => crate::connector::Class::Duplicate.word(),
         AcceptedClass::Missing => crate::connector::Class::Missing.word(),

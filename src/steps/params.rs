@@ -48,7 +48,9 @@ impl Lowering<'_> {
             }
         }
         let fits = findings.is_empty();
-        findings.into_iter().for_each(|finding| self.find(finding));
+        for finding in findings {
+            self.find(finding);
+        }
         fits
     }
 

@@ -35,7 +35,7 @@ pub fn repaired(format: &str, text: &str) -> Option<String> {
                     format!("/{}", found.get(1).map_or("", |unit| initial(unit.as_str())))
                 })
             });
-            let short = short.map_or_else(|| text.to_owned(), |short| short.into_owned());
+            let short = short.map_or_else(|| text.to_owned(), std::borrow::Cow::into_owned);
             vec![lengths(&short), short]
         }
         ObjectRef::FORMAT => {

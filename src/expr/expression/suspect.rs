@@ -46,7 +46,7 @@ fn inside(text: &str, names: &Names) -> Option<(String, std::ops::Range<usize>)>
             let Some(len) = text[start..].find(close) else { continue };
             let inner = text[start + open.len()..start + len].trim();
             if path_len(inner, names) == Some(inner.len()) && !inner.is_empty() {
-                return Some((format!("`${{{}}}` in the text", inner), start..start + len + close.len()));
+                return Some((format!("`${{{inner}}}` in the text"), start..start + len + close.len()));
             }
         }
     }
