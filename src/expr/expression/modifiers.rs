@@ -200,6 +200,8 @@ fn currency(parser: &mut Parser<'_>, value: &Value, names: &Names) -> Node {
     {
         match literal.as_str().map(money::currency) {
             Some(Ok(_)) => {}
+            // A slip of the pen has its way out in the message.
+            Some(Err(unfit)) if unfit.0.contains("did you mean") => wrong(parser, unfit.0),
             Some(Err(unfit)) => {
                 let fault = Fault::new(FaultKind::ModifierValue, unfit.0);
                 parser
