@@ -38,6 +38,7 @@ pub struct Metrics {
     in_memory: Gauge,
     running: Gauge,
     paused: Family<Connection, Gauge>,
+    broken: Family<Broken, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,6 +50,12 @@ struct Client {
 struct Connection {
     client: Arc<str>,
     connection: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Broken {
+    client: Arc<str>,
+    runs: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,6 +109,7 @@ impl Metrics {
             in_memory: Gauge::default(),
             running: Gauge::default(),
             paused: Family::default(),
+            broken: Family::default(),
         };
         metrics.register();
         metrics
@@ -148,6 +156,11 @@ impl Metrics {
             "connection_paused",
             "1 while calls to a connection are held back",
             self.paused.clone(),
+        );
+        registry.register(
+            "client_broken",
+            "1 while a client cannot run as its files are, and what runs of it",
+            self.broken.clone(),
         );
     }
 
@@ -210,6 +223,14 @@ impl Metrics {
         }
     }
 
+    /// Exactly these clients cannot run as their files are; what runs of them is `last_good` or `nothing`.
+    pub fn broken<'a>(&self, clients: impl IntoIterator<Item = (&'a Arc<str>, &'static str)>) {
+        self.broken.clear();
+        for (client, runs) in clients {
+            self.broken.get_or_create(&Broken { client: Arc::clone(client), runs }).set(1);
+        }
+    }
+
     /// Everything, as OpenMetrics text.
     pub fn render(&self) -> String {
         let mut page = String::new();
@@ -238,6 +259,7 @@ mod tests {
         metrics.called(&acme, &stripe, "ok", Duration::from_millis(3));
         metrics.unfinished(12);
         metrics.paused([(&acme, &stripe)]);
+        metrics.broken([(&acme, "last_good")]);
         let page = metrics.render();
         for line in [
             r#"lockstep_events_received_total{client="acme",connection="stripe"} 1"#,
@@ -248,6 +270,7 @@ mod tests {
             r#"lockstep_calls_total{client="acme",connection="stripe",class="ok"} 1"#,
             "lockstep_runs_unfinished 12",
             r#"lockstep_connection_paused{client="acme",connection="stripe"} 1"#,
+            r#"lockstep_client_broken{client="acme",runs="last_good"} 1"#,
         ] {
             assert!(page.lines().any(|known| known == line), "{line} is not in:\n{page}");
         }
@@ -255,10 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_goes_on_is_no_longer_paused() {
+    fn what_is_well_again_is_no_longer_told() {
         let metrics = Metrics::new();
         metrics.paused([(&Arc::from("acme"), &Arc::from("stripe"))]);
         metrics.paused([]);
-        assert!(!metrics.render().contains("lockstep_connection_paused{"));
+        metrics.broken([(&Arc::from("acme"), "nothing")]);
+        metrics.broken([]);
+        let page = metrics.render();
+        assert!(!page.contains("lockstep_connection_paused{") && !page.contains("lockstep_client_broken{"));
     }
 }

@@ -24,7 +24,11 @@ pub struct ClientHealth {
     pub client: Arc<str>,
     /// Whether its events are taken and its pipelines run.
     pub runs: bool,
-    /// Why not: findings of its files, secrets that are not set.
+    /// What runs of it: a hash over its files.
+    pub version: Option<Arc<str>>,
+    /// True when what runs is its last good version, because its files as they are have problems.
+    pub last_good: bool,
+    /// Why it does not run as its files are: their findings, secrets that are not set.
     pub problems: Vec<String>,
 }
 

@@ -1,14 +1,13 @@
 //! The one way from a draft to a project.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use sha2::{Digest, Sha256};
 
 use super::connectors::Connectors;
 use super::events::Events;
+use super::made_of::MadeOf;
 use super::rules::RULES;
 use super::view::{Found, View};
 use crate::config::{ClientDraft, ClientFile, ClientOverlay, Draft, DraftFile, Shared};
@@ -41,6 +40,8 @@ pub enum CheckError {
 pub struct Checked {
     /// The clients without errors.
     pub project: Project,
+    /// What each of them is made of, by name.
+    pub made_of: BTreeMap<Arc<str>, MadeOf>,
     /// The clients with errors, by folder name. They must not run; the others can (invariant 6).
     pub broken: BTreeSet<Arc<str>>,
     /// Everything that was found.
@@ -57,15 +58,19 @@ pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckE
             return Err(CheckError::UnknownEnvironment(name.to_owned()));
         }
     }
-    let Draft { root, mut sources, mut findings, clients, shared, connectors } = draft;
+    let Draft { root, mut sources, mut findings, clients, headless, shared, connectors } = draft;
     let connectors = Connectors::of(&connectors, &mut findings);
     let mut passed = Vec::new();
-    let mut broken = BTreeSet::new();
+    let mut made_of = BTreeMap::new();
+    let mut broken = BTreeSet::from_iter(headless);
     for draft in &clients {
         let check = ClientCheck { draft, shared: &shared, connectors: &connectors, found_before: &findings };
         let outcome = check.run(environments);
         match outcome.client {
-            Some(client) => passed.push(Arc::new(client)),
+            Some((client, files)) => {
+                made_of.insert(Arc::clone(client.name()), files);
+                passed.push(Arc::new(client));
+            }
             None => {
                 broken.insert(Arc::clone(&draft.folder));
             }
@@ -76,7 +81,7 @@ pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckE
         sources.blot(&finding.place);
     }
     let report = Report::new(findings, &sources);
-    Ok(Checked { project: Project::of_checked(root, passed), broken, report, sources })
+    Ok(Checked { project: Project::of_checked(root, passed), made_of, broken, report, sources })
 }
 
 /// One client under examination.
@@ -88,7 +93,7 @@ struct ClientCheck<'a> {
 }
 
 struct Outcome {
-    client: Option<Client>,
+    client: Option<(Client, MadeOf)>,
     findings: Vec<Diagnostic>,
 }
 
@@ -127,13 +132,13 @@ impl<'a> ClientCheck<'a> {
             (rule.check)(&view, &mut found);
             findings.extend(found.into_findings());
         }
-        let version = self.version(overlay);
-        let pipelines = self.pipelines(&view, &version, &mut findings);
+        let made_of = MadeOf::of(&view);
+        let pipelines = self.pipelines(&view, &made_of, &mut findings);
         if self.is_broken(overlay, &findings) {
             return Outcome { client: None, findings };
         }
-        let client = self.client(&view, pipelines, version);
-        Outcome { client, findings }
+        let client = self.client(&view, pipelines, Arc::clone(&made_of.whole.version));
+        Outcome { client: client.map(|client| (client, made_of)), findings }
     }
 
     /// The expression engine with the client's functions; nothing when one of its libraries is wrong.
@@ -160,12 +165,7 @@ impl<'a> ClientCheck<'a> {
     }
 
     /// The pipelines that are right.
-    fn pipelines(
-        &self,
-        view: &View,
-        version: &Arc<str>,
-        findings: &mut Vec<Diagnostic>,
-    ) -> Vec<Arc<Pipeline>> {
+    fn pipelines(&self, view: &View, made_of: &MadeOf, findings: &mut Vec<Diagnostic>) -> Vec<Arc<Pipeline>> {
         let Some(engine) = view.engine else { return Vec::new() };
         let vars: Vec<Arc<str>> = view.client.vars.keys().map(|name| Arc::clone(&name.0)).collect();
         let mut parts = IndexMap::new();
@@ -182,11 +182,11 @@ impl<'a> ClientCheck<'a> {
             parts: &parts,
         };
         let events = Events::of(view);
-        let files = self.draft.pipelines.iter();
+        let files = self.draft.pipelines.iter().zip(&made_of.pipelines);
         files
-            .filter_map(|file| {
+            .filter_map(|(file, set)| {
                 let event = file.content.as_ref().map_or(&[][..], |pipeline| events.keys(&pipeline.trigger));
-                Pipeline::compile(ClientScope { event, ..scope }, file, Arc::clone(version), findings)
+                Pipeline::compile(ClientScope { event, ..scope }, file, Arc::clone(&set.version), findings)
             })
             .map(Arc::new)
             .collect()
@@ -235,21 +235,6 @@ impl<'a> ClientCheck<'a> {
             .chain(&self.shared.library)
     }
 
-    /// A hash of the files that the client runs from.
-    fn version(&self, overlay: Option<&DraftFile<ClientOverlay>>) -> Arc<str> {
-        let mut version = Sha256::new();
-        for file in self.files(overlay) {
-            // Name and text with their lengths: no two sets of files run together to the same bytes. The folder is
-            // left out: where the project stands changes nothing.
-            let name = file.path().rsplit('/').next().unwrap_or_default();
-            for text in [name, &**file.text()] {
-                version.update(text.len().to_le_bytes());
-                version.update(text);
-            }
-        }
-        hex(&version.finalize()).into()
-    }
-
     /// The client that can run; nothing when a connector is broken, which is told in the connector's file.
     fn client(&self, view: &View, pipelines: Vec<Arc<Pipeline>>, version: Arc<str>) -> Option<Client> {
         let file = view.client;
@@ -279,12 +264,4 @@ impl<'a> ClientCheck<'a> {
             version,
         }))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Draft, DraftFile};
 use crate::connector::{self, Builtin, Fault, Manifest, ManifestFile};
-use crate::diagnostic::{Code, Diagnostic, Path, Place};
+use crate::diagnostic::{Code, Diagnostic, Path, Place, SourceFile};
 use crate::expr::Engine;
 
 /// The connectors by name.
@@ -15,15 +15,15 @@ pub(super) struct Connectors(BTreeMap<Arc<str>, Known>);
 enum Known {
     /// Compiled when something asks for it: most projects use two or three.
     BuiltIn(&'static Builtin),
-    /// The project's own; nothing when its manifest is broken, so that its users are not told again.
-    Own(Option<Arc<Manifest>>),
+    /// The project's own: its file, and nothing more when it is broken, so that its users are not told again.
+    Own(Arc<SourceFile>, Option<Arc<Manifest>>),
 }
 
 impl Known {
     fn manifest(&self) -> Option<&Arc<Manifest>> {
         match self {
             Self::BuiltIn(builtin) => builtin.manifest().ok(),
-            Self::Own(manifest) => manifest.as_ref(),
+            Self::Own(_, manifest) => manifest.as_ref(),
         }
     }
 }
@@ -41,7 +41,8 @@ impl Connectors {
                 findings.push(Diagnostic::new(Code::DuplicateName, file.whole(), fact).help(help));
                 continue;
             }
-            known.insert(Arc::clone(&file.stem), Known::Own(compile(file, findings)));
+            let own = Known::Own(Arc::clone(&file.file), compile(file, findings));
+            known.insert(Arc::clone(&file.stem), own);
         }
         Self(known)
     }
@@ -54,6 +55,14 @@ impl Connectors {
     /// The manifest of this name; nothing when there is none, or a broken one.
     pub(super) fn get(&self, name: &str) -> Option<&Arc<Manifest>> {
         self.0.get(name)?.manifest()
+    }
+
+    /// The file of a connector of the project's own; nothing for a built-in one.
+    pub(super) fn source(&self, name: &str) -> Option<&Arc<SourceFile>> {
+        match self.0.get(name)? {
+            Known::Own(file, _) => Some(file),
+            Known::BuiltIn(_) => None,
+        }
     }
 
     /// All names.

@@ -10,9 +10,11 @@
 mod checked;
 mod connectors;
 mod events;
+mod made_of;
 mod rules;
 mod view;
 mod walk;
 
 pub use checked::{CheckError, Checked, Environments, check};
 pub use connectors::manifests;
+pub use made_of::MadeOf;

@@ -11,16 +11,16 @@ use serde::Serialize;
 use super::address::address;
 use super::look::StoreUrl;
 use super::output::{Format, remark, say, say_json};
-use super::signals::Signals;
+use super::signals::{Hangups, Signals};
 use super::{ExitCode, runtime};
 use crate::admin::{Access, ClientHealth};
-use crate::check::{self, Checked, Environments};
+use crate::check::Checked;
 use crate::clock::SystemClock;
+use crate::config::Span;
 use crate::config::env::{Environment, System};
-use crate::config::{self, Span};
-use crate::diagnostic::{Color, Severity};
+use crate::diagnostic::Color;
 use crate::engine::Jitter;
-use crate::runtime::{Runtime, RuntimeOptions};
+use crate::runtime::{ProjectFiles, Runtime, RuntimeOptions, Watch, WatchError};
 use crate::secret::Redactor;
 use crate::serving::Listener;
 use crate::telemetry::{self, LogFormat};
@@ -29,8 +29,9 @@ use crate::telemetry::{self, LogFormat};
 #[command(
     after_help = "Examples:\n  lockstep run\n  lockstep run --env production --store sqlite:/var/lib/lockstep/lockstep.db\n\n\
                         The secrets that `client.yaml` names are read from the environment. LOCKSTEP_ADMIN_TOKEN is the \
-                        token of the admin address; without one it listens on loopback only. SIGTERM and Ctrl-C let what \
-                        is under way finish; a second one ends at once, and what was under way goes on at the next start."
+                        token of the admin address; without one it listens on loopback only. Changed files are taken up \
+                        by themselves, client by client; SIGHUP has all of them read again, secrets in files included. \
+                        SIGTERM and Ctrl-C let what is under way finish; a second one ends at once, and what was under way goes on at the next start."
 )]
 pub(super) struct Run {
     /// The project [default: the nearest folder that holds `pipelines`]
@@ -48,6 +49,9 @@ pub(super) struct Run {
     /// The environment: `client.<NAME>.yaml` over `client.yaml`
     #[arg(long, value_name = "NAME", env = "LOCKSTEP_ENV")]
     env: Option<String>,
+    /// Take changed files up on SIGHUP only, not by themselves
+    #[arg(long, env = "LOCKSTEP_NO_WATCH")]
+    no_watch: bool,
     /// How long running steps may take to finish when it is stopped
     #[arg(long, value_name = "TIME", env = "LOCKSTEP_GRACE", default_value = "20s")]
     grace: Span,
@@ -98,19 +102,22 @@ impl Run {
     }
 
     async fn carry_out(self, redactor: Redactor) -> anyhow::Result<ExitCode> {
-        let mut signals = Signals::listen()?;
+        let (mut signals, mut hangups) = (Signals::listen()?, Hangups::listen()?);
         // Ports and access are settled before anything runs, so that a mistake in them runs nothing.
         let token = System.variable("LOCKSTEP_ADMIN_TOKEN");
         redactor.learn_all(token.as_deref());
         let access = Access::to(self.admin, token.as_deref())?;
-        let checked = self.check()?;
+        let files = self.files()?;
+        let watch = if self.no_watch { None } else { watch(&files) };
+        let checked = check(&files)?;
         let root = checked.project.root().to_owned();
         let store = self.store.clone().unwrap_or_else(|| StoreUrl::of_project(&root)).path().to_owned();
         let public = Listener::bind(self.listen).await?;
         let admin = Listener::bind(self.admin).await?;
         let runtime = Runtime::start(RuntimeOptions {
-            broken: broken(&checked),
-            project: checked.project,
+            files,
+            checked,
+            watch,
             environment: Arc::new(System),
             store: store.clone(),
             public,
@@ -122,7 +129,12 @@ impl Run {
         })
         .await?;
         self.tell(&runtime, store)?;
-        signals.next().await;
+        loop {
+            tokio::select! {
+                () = signals.next() => break,
+                () = hangups.next() => runtime.reload(),
+            }
+        }
         tracing::info!("stopping");
         tokio::select! {
             stopped = runtime.shutdown(self.grace.0) => stopped.context("the store could not be closed")?,
@@ -135,17 +147,10 @@ impl Run {
         Ok(ExitCode::Fine)
     }
 
-    /// Checks the project, and shows what was found.
-    fn check(&self) -> anyhow::Result<Checked> {
+    fn files(&self) -> anyhow::Result<ProjectFiles> {
         let here = std::env::current_dir().context("the working directory cannot be read")?;
-        let paths: Vec<PathBuf> = self.dir.iter().cloned().collect();
-        let draft = config::load(&paths, &here)?;
-        let environments = self.env.as_deref().map_or(Environments::Base, Environments::One);
-        let checked = check::check(draft, environments)?;
-        if checked.report.errors() > 0 {
-            remark(checked.report.render_human(&checked.sources, Color::Styled).trim_end());
-        }
-        Ok(checked)
+        let paths = self.dir.iter().cloned().collect();
+        Ok(ProjectFiles { paths, here, env: self.env.as_deref().map(Arc::from) })
     }
 
     fn tell(&self, runtime: &Runtime, store: PathBuf) -> anyhow::Result<()> {
@@ -157,9 +162,6 @@ impl Run {
             hooks: runtime.hooks(),
             clients: runtime.clients().to_vec(),
         };
-        for client in standing.clients.iter().filter(|client| !client.runs) {
-            tracing::error!(client = %client.client, problems = ?client.problems, "client does not run");
-        }
         tracing::info!(
             listen = %standing.listen, admin = %standing.admin, store = %standing.store.display(),
             clients = standing.clients.iter().filter(|client| client.runs).count(), "started"
@@ -179,8 +181,12 @@ impl Standing {
         lines.push(format!("  admin  http://{}", self.admin));
         lines.push(format!("  store  {}", self.store.display()));
         lines.extend(self.hooks.iter().map(|hook| format!("  hook   {hook}")));
-        for client in self.clients.iter().filter(|client| !client.runs) {
-            lines.push(format!("  {} does not run, and its hooks answer 503:", client.client));
+        for client in self.clients.iter().filter(|client| !client.problems.is_empty()) {
+            lines.push(if client.runs {
+                format!("  {} runs with its last good version:", client.client)
+            } else {
+                format!("  {} does not run, and its hooks answer 503:", client.client)
+            });
             lines.extend(client.problems.iter().map(|problem| format!("    {problem}")));
         }
         lines.join("\n")
@@ -191,24 +197,24 @@ fn named(clients: &[&str]) -> String {
     if clients.is_empty() { "no client".to_owned() } else { clients.join(", ") }
 }
 
-/// The clients that did not pass, each with its errors.
-fn broken(checked: &Checked) -> Vec<ClientHealth> {
-    let problems = |client: &str| {
-        let folder = format!("pipelines/{client}/");
-        let of_client = |file: &str| file.starts_with(&folder) || file.contains(&format!("/{folder}"));
-        let errors = checked.report.findings.iter().filter(|finding| finding.severity == Severity::Error);
-        let own = errors.filter(|finding| of_client(&finding.place.file));
-        let mut words: Vec<String> =
-            own.map(|it| format!("{} [{}]: {}", it.place.file, it.code, it.message)).collect();
-        if words.is_empty() {
-            words.push("the files that all clients share have errors: see `lockstep validate`".to_owned());
+/// Watches the files, where the system can tell of changes.
+fn watch(files: &ProjectFiles) -> Option<Watch> {
+    match files.watch() {
+        Ok(watch) => Some(watch),
+        // Reading them says it.
+        Err(WatchError::Files(_)) => None,
+        Err(error) => {
+            tracing::warn!(%error, "the files are not watched: SIGHUP takes changes up");
+            None
         }
-        words
-    };
-    let health = |client: &Arc<str>| ClientHealth {
-        client: Arc::clone(client),
-        runs: false,
-        problems: problems(client),
-    };
-    checked.broken.iter().map(health).collect()
+    }
+}
+
+/// Checks the project, and shows what was found.
+fn check(files: &ProjectFiles) -> anyhow::Result<Checked> {
+    let checked = files.check()?;
+    if checked.report.errors() > 0 {
+        remark(checked.report.render_human(&checked.sources, Color::Styled).trim_end());
+    }
+    Ok(checked)
 }

@@ -1,7 +1,22 @@
-//! Being asked to stop.
+//! Being asked to stop, and to read files again.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGHUP, which means: read your files again. Only commands that have some listen to it; others end, as they always do.
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup()).context("signals cannot be listened to")?))
+    }
+
+    /// The next one.
+    pub(super) async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
 
 /// SIGTERM and SIGINT (Ctrl-C), both of which mean: come to an end.
 pub(super) struct Signals {

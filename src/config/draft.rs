@@ -19,6 +19,8 @@ pub struct Draft {
     pub findings: Vec<Diagnostic>,
     /// The clients, by folder name.
     pub clients: Vec<ClientDraft>,
+    /// Folders in which files of a client stand, and no client.yaml: broken clients.
+    pub headless: Vec<Arc<str>>,
     /// What all clients share.
     pub shared: Shared,
     /// The project's own connectors: `connectors/*.yaml`.

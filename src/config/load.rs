@@ -1,12 +1,12 @@
 //! Files -> [`Draft`]: every file of a project read and taken apart, all mistakes collected.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::discover::{LoadError, Wanted, relative, select};
+use super::discover::{LoadError, Selection, Wanted, relative, select};
 use super::read::{FileType, read};
-use super::{ClientDraft, ClientFile, Draft, DraftFile, Shared};
+use super::tree::{Disk, Entry, Kept, Tree};
+use super::{ClientDraft, ClientFile, Draft, DraftFile, FileSet, Shared};
 use crate::connector::ManifestFile;
 use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources, Span};
 
@@ -15,51 +15,13 @@ use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources, Span};
 pub fn load(paths: &[PathBuf], here: &Path) -> Result<Draft, LoadError> {
     let selection = select(paths, here)?;
     let here = here.canonicalize().map_err(LoadError::read(here))?;
-    let mut loader = Loader { here, sources: Sources::new(), findings: Vec::new() };
-    let pipelines = selection.root.join("pipelines");
-    let mut shared = Shared::default();
-    let mut clients = Vec::new();
-    for entry in entries(&pipelines)? {
-        if !entry.is_folder {
-            loader.shared_file(&entry, &mut shared)?;
-            continue;
-        }
-        let wanted = match &selection.clients {
-            None => &Wanted::Whole,
-            Some(named) => match named.get(&*entry.name) {
-                Some(wanted) => wanted,
-                None => continue,
-            },
-        };
-        clients.extend(loader.client(&entry, wanted)?);
-    }
-    let connectors = loader.connectors(&selection.root.join("connectors"))?;
-    if clients.is_empty() && loader.findings.is_empty() {
-        return Err(LoadError::NoClients(pipelines));
-    }
-    let Loader { sources, findings, .. } = loader;
-    Ok(Draft { root: selection.root, sources, findings, clients, shared, connectors })
+    Loader::new(&Disk, here).project(selection)
 }
 
-/// A file or folder.
-struct Entry {
-    path: PathBuf,
-    name: Arc<str>,
-    is_folder: bool,
-}
-
-/// What is in a folder, by name; names that begin with a dot are nobody's business.
-fn entries(folder: &Path) -> Result<Vec<Entry>, LoadError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(LoadError::read(folder))? {
-        let path = entry.map_err(LoadError::read(folder))?.path();
-        let name: Arc<str> = path.file_name().unwrap_or_default().to_string_lossy().into();
-        if !name.starts_with('.') {
-            found.push(Entry { is_folder: path.is_dir(), path, name });
-        }
-    }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+/// Reads a project from files that were kept; they are named as seen from its root.
+pub fn load_kept(files: &FileSet) -> Result<Draft, LoadError> {
+    let selection = Selection { root: PathBuf::new(), clients: None };
+    Loader::new(&Kept::new(files), PathBuf::new()).project(selection)
 }
 
 /// What a file of a client's folder is, by its name.
@@ -102,13 +64,45 @@ struct Text {
     is_whole: bool,
 }
 
-struct Loader {
+struct Loader<'a> {
+    tree: &'a dyn Tree,
     here: PathBuf,
     sources: Sources,
     findings: Vec<Diagnostic>,
+    headless: Vec<Arc<str>>,
 }
 
-impl Loader {
+impl<'a> Loader<'a> {
+    fn new(tree: &'a dyn Tree, here: PathBuf) -> Self {
+        Self { tree, here, sources: Sources::new(), findings: Vec::new(), headless: Vec::new() }
+    }
+
+    fn project(mut self, selection: Selection) -> Result<Draft, LoadError> {
+        let pipelines = selection.root.join("pipelines");
+        let mut shared = Shared::default();
+        let mut clients = Vec::new();
+        for entry in self.tree.entries(&pipelines)? {
+            if !entry.is_folder {
+                self.shared_file(&entry, &mut shared)?;
+                continue;
+            }
+            let wanted = match &selection.clients {
+                None => &Wanted::Whole,
+                Some(named) => match named.get(&*entry.name) {
+                    Some(wanted) => wanted,
+                    None => continue,
+                },
+            };
+            clients.extend(self.client(&entry, wanted)?);
+        }
+        let connectors = self.connectors(&selection.root.join("connectors"))?;
+        if clients.is_empty() && self.findings.is_empty() {
+            return Err(LoadError::NoClients(pipelines));
+        }
+        let Self { sources, findings, headless, .. } = self;
+        Ok(Draft { root: selection.root, sources, findings, clients, headless, shared, connectors })
+    }
+
     /// A file that stands beside the clients.
     fn shared_file(&mut self, entry: &Entry, shared: &mut Shared) -> Result<(), LoadError> {
         match kind_of(&entry.name) {
@@ -123,10 +117,10 @@ impl Loader {
     /// The project's own connectors; most projects have none.
     fn connectors(&mut self, folder: &Path) -> Result<Vec<DraftFile<ManifestFile>>, LoadError> {
         let mut connectors = Vec::new();
-        if !folder.is_dir() {
+        if !self.tree.has_folder(folder) {
             return Ok(connectors);
         }
-        for entry in entries(folder)?.iter().filter(|entry| !entry.is_folder) {
+        for entry in self.tree.entries(folder)?.iter().filter(|entry| !entry.is_folder) {
             match kind_of(&entry.name) {
                 Kind::Pipeline(stem) => connectors.push(self.read(&entry.path, stem)?),
                 Kind::Other => {}
@@ -138,7 +132,7 @@ impl Loader {
 
     /// A folder beside the others; nothing when it is not a client.
     fn client(&mut self, folder: &Entry, wanted: &Wanted) -> Result<Option<ClientDraft>, LoadError> {
-        let files = entries(&folder.path)?;
+        let files = self.tree.entries(&folder.path)?;
         let Some(file) = self.client_file(folder, &files)? else { return Ok(None) };
         let mut client = ClientDraft {
             folder: Arc::clone(&folder.name),
@@ -170,6 +164,7 @@ impl Loader {
         }
         let ours = |entry: &&Entry| !entry.is_folder && kind_of(&entry.name) != Kind::Other;
         if let Some(entry) = files.iter().find(ours) {
+            self.headless.push(Arc::clone(&folder.name));
             // Read, so that the finding has a line to point to.
             let Text { file, .. } = self.text(&entry.path)?;
             self.sources.add(Arc::clone(&file));
@@ -226,7 +221,7 @@ impl Loader {
 
     /// A folder inside a client's may hold samples; pipelines in it would never be seen.
     fn nested(&mut self, folder: &Entry) -> Result<(), LoadError> {
-        for entry in entries(&folder.path)? {
+        for entry in self.tree.entries(&folder.path)? {
             if !entry.is_folder && !matches!(kind_of(&entry.name), Kind::Other) {
                 self.stray(
                     &entry,
@@ -250,7 +245,7 @@ impl Loader {
     }
 
     fn text(&mut self, path: &Path) -> Result<Text, LoadError> {
-        let bytes = fs::read(path).map_err(LoadError::read(path))?;
+        let bytes = self.tree.read(path)?;
         let name = relative(path, &self.here);
         let (text, is_whole) = match String::from_utf8(bytes) {
             Ok(text) => (text, true),
@@ -299,10 +294,13 @@ impl Loader {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use pretty_assertions::assert_eq;
     use tempfile::TempDir;
 
     use super::*;
+    use crate::config::FileText;
 
     #[test]
     fn files_are_told_apart_by_their_names() {
@@ -365,6 +363,34 @@ mod tests {
     }
 
     #[test]
+    fn kept_files_are_read_as_those_of_a_disk_are() {
+        let dir = TempDir::new().unwrap();
+        let files = [
+            ("pipelines/lib.rhai", "fn a() { 1 }"),
+            ("pipelines/find.part.yaml", "steps: [{ set: { a: 1 } }]"),
+            ("pipelines/acme/client.yaml", CLIENT),
+            ("pipelines/acme/client.sandbox.yaml", "vars: { a: 1 }"),
+            ("pipelines/acme/a.yaml", "oops"),
+            ("connectors/own.yaml", "name: own"),
+        ];
+        write(dir.path(), &files);
+        let text = |(path, text): (&str, &str)| FileText { path: path.into(), text: text.into() };
+        let kept = load_kept(&FileSet::of(files.map(text).into())).unwrap();
+        let read = load(&[], dir.path()).unwrap();
+        assert_eq!(kept.findings, read.findings);
+        for draft in [&kept, &read] {
+            let [acme] = draft.clients.as_slice() else { panic!("one client: {:?}", draft.clients) };
+            assert_eq!((acme.overlays.len(), acme.pipelines.len()), (1, 1));
+            assert_eq!((draft.shared.parts.len(), draft.connectors.len()), (1, 1));
+            assert!(draft.shared.library.is_some());
+        }
+        let nothing = FileSet::of(vec![text(("connectors/own.yaml", "name: own"))]);
+        assert!(
+            load_kept(&nothing).is_ok_and(|draft| draft.clients.is_empty() && !draft.findings.is_empty())
+        );
+    }
+
+    #[test]
     fn a_folder_without_client_yaml_and_files_that_nobody_reads_are_findings() {
         let dir = TempDir::new().unwrap();
         write(
@@ -389,6 +415,7 @@ mod tests {
                 (Code::StrayFile, "pipelines/paid.yaml"),
             ]
         );
+        assert_eq!(draft.headless, [Arc::from("beta")]);
     }
 
     #[test]

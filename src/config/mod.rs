@@ -17,6 +17,7 @@ mod schema;
 pub mod step;
 pub mod structure;
 pub mod test_file;
+mod tree;
 pub mod trigger;
 
 pub use crate::{words, written};
@@ -24,7 +25,7 @@ pub use client::{ClientFile, ClientOverlay, ConnectionFile, ConnectionOverlay, O
 pub use discover::{LoadError, find_root};
 pub use draft::{ClientDraft, Draft, DraftFile, Shared};
 pub use file_set::{FileSet, FileText};
-pub use load::load;
+pub use load::{load, load_kept};
 pub use pipeline::{OrderFile, PartFile, PipelineFile, RetryFile, Stale, StaleFile};
 pub use read::{FileType, read};
 pub use schema::{FILE_KINDS, FileKind};

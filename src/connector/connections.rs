@@ -14,9 +14,9 @@ use super::gateway::Gateway;
 
 type ByName = HashMap<Arc<str>, Arc<Connection>>;
 
-/// All connections, by client and name. A client's connections are replaced as a whole, while calls go on.
+/// All connections, by client and name. They are replaced while calls go on.
 #[derive(Debug, Default)]
-pub struct Connections(ArcSwap<HashMap<Arc<str>, ByName>>);
+pub struct Connections(ArcSwap<HashMap<Arc<str>, Arc<ByName>>>);
 
 impl Connections {
     /// None yet.
@@ -24,15 +24,17 @@ impl Connections {
         Self::default()
     }
 
-    /// Puts these connections in the place of all that `client` had.
-    pub fn replace(&self, client: &str, connections: impl IntoIterator<Item = Connection>) {
-        let new: ByName = connections
-            .into_iter()
-            .map(|connection| (Arc::clone(connection.name()), Arc::new(connection)))
-            .collect();
+    /// Puts connections of clients in the place of those of the same names. One that a client does not have any more
+    /// stays for the runs that have begun with it: what begins anew does not name it.
+    pub fn replace(&self, clients: impl IntoIterator<Item = (Arc<str>, Vec<Arc<Connection>>)>) {
+        let clients: Vec<_> = clients.into_iter().collect();
         self.0.rcu(|all| {
             let mut all = HashMap::clone(all);
-            all.insert(client.into(), new.clone());
+            for (client, connections) in &clients {
+                let by_name = all.entry(Arc::clone(client)).or_default();
+                let named = connections.iter().map(|it| (Arc::clone(it.name()), Arc::clone(it)));
+                Arc::make_mut(by_name).extend(named);
+            }
             all
         });
     }

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::applied::Unsettled;
+use super::archive::Archive;
 use super::carry_out::Workshop;
 use super::circuit::{Circuits, GuardedGateway};
 use super::generations::Generations;
@@ -32,6 +33,8 @@ use crate::store::{
 pub struct EngineOptions {
     /// The pipelines of all clients.
     pub runnables: Runnables,
+    /// Where earlier versions of them come from.
+    pub archive: Arc<dyn Archive>,
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// What carries calls out.
@@ -83,7 +86,8 @@ const ARRIVALS: usize = 1_024;
 impl Engine {
     /// Takes up what is unfinished in the store, and begins.
     pub async fn start(options: EngineOptions) -> Result<Self, StoreError> {
-        let EngineOptions { runnables, store, gateway, clock, jitter, limits, metrics, redactor } = options;
+        let EngineOptions { runnables, archive, store, gateway, clock, jitter, limits, metrics, redactor } =
+            options;
         let held = store.take_up().await?;
         let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
         let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
@@ -104,6 +108,8 @@ impl Engine {
             metrics,
             redactor,
             generations: Arc::clone(&generations),
+            archive,
+            fetching: tokio::sync::Mutex::default(),
             unsettled: Unsettled::default(),
         });
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 
 use super::applied::Unsettled;
+use super::archive::{Archive, Unavailable};
 use super::circuit::GuardedGateway;
 use super::generations::Generations;
 use super::jitter::Jitter;
@@ -35,6 +36,9 @@ pub(super) struct Workshop {
     /// Blots secrets out of what is written down about runs.
     pub(super) redactor: Redactor,
     pub(super) generations: Arc<ArcSwap<Generations>>,
+    pub(super) archive: Arc<dyn Archive>,
+    /// Held while a version is fetched: the many runs of one version wait for one of them.
+    pub(super) fetching: tokio::sync::Mutex<()>,
     pub(super) unsettled: Unsettled,
 }
 
@@ -126,7 +130,7 @@ impl Workshop {
                 Err(failure) => return Outcomes::of(interrupted(&failure)),
             },
         };
-        let pipeline = match self.pipeline(run, &body) {
+        let pipeline = match self.pipeline(run, &body).await {
             Ok(pipeline) => pipeline,
             Err(ending) => return Outcomes { body: Some(body), ..Outcomes::of(*ending) },
         };
@@ -138,12 +142,16 @@ impl Workshop {
     }
 
     /// The pipeline as the run began with it (invariant 6). A run that has not called anything yet takes the
-    /// present one.
-    fn pipeline(&self, run: &QueuedRun, body: &RunBody) -> Result<Arc<dyn Runnable>, Box<Ending>> {
-        let generations = self.generations.load();
+    /// present one. The runs of a client that is not in the project wait for it to come back.
+    async fn pipeline(&self, run: &QueuedRun, body: &RunBody) -> Result<Arc<dyn Runnable>, Box<Ending>> {
+        let generations = self.generations.load_full();
+        if !generations.present().has(&run.client) {
+            let reason = format!("the client `{}` is not in the project, or cannot run", run.client);
+            return Err(Box::new(Ending::Interrupted { reason }));
+        }
         if body.journal.is_empty() || run.version.is_present() {
             let Some(present) = generations.present().get(&run.client, &run.pipeline) else {
-                return Err(no_pipeline(run, "is not in the project any more"));
+                return Err(no_pipeline(run, "is not in the project any more, or is switched off"));
             };
             let version = present.version();
             if version != run.version {
@@ -152,12 +160,30 @@ impl Workshop {
             }
             return Ok(Arc::clone(present));
         }
-        generations.version(&run.client, &run.pipeline, &run.version).cloned().ok_or_else(|| {
-            no_pipeline(
+        match generations.version(&run.client, &run.pipeline, &run.version) {
+            Some(pipeline) => Ok(Arc::clone(pipeline)),
+            None => self.earlier(run).await,
+        }
+    }
+
+    /// A version that is not at hand.
+    async fn earlier(&self, run: &QueuedRun) -> Result<Arc<dyn Runnable>, Box<Ending>> {
+        let _turn = self.fetching.lock().await;
+        let generations = self.generations.load_full();
+        if let Some(fetched) = generations.version(&run.client, &run.pipeline, &run.version) {
+            return Ok(Arc::clone(fetched));
+        }
+        match self.archive.fetch(&run.client, &run.pipeline, &run.version).await {
+            Ok(pipeline) => {
+                self.generations.rcu(|generations| generations.remembering(&run.client, &pipeline));
+                Ok(pipeline)
+            }
+            Err(Unavailable::Store(failure)) => Err(Box::new(interrupted(&failure))),
+            Err(Unavailable::Gone(why)) => Err(no_pipeline(
                 run,
-                "was changed, and the version that this run has begun with is not at hand any more",
-            )
-        })
+                &format!("was changed, and the version that this run has begun with {why}"),
+            )),
+        }
     }
 
     /// The stale rule, then the pipeline.

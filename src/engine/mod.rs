@@ -13,6 +13,7 @@
 mod alerts;
 mod api;
 mod applied;
+mod archive;
 mod carry_out;
 mod circuit;
 mod failpoint;
@@ -30,6 +31,7 @@ pub use failpoint::FAILPOINTS;
 use failpoint::failpoint;
 
 pub use api::{AcceptError, Engine, EngineOptions};
+pub use archive::{Archive, Unavailable};
 pub use incoming::Incoming;
 pub use jitter::Jitter;
 pub use limits::Limits;

@@ -55,17 +55,22 @@ pub trait Runnable: Send + Sync {
 /// The pipelines of one client.
 type ByName = BTreeMap<Arc<str>, Arc<dyn Runnable>>;
 
-/// The pipelines of all clients that can run.
+/// The pipelines of all clients that can run. Cheap to clone: with a change of one client, the others stay as they are.
 #[derive(Default, Clone)]
 pub struct Runnables {
-    clients: HashMap<Arc<str>, ByName>,
+    clients: HashMap<Arc<str>, Arc<ByName>>,
 }
 
 impl Runnables {
-    /// Adds a client with its pipelines; one without any is still a client.
+    /// Adds a client with its pipelines, in the place of those that it had; one without any is still a client.
     pub fn insert(&mut self, client: Arc<str>, pipelines: impl IntoIterator<Item = Arc<dyn Runnable>>) {
         let pipelines = pipelines.into_iter().map(|pipeline| (Arc::clone(pipeline.name()), pipeline));
-        self.clients.insert(client, pipelines.collect());
+        self.clients.insert(client, Arc::new(pipelines.collect()));
+    }
+
+    /// Takes a client out: it cannot run any more.
+    pub fn remove(&mut self, client: &str) {
+        self.clients.remove(client);
     }
 
     /// True when the client can run.
@@ -75,7 +80,12 @@ impl Runnables {
 
     /// A client's pipelines, by name.
     pub fn of(&self, client: &str) -> impl Iterator<Item = &Arc<dyn Runnable>> {
-        self.clients.get(client).into_iter().flat_map(BTreeMap::values)
+        self.clients.get(client).into_iter().flat_map(|pipelines| pipelines.values())
+    }
+
+    /// All pipelines, each with its client.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<dyn Runnable>)> {
+        self.clients.iter().flat_map(|(client, pipelines)| pipelines.values().map(move |it| (client, it)))
     }
 
     /// One pipeline.

@@ -19,11 +19,14 @@ use crate::value::Value;
 /// How often at most a connection's refusals are logged, in seconds: a stranger can post as often as he likes.
 const COMPLAINT_EVERY: i64 = 60;
 
-/// All addresses: client -> connection -> hook.
-#[derive(Default)]
+/// All addresses: client -> connection -> hook. Cheap to clone: with a change of one client, the others stay.
+#[derive(Default, Clone)]
 pub struct Hooks {
-    clients: HashMap<Arc<str>, Option<HashMap<Arc<str>, Hook>>>,
+    /// `None` for a client that cannot run.
+    clients: HashMap<Arc<str>, Option<Arc<ByName>>>,
 }
+
+type ByName = HashMap<Arc<str>, Hook>;
 
 /// One address.
 pub struct Hook {
@@ -41,12 +44,17 @@ impl Hooks {
             let hook = Hook::new(Arc::clone(client), connection);
             (Arc::clone(&hook.name), hook)
         });
-        self.clients.insert(Arc::clone(client), Some(hooks.collect()));
+        self.clients.insert(Arc::clone(client), Some(Arc::new(hooks.collect())));
     }
 
     /// Serves a client that cannot run: its senders are asked to come back.
     pub fn serve_broken(&mut self, client: &Arc<str>) {
         self.clients.insert(Arc::clone(client), None);
+    }
+
+    /// Serves a client no more: it is not in the project.
+    pub fn remove(&mut self, client: &str) {
+        self.clients.remove(client);
     }
 
     /// The hook at an address.
@@ -60,7 +68,7 @@ impl Hooks {
 
     /// The addresses that take events: `/hooks/<client>/<connection>`, in order.
     pub fn paths(&self) -> Vec<String> {
-        let hooks = self.clients.values().flatten().flat_map(HashMap::values);
+        let hooks = self.clients.values().flatten().flat_map(|hooks| hooks.values());
         let mut paths: Vec<String> = hooks
             .filter(|hook| hook.connection.manifest().webhook().is_some())
             .map(|hook| format!("/hooks/{}/{}", hook.client, hook.name))

@@ -52,6 +52,11 @@ impl Ingest {
         Self { hooks: ArcSwap::from_pointee(hooks), engine, clock, metrics }
     }
 
+    /// Serves these addresses from now on; deliveries that are being taken in go on at their own.
+    pub fn serve(&self, hooks: Hooks) {
+        self.hooks.store(Arc::new(hooks));
+    }
+
     /// The addresses that are served.
     pub fn hooks(&self) -> Arc<Hooks> {
         self.hooks.load_full()

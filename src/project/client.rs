@@ -64,6 +64,7 @@ pub struct ConnectionConfig {
 }
 
 /// What a client's placeholders stand for, with secrets in clear: never logged, never stored.
+#[derive(PartialEq)]
 pub struct Resolved {
     /// The variables; a map.
     pub vars: Value,
@@ -114,6 +115,13 @@ impl Client {
         self.pipelines.iter().find(|pipeline| &*pipeline.name == name)
     }
 
+    /// Replaces the placeholders of the variables alone, or tells all that is missing.
+    pub fn resolve_vars(&self, environment: &dyn Environment) -> Result<Value, Vec<MissingSetting>> {
+        let mut missing = Vec::new();
+        let vars = env::fill(&self.vars, &Path::root().key("vars"), environment, &mut missing);
+        if missing.is_empty() { Ok(vars) } else { Err(self.missing(missing)) }
+    }
+
     /// Replaces every placeholder, or tells all that is missing.
     pub fn resolve(&self, environment: &dyn Environment) -> Result<Resolved, Vec<MissingSetting>> {
         let mut missing = Vec::new();
@@ -130,12 +138,16 @@ impl Client {
         if missing.is_empty() {
             return Ok(Resolved { vars, configs });
         }
+        Err(self.missing(missing))
+    }
+
+    fn missing(&self, missing: Vec<env::MissingAt>) -> Vec<MissingSetting> {
         let at = |it: env::MissingAt| MissingSetting {
             client: Arc::clone(&self.name),
             path: it.path,
             missing: it.missing,
         };
-        Err(missing.into_iter().map(at).collect())
+        missing.into_iter().map(at).collect()
     }
 }
 

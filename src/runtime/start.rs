@@ -5,19 +5,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::clients::{self, Opened};
+use super::clients::Opener;
+use super::files::ProjectFiles;
+use super::kept::KeptVersions;
+use super::reload::{Receivers, Reloader, publish_health};
+use super::roster::Roster;
 use super::vault::StoreVault;
+use super::watch::Watch;
 use crate::admin::{Access, Admin, ClientHealth, Health};
+use crate::check::Checked;
 use crate::clock::SharedClock;
 use crate::config::env::Environment;
 use crate::connector::{Connections, Http, HttpError, Surroundings};
 use crate::engine::{Engine, EngineOptions, Jitter, Limits};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
-use crate::project::Project;
 use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
 use crate::serving::Listener;
@@ -26,10 +32,12 @@ use crate::store::{Store, StoreError};
 
 /// What a runtime is started with.
 pub struct RuntimeOptions {
-    /// The clients that passed their checks.
-    pub project: Project,
-    /// The clients that did not, and why.
-    pub broken: Vec<ClientHealth>,
+    /// The project's files, to be read again when they change.
+    pub files: ProjectFiles,
+    /// What they say now: the clients that passed their checks, and what is wrong with the others.
+    pub checked: Checked,
+    /// Tells when they change; without it, changes are taken up by [`Runtime::reload`] alone.
+    pub watch: Option<Watch>,
     /// Where settings come from.
     pub environment: Arc<dyn Environment>,
     /// The store's file; made when it is not there.
@@ -78,11 +86,13 @@ pub struct Runtime {
     engine: Arc<Engine>,
     ingest: Arc<Ingest>,
     health: Arc<Health>,
+    reload: Arc<Notify>,
+    reloader: Served,
     public: Served,
     admin: Served,
 }
 
-/// A listener that is served, and the switch that stops it.
+/// A task that goes on, and the switch that stops it.
 struct Served {
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -111,13 +121,17 @@ impl Runtime {
             redactor: options.redactor.clone(),
             vault: Arc::new(vault),
         };
-        let Opened { runnables, hooks, health: clients } =
-            clients::open(&options.project, options.broken, &*options.environment, &around, &connections);
+        let opener =
+            Opener { environment: options.environment, around, connections: Arc::clone(&connections) };
+        let kept = KeptVersions { store: Arc::clone(&store), opener, env: options.files.env.clone() };
+        let archive = Arc::new(kept.clone());
+        let roster = Roster::begin(options.files, options.checked, kept, Arc::clone(&options.clock)).await?;
         let health = Arc::new(Health::default());
-        health.set(clients);
+        publish_health(&roster, &health, &metrics);
 
         let engine = Engine::start(EngineOptions {
-            runnables,
+            runnables: roster.runnables().clone(),
+            archive,
             store: Arc::clone(&store),
             gateway: connections,
             clock: Arc::clone(&options.clock),
@@ -128,12 +142,24 @@ impl Runtime {
         });
         let engine = Arc::new(engine.await?);
         let clock = options.clock;
+        let hooks = roster.hooks().clone();
         let ingest =
             Arc::new(Ingest::new(hooks, Arc::clone(&engine), Arc::clone(&clock), Arc::clone(&metrics)));
+        let receivers = Receivers {
+            store: Arc::clone(&store),
+            engine: Arc::clone(&engine),
+            ingest: Arc::clone(&ingest),
+            health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        };
+        let (reload, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let reloader = Reloader::new(roster, receivers, options.watch);
+        let reloader = Served { task: tokio::spawn(reloader.run(Arc::clone(&reload), stop.clone())), stop };
         let shown = Admin::new(options.access, Arc::clone(&store), metrics, Arc::clone(&health), clock);
         let admin = Served::spawn(options.admin, Arc::new(shown).router());
         let public = Served::spawn(options.public, ingest.router());
-        Ok(Self { addresses, store, engine, ingest, health, public, admin })
+        Ok(Self { addresses, store, engine, ingest, health, reload, reloader, public, admin })
     }
 
     /// Where it listens.
@@ -166,10 +192,16 @@ impl Runtime {
         &self.store
     }
 
+    /// Has all files looked at again, and what has changed taken up. Returns at once.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+
     /// Stops: takes nothing more in, answers what is under way, lets running steps finish within `grace`, writes
     /// everything down. What does not finish goes on at the next start.
     pub async fn shutdown(self, grace: Duration) -> Result<(), StoreError> {
         self.public.end().await;
+        self.reloader.end().await;
         let stopped = self.engine.shutdown(grace).await;
         self.admin.end().await;
         stopped
@@ -186,7 +218,7 @@ impl Served {
     async fn end(self) {
         self.stop.cancel();
         if let Err(error) = self.task.await {
-            tracing::error!(%error, "a listener broke down");
+            tracing::error!(%error, "a listener or the watch of the files broke down");
         }
     }
 }

@@ -14,6 +14,7 @@ mod kill;
 mod looking;
 mod operating;
 mod pipelines;
+mod reload;
 mod rules;
 mod sandbox_salesforce;
 mod sandbox_sdk;

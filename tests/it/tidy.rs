@@ -60,9 +60,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         "runtime",
         &[
             "admin",
+            "check",
             "clock",
             "config",
             "connector",
+            "diagnostic",
             "engine",
             "expr",
             "ingest",

@@ -1,6 +1,7 @@
 //! The fixture of tests that run lockstep as a user does: simulators in this process, a project in a folder, the
 //! binary as a process beside them.
 
+use std::fs::{self, OpenOptions};
 use std::io::BufReader;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -124,7 +125,8 @@ impl World {
         Self::with(ACME).await
     }
 
-    async fn with(example: &str) -> Self {
+    /// A project of these files, and nothing running yet.
+    pub(crate) async fn with(example: &str) -> Self {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { sandbox, folder: project(example), http, running: None }
@@ -138,6 +140,22 @@ impl World {
     /// The project's folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Writes a file of the project as an editor does: beside it, and then into its place.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.folder().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let beside = path.with_extension("tmp");
+        fs::write(&beside, text).unwrap();
+        fs::rename(beside, path).unwrap();
+    }
+
+    /// What a file of the project says, with `from` replaced by `to`; `from` must be in it.
+    pub(crate) fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.folder().join(path)).unwrap();
+        assert!(text.contains(from), "{from} is not in {path}");
+        self.write(path, &text.replace(from, to));
     }
 
     /// A command of lockstep in the project, with the secrets in its environment.
@@ -172,12 +190,14 @@ impl World {
 
     /// Starts `lockstep run` and waits until it listens.
     pub(crate) fn start(&mut self, environment: &[(&str, &str)]) {
+        let log =
+            OpenOptions::new().create(true).append(true).open(self.folder().join("lockstep.log")).unwrap();
         let arguments = ["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--format", "json"];
         let mut child = self
             .command(&arguments)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let told = BufReader::new(child.stdout.take().unwrap());
@@ -191,6 +211,16 @@ impl World {
     /// The process of `lockstep run`.
     pub(crate) fn process(&mut self) -> &mut Child {
         &mut self.running.as_mut().unwrap().child
+    }
+
+    /// What all its processes have logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder().join("lockstep.log")).unwrap_or_default()
+    }
+
+    /// The id of the process of `lockstep run`.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.as_ref().unwrap().child.id()
     }
 
     /// Kills it as a power cut does.

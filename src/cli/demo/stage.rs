@@ -10,12 +10,10 @@ use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
 use crate::admin::Access;
-use crate::check::{self, Environments};
 use crate::clock::SystemClock;
-use crate::config;
 use crate::config::env::Environment;
 use crate::engine::Jitter;
-use crate::runtime::{Runtime, RuntimeOptions};
+use crate::runtime::{ProjectFiles, Runtime, RuntimeOptions};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::secret::Redactor;
 use crate::serving::Listener;
@@ -73,7 +71,9 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("lockstep-demo-").tempdir();
         let folder = folder.context("no temporary folder could be made")?;
         write_client(folder.path()).context("the example client could not be written")?;
-        let checked = check::check(config::load(&[], folder.path())?, Environments::One("sandbox"))?;
+        let here = folder.path().to_owned();
+        let files = ProjectFiles { paths: Vec::new(), here, env: Some("sandbox".into()) };
+        let checked = files.check()?;
         ensure!(
             checked.broken.is_empty(),
             "the example client has errors\n{}",
@@ -87,9 +87,10 @@ impl Stage {
         sandbox.stripe().hold_deliveries(true);
         let secret = sandbox.stripe().register_webhook(&url).context("no webhook could be registered")?;
         let runtime = Runtime::start(RuntimeOptions {
-            broken: Vec::new(),
             environment: Arc::new(Variables::of(&sandbox, &secret)),
-            project: checked.project,
+            files,
+            checked,
+            watch: None,
             store: store_of(folder.path()),
             public,
             admin,

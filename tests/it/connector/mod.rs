@@ -68,7 +68,7 @@ impl Client {
                 .collect(),
         };
         let connection = Connection::open(parts, self.around.clone())?;
-        self.connections.replace("acme", [connection]);
+        self.connections.replace([("acme".into(), vec![connection.into()])]);
         Ok(self.connections.get("acme", "crm").unwrap())
     }
 

@@ -199,8 +199,34 @@ async fn a_run_that_has_begun_does_not_go_on_with_another_version() {
     world.until_states(&["dead"]).await;
     assert_eq!(
         world.runs().await[0].reason,
-        "step pipeline: pipeline `sync` was changed, and the version that this run has begun with is not at hand any more"
+        "step pipeline: pipeline `sync` was changed, and the version that this run has begun with is not on the shelf"
     );
+}
+
+#[tokio::test]
+async fn a_run_that_has_begun_has_its_version_fetched_after_a_crash() {
+    // Invariant 6; a store that cannot tell just now is asked again.
+    let gate = Gate::shut();
+    let world = World::with(vec![creating(Some(gate))]).await;
+    for number in 0..3 {
+        world.accept(event(&format!("evt_{number}"), &format!("cus_{number}"), 0)).await;
+    }
+    world.until(async || world.crm.calls() == 3, || "the creates".into()).await;
+    world.shelf.put(creating(None), 1);
+    let newer = Scripted::new("sync", |_, _, _| async { panic!("the new version") }.boxed());
+    let world = world.crash(vec![Scripted { version: "v2".into(), ..newer }]).await;
+    world
+        .until(
+            async || {
+                world.passes(Duration::from_secs(1));
+                world.store.counts().await.unwrap().unfinished.is_empty()
+            },
+            || "all".into(),
+        )
+        .await;
+    assert_eq!(world.states().await, ["succeeded", "succeeded", "succeeded"]);
+    assert_eq!(world.crm.tasks.lock().unwrap().len(), 3);
+    assert_eq!(world.shelf.asked(), 2, "what was fetched stays at hand");
 }
 
 #[tokio::test]

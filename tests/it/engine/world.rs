@@ -1,6 +1,7 @@
 //! A store in a folder of its own, an engine over it, a clock that the test moves, and pipelines made of closures.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use jiff::Timestamp;
 use lockstep::clock::{Clock, FixedClock};
 use lockstep::config::{Backoff, LockstepTrigger, RetryFile, Stale};
 use lockstep::connector::{Abilities, Action, Call, Class, Failure, Gateway, Record, Reply};
-use lockstep::engine::{Engine, EngineOptions, Incoming, Jitter, Limits, Runnable, Runnables};
+use lockstep::engine::{
+    Archive, Engine, EngineOptions, Incoming, Jitter, Limits, Runnable, Runnables, Unavailable,
+};
 use lockstep::metrics::Metrics;
 use lockstep::secret::Redactor;
 use lockstep::steps::{Ending, EventInput, Journal, RunInput};
 use lockstep::store::sqlite::{Access, SqliteStore};
-use lockstep::store::{Accepted, Outcome, RunBody, RunFilter, RunRow, Source, Store, Version};
+use lockstep::store::{Accepted, Outcome, RunBody, RunFilter, RunRow, Source, Store, StoreError, Version};
 use lockstep::value::Value;
 use tokio::sync::Notify;
 
@@ -186,12 +189,54 @@ impl Gateway for Crm {
 }
 
 /// An engine at work.
+/// Earlier versions of pipelines, as a store's archive would have them.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pipelines: Mutex<Vec<Arc<Scripted>>>,
+    /// How often it still fails before it tells.
+    failures: AtomicUsize,
+    asked: AtomicUsize,
+}
+
+impl Shelf {
+    /// Puts a pipeline there; the first `failures` questions are not answered.
+    pub(crate) fn put(&self, pipeline: Scripted, failures: usize) {
+        self.pipelines.lock().unwrap().push(Arc::new(pipeline));
+        self.failures.store(failures, Ordering::Relaxed);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Archive for Shelf {
+    fn fetch<'a>(
+        &'a self,
+        _: &'a str,
+        pipeline: &'a str,
+        version: &'a Version,
+    ) -> BoxFuture<'a, Result<Arc<dyn Runnable>, Unavailable>> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        let pipelines = self.pipelines.lock().unwrap();
+        let found = pipelines.iter().find(|it| &*it.name == pipeline && it.version == version.0);
+        let found = match found {
+            _ if asked < self.failures.load(Ordering::Relaxed) => Err(StoreError::Locked.into()),
+            Some(found) => Ok(Arc::clone(found) as Arc<dyn Runnable>),
+            None => Err(Unavailable::Gone("is not on the shelf".to_owned())),
+        };
+        std::future::ready(found).boxed()
+    }
+}
+
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) crm: Arc<Crm>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) folder: Arc<tempfile::TempDir>,
 }
 
@@ -234,10 +279,23 @@ impl World {
         runnables: Runnables,
         limits: Limits,
     ) -> Self {
+        Self::with_a_shelf(folder, store, crm, now, runnables, limits, Arc::default()).await
+    }
+
+    async fn with_a_shelf(
+        folder: Arc<tempfile::TempDir>,
+        store: Arc<dyn Store>,
+        crm: Arc<Crm>,
+        now: Timestamp,
+        runnables: Runnables,
+        limits: Limits,
+        shelf: Arc<Shelf>,
+    ) -> Self {
         let clock = Arc::new(FixedClock::at(now));
         let metrics = Arc::new(Metrics::new());
         let engine = Engine::start(EngineOptions {
             runnables,
+            archive: Arc::clone(&shelf) as Arc<dyn Archive>,
             store: Arc::clone(&store),
             gateway: Arc::clone(&crm) as Arc<dyn Gateway>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -246,7 +304,7 @@ impl World {
             metrics: Arc::clone(&metrics),
             redactor: Redactor::default(),
         });
-        Self { engine: engine.await.unwrap(), store, crm, clock, metrics, folder }
+        Self { engine: engine.await.unwrap(), store, crm, clock, metrics, shelf, folder }
     }
 
     /// Stops in the middle of everything, as a crash does, and starts again with these pipelines.
@@ -256,7 +314,7 @@ impl World {
 
     /// As [`crash`](Self::crash), and starts again only after so long.
     pub(crate) async fn crash_for(self, down: Duration, pipelines: Vec<Scripted>) -> Self {
-        let Self { engine, store, crm, clock, folder, .. } = self;
+        let Self { engine, store, crm, clock, shelf, folder, .. } = self;
         drop(engine);
         // Tasks that were stopped let go of the store one after another; the last one closes it.
         while Arc::strong_count(&store) > 1 {
@@ -267,7 +325,7 @@ impl World {
         *crm.silent.lock().unwrap() = false;
         let all = runnables([("acme", pipelines)]);
         let now = clock.now().checked_add(down).unwrap();
-        Self::over(folder, store, crm, now, all, Limits::default()).await
+        Self::with_a_shelf(folder, store, crm, now, all, Limits::default(), shelf).await
     }
 
     pub(crate) async fn accept(&self, incoming: Incoming) -> Accepted {
