@@ -61,8 +61,12 @@ impl DryRun {
         }
         let crm = systems(&client);
         let given = self.given.as_deref().map_or_else(|| Ok(Vec::new()), |path| give(&crm, path))?;
-        let watch =
-            Watch { connections: connections(&client), seen: Mutex::default(), asked: Mutex::default() };
+        let redactor = Redactor::default();
+        let watch = Watch {
+            connections: connections(&client, &redactor),
+            seen: Mutex::default(),
+            asked: Mutex::default(),
+        };
         let memory = Memory::default();
         let rehearsal = Rehearsal {
             client: &client,
@@ -83,11 +87,9 @@ impl DryRun {
             Value::map([("outcome", Value::from(word(outcome))), ("reason", Value::from(reason.clone()))]);
         match self.format {
             Format::Json => {
-                say_json(&Value::map([
-                    ("event", Value::from(starts)),
-                    ("seen", seen.into()),
-                    ("ends", ends),
-                ]))?;
+                let told =
+                    Value::map([("event", Value::from(starts)), ("seen", seen.into()), ("ends", ends)]);
+                say_json(&redactor.redact_value(&told).unwrap_or(told))?;
             }
             Format::Human => {
                 let mut text = Vec::new();
@@ -102,7 +104,7 @@ impl DryRun {
                 }
                 let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
                 text.push(format!("\nends as {}{reason}", word(outcome)));
-                say(text.join("\n").trim_start_matches('\n'))?;
+                say(redactor.redact(text.join("\n").trim_start_matches('\n')))?;
             }
         }
         Ok(ExitCode::Fine)
@@ -222,12 +224,12 @@ impl Watch {
 }
 
 /// The client's connections, for previews. A setting that the environment lacks gets a stand-in: nothing is sent.
-fn connections(client: &Client) -> IndexMap<Arc<str>, Result<Connection, String>> {
+fn connections(client: &Client, redactor: &Redactor) -> IndexMap<Arc<str>, Result<Connection, String>> {
     let around = match Http::new() {
         Ok(http) => Surroundings {
             http,
             clock: Arc::new(SystemClock),
-            redactor: Redactor::default(),
+            redactor: redactor.clone(),
             vault: Arc::new(MemoryVault::default()),
         },
         Err(error) => {

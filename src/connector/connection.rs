@@ -28,7 +28,7 @@ use super::response::NEXT_URL;
 use super::settings::Settings;
 use crate::clock::SharedClock;
 use crate::diagnostic::Path;
-use crate::expr::{Context, Frame};
+use crate::expr::{Context, Frame, pci};
 use crate::secret::Redactor;
 use crate::value::{Map, Value};
 use crate::words::Rate;
@@ -79,6 +79,8 @@ pub struct Connection {
     /// The rate limits that operations have of their own, by their place in the manifest.
     operation_paces: IndexMap<Arc<str>, Pace>,
     slots: Semaphore,
+    /// How often those who wait for their turn were called off.
+    called_off: AtomicU64,
     tokens: Tokens,
     /// The quota as the system told it last; 0 of 0 before it has.
     used: AtomicU64,
@@ -127,6 +129,7 @@ impl Connection {
             pace,
             operation_paces,
             slots: Semaphore::new(concurrency as usize),
+            called_off: AtomicU64::new(0),
             tokens: Tokens::new(Arc::clone(&around.vault)),
             used: AtomicU64::new(0),
             quota: AtomicU64::new(0),
@@ -195,6 +198,11 @@ impl Connection {
             Ok(reply) => Ok(self.names.inward(self.clean(reply), object.as_deref())),
             Err(failure) => Err(self.redacted(failure)),
         }
+    }
+
+    /// Gives back, unsent, the calls that still wait for their turn: the system turned out to be down.
+    pub fn call_off(&self) {
+        self.called_off.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Proves that the connection works by a harmless request; nothing to prove is fine.
@@ -272,7 +280,6 @@ impl Connection {
         }
         let context = context.with("response", answer.to_value());
         if plan.operation.response.is_success(&answer, &context) {
-            self.pace_of(plan.operation).relax();
             let id = plan.object.map_or(&["id".to_owned()][..], |object| &object.id).to_vec();
             return plan.operation.response.read(&call.action, &id, &answer, &context, circumstances);
         }
@@ -311,6 +318,7 @@ impl Connection {
         circumstances: Circumstances,
     ) -> Result<Answer, Failure> {
         self.reach.check(&outgoing.url)?;
+        let called_off = self.called_off.load(Ordering::Acquire);
         let slot = self.slots.acquire().await;
         let mut outgoing = Outgoing { timeout: self.timeout.unwrap_or(outgoing.timeout), ..outgoing };
         let mut redirects = if self.manifest.redirects.any() { REDIRECTS_MAX } else { 0 };
@@ -319,6 +327,9 @@ impl Connection {
                 pace.turn().await?;
             }
             self.pace.turn().await?;
+            if self.called_off.load(Ordering::Acquire) != called_off {
+                return Err(Failure::new(Class::Throttled, "the connection went down before its turn came"));
+            }
             let again = (redirects > 0).then(|| outgoing.clone());
             let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;
             let answer = sent.map_err(|lost| {
@@ -445,7 +456,10 @@ impl Connection {
 
     fn redacted(&self, failure: Failure) -> Failure {
         let redactor = &self.around.redactor;
-        let redact = |text: String| redactor.redact(&text);
+        let redact = |text: String| match self.clean_value(Value::from(redactor.redact(&text))).as_str() {
+            Some(clean) => clean.to_owned(),
+            None => text,
+        };
         Failure {
             message: redact(failure.message),
             code: failure.code.map(redact),
@@ -456,7 +470,7 @@ impl Connection {
         }
     }
 
-    /// A reply without secrets: what a system gives back goes into the journal (invariant 5).
+    /// A reply without secrets and card data: what a system gives back goes into the journal (invariant 5).
     fn clean(&self, reply: Reply) -> Reply {
         let records = reply.records.into_iter();
         Reply {
@@ -468,7 +482,8 @@ impl Connection {
     }
 
     fn clean_value(&self, value: Value) -> Value {
-        self.around.redactor.redact_value(&value).unwrap_or(value)
+        let value = pci::strip(value);
+        self.without_secrets(&value).unwrap_or(value)
     }
 }
 

@@ -58,6 +58,12 @@ impl Gateway for Connections {
         })
     }
 
+    fn call_off(&self, client: &str, connection: &str) {
+        if let Some(connection) = self.get(client, connection) {
+            connection.call_off();
+        }
+    }
+
     fn abilities(&self, client: &str, connection: &str) -> Option<Arc<Abilities>> {
         Some(Arc::clone(self.get(client, connection)?.manifest().abilities()))
     }

@@ -15,6 +15,10 @@ pub trait Gateway: Send + Sync {
     /// credential; waits for the connection's rate limit, never in the hope that a fault passes.
     fn call<'a>(&'a self, client: &'a str, call: &'a Call) -> BoxFuture<'a, Result<Reply, Failure>>;
 
+    /// `connection` of `client` turned out to be down: calls that still wait for their turn come back, unsent, as
+    /// throttled. Calls that come later are carried out.
+    fn call_off(&self, _client: &str, _connection: &str) {}
+
     /// What `connection` of `client` can do; `None` when there is no such connection.
     fn abilities(&self, client: &str, connection: &str) -> Option<Arc<Abilities>>;
 }

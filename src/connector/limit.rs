@@ -34,7 +34,8 @@ pub(super) struct Pace {
 struct State {
     rates: Vec<Meter>,
     held_until: Option<Duration>,
-    throttled: u32,
+    /// The last wait that nobody named.
+    last_wait: Option<Duration>,
 }
 
 /// One rate as a leaky bucket (GCRA): a burst of `count` at once, then evenly.
@@ -67,7 +68,7 @@ impl Pace {
     pub(super) fn new(rates: impl IntoIterator<Item = Rate>, clock: SharedClock) -> Self {
         let now = clock.elapsed();
         let rates = rates.into_iter().map(|rate| Meter::new(rate, now)).collect();
-        Self { clock, state: Mutex::new(State { rates, held_until: None, throttled: 0 }) }
+        Self { clock, state: Mutex::new(State { rates, held_until: None, last_wait: None }) }
     }
 
     /// Waits for this call's turn; a turn that is far off is a throttled call at once.
@@ -94,22 +95,35 @@ impl Pace {
     }
 
     /// The system throttled a call: nobody calls for so long. Returns the time.
+    ///
+    /// Where it names none, each wait is twice the last one, unless it has taken calls since for longer than it was
+    /// left alone. That it takes some is no sign: reads go through while writes are throttled.
     pub(super) fn hold(&self, wait: Option<Duration>) -> Duration {
+        let now = self.clock.elapsed();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = wait.unwrap_or_else(|| {
-            let doubled = HOLD_FIRST.saturating_mul(1_u32.checked_shl(state.throttled).unwrap_or(u32::MAX));
-            doubled.min(HOLD_LONGEST)
-        });
-        state.throttled = (state.throttled + 1).min(16);
-        let until = self.clock.elapsed() + wait;
-        state.held_until = Some(state.held_until.map_or(until, |held| held.max(until)));
+        let held = state.held_until.map(|until| until.saturating_sub(now)).unwrap_or_default();
+        let wait = match wait {
+            Some(wait) => wait.max(held),
+            // A call that was under way when another one was throttled says nothing new.
+            None if !held.is_zero() => return held,
+            None => {
+                let wait = state.next_wait(now);
+                state.last_wait = Some(wait);
+                wait
+            }
+        };
+        state.held_until = Some(now + wait);
         wait
     }
+}
 
-    /// The system took a call: the next throttled one begins from the shortest wait again.
-    pub(super) fn relax(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.throttled = 0;
+impl State {
+    fn next_wait(&self, now: Duration) -> Duration {
+        let (Some(last), Some(until)) = (self.last_wait, self.held_until) else { return HOLD_FIRST };
+        if now.saturating_sub(until) > last.saturating_mul(2) {
+            return HOLD_FIRST;
+        }
+        last.saturating_mul(2).min(HOLD_LONGEST)
     }
 }
 
@@ -121,7 +135,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{Clock, FixedClock, SystemClock};
 
     fn pace<const N: usize>(rates: [Rate; N]) -> Pace {
         Pace::new(rates, Arc::new(SystemClock))
@@ -163,12 +177,32 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(3));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn without_a_word_of_the_system_waits_double_until_it_takes_a_call() {
-        let pace = pace([]);
-        let waits: Vec<u64> = (0..8).map(|_| pace.hold(None).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        pace.relax();
+    #[test]
+    fn without_a_word_of_the_system_waits_double_until_it_has_been_calm_for_as_long() {
+        let clock = Arc::new(FixedClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let pace = Pace::new([], Arc::clone(&clock) as SharedClock);
+        let passes = |time: Duration| clock.set(clock.now().checked_add(time).unwrap());
+        let waits = (0..8).map(|_| {
+            let wait = pace.hold(None);
+            passes(wait + wait / 2);
+            wait.as_secs()
+        });
+        assert_eq!(waits.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
+        passes(Duration::from_mins(3));
         assert_eq!(pace.hold(None).as_secs(), 1);
+    }
+
+    #[test]
+    fn calls_that_are_throttled_together_count_once() {
+        let clock = Arc::new(FixedClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let pace = Pace::new([], clock);
+        let waits: Vec<u64> = (0..20).map(|_| pace.hold(None).as_secs()).collect();
+        assert_eq!(waits, [1; 20]);
+        assert_eq!(pace.hold(Some(Duration::from_secs(9))).as_secs(), 9);
+        assert_eq!(
+            pace.hold(Some(Duration::from_secs(3))).as_secs(),
+            9,
+            "nobody calls sooner than any of them said"
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
+use jiff::Timestamp;
 
 use super::applied::Unsettled;
 use super::archive::{Archive, Unavailable};
@@ -94,6 +95,7 @@ impl Workshop {
             received: run.received,
             now: self.clock.now(),
             retry: outcomes.retry,
+            paused_until: self.paused_until(&run.client, &outcomes.ending),
         };
         let mut verdict = case.judge(outcomes.ending, &self.jitter);
         verdict.redact(&self.redactor);
@@ -119,6 +121,12 @@ impl Workshop {
             .get(&run.client, &run.pipeline)
             .is_some_and(|pipeline| pipeline.listens().is_some());
         Done { run, verdict, applied, event, alert }
+    }
+
+    /// When the connection that failed a run is tried next, if it is paused.
+    fn paused_until(&self, client: &Arc<str>, ending: &Ending) -> Option<Timestamp> {
+        let Ending::Failed { connection: Some(connection), .. } = ending else { return None };
+        self.gateway.circuits.tried_at(&(Arc::clone(client), Arc::clone(connection)))
     }
 
     async fn execute(&self, run: &QueuedRun, carried: Option<Carried>) -> Outcomes {

@@ -97,6 +97,11 @@ impl Circuits {
         self.lock().get(key).is_some_and(|circuit| circuit.open.is_some())
     }
 
+    /// When a paused connection is tried next; `None` when it is well.
+    pub(super) fn tried_at(&self, key: &Key) -> Option<Timestamp> {
+        self.lock().get(key)?.open.as_ref().map(|open| open.probe_at)
+    }
+
     /// The paused connections and when each is tried next; those that are being tried are not listed.
     pub(super) fn probes(&self) -> Vec<(Key, Timestamp)> {
         let all = self.lock();
@@ -116,12 +121,12 @@ impl Circuits {
         }
     }
 
-    /// Learns from an answer.
-    fn learn(&self, key: &Key, failed: Option<&Failure>, now: Timestamp) {
+    /// Learns from an answer. True when the connection is paused by it.
+    fn learn(&self, key: &Key, failed: Option<&Failure>, now: Timestamp) -> bool {
         // A call that was held back or refused on this side says nothing of the other one.
         if failed.is_some_and(|failure| failure.status.is_none() && !speaks_of_the_connection(failure.class))
         {
-            return;
+            return false;
         }
         let mut all = self.lock();
         let circuit = all.entry(key.clone()).or_default();
@@ -129,10 +134,12 @@ impl Circuits {
             None => circuit.well(key, now),
             Some(failure) => circuit.ill(key, failure, now),
         };
+        let opened = matches!(change, Some(CircuitChange::Opened(_)));
         if let Some(change) = change {
             // Nobody listens any more only while the engine is going down.
             drop(self.changes.send(change));
         }
+        opened
     }
 
     /// A probe that was given up without an answer: the next call may try.
@@ -224,11 +231,18 @@ impl Gateway for GuardedGateway {
             let class = answer.as_ref().map_or_else(|failure| failure.class.word(), |_| "ok");
             self.metrics.called(&key.0, &key.1, class, began.elapsed());
             super::failpoint!("after-call");
-            self.circuits.learn(&key, answer.as_ref().err(), self.clock.now());
+            if self.circuits.learn(&key, answer.as_ref().err(), self.clock.now()) {
+                // Those that were let through before this and stand in line would only find out the same.
+                self.gateway.call_off(client, &call.connection);
+            }
             drop(probe);
             answer
         }
         .boxed()
+    }
+
+    fn call_off(&self, client: &str, connection: &str) {
+        self.gateway.call_off(client, connection);
     }
 
     fn abilities(&self, client: &str, connection: &str) -> Option<Arc<Abilities>> {

@@ -68,6 +68,8 @@ pub(super) struct Case {
     pub(super) now: Timestamp,
     /// The pipeline's rule.
     pub(super) retry: RetryFile,
+    /// When the connection that failed is tried next, if it is paused.
+    pub(super) paused_until: Option<Timestamp>,
 }
 
 /// The first delay when somebody else holds a record: locks last for moments.
@@ -75,6 +77,9 @@ const LOCKED_FIRST: Duration = Duration::from_millis(250);
 
 /// The wait when a throttled system names none.
 const THROTTLED: Duration = Duration::from_secs(5);
+
+/// How long after the next try of a paused connection the run that made the last one is looked at again.
+const AFTER_TRY: Duration = Duration::from_secs(1);
 
 /// When a run that the store has interrupted is looked at again.
 const INTERRUPTED: Duration = Duration::from_secs(2);
@@ -128,9 +133,16 @@ impl Case {
                 // A tenth more, at random: those who were told the same do not come back at the same moment.
                 self.hold(wait + jitter.of(wait / 10), self.attempts, reason)
             }
-            Class::Transient | Class::Unknown => {
-                self.again(retry, retry.backoff.first, asked, jitter, reason)
-            }
+            Class::Transient | Class::Unknown => match self.paused_until {
+                // It was the connection and not this run, which uses up no attempt. Another run makes the next try, so
+                // that an event that its system chokes on does not keep the others waiting.
+                Some(tried) => Verdict::Hold {
+                    until: Until::Due(after(tried, AFTER_TRY)),
+                    attempts: self.attempts,
+                    reason,
+                },
+                None => self.again(retry, retry.backoff.first, asked, jitter, reason),
+            },
             Class::Locked => self.again(retry, LOCKED_FIRST, asked, jitter, reason),
             Class::Expired | Class::ConnectionDown => match connection {
                 Some(connection) => {
@@ -198,6 +210,7 @@ mod tests {
             received: Timestamp::UNIX_EPOCH,
             now: after(Timestamp::UNIX_EPOCH, Duration::from_secs(100)),
             retry: RetryFile { attempts: 4, backoff: Backoff::default() },
+            paused_until: None,
         }
     }
 

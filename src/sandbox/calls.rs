@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::reply::{Reply, Request};
@@ -17,6 +18,8 @@ const BODY_MAX: usize = 64 * 1024;
 /// One request that a simulator got.
 #[derive(Debug, Clone, Serialize)]
 pub struct Call {
+    /// When it came, by the sandbox's clock.
+    pub at: Timestamp,
     /// The method, in capitals.
     pub method: String,
     /// The path, as it was sent.
@@ -45,8 +48,8 @@ pub struct Counts {
 pub(super) struct Calls(Mutex<VecDeque<Call>>);
 
 impl Calls {
-    pub(super) fn push(&self, request: &Request, reply: Option<&Reply>) {
-        let call = Call::of(request, reply);
+    pub(super) fn push(&self, at: Timestamp, request: &Request, reply: Option<&Reply>) {
+        let call = Call::of(at, request, reply);
         let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if calls.len() == CALLS_MAX {
             calls.pop_front();
@@ -64,12 +67,13 @@ impl Calls {
 }
 
 impl Call {
-    fn of(request: &Request, reply: Option<&Reply>) -> Self {
+    fn of(at: Timestamp, request: &Request, reply: Option<&Reply>) -> Self {
         let shown = request.headers.iter().filter(|(name, _)| **name != axum::http::header::AUTHORIZATION);
         let headers =
             shown.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
         let body = &request.body[..request.body.len().min(BODY_MAX)];
         Self {
+            at,
             method: request.method.to_string(),
             path: request.path.clone(),
             query: request.query.clone(),

@@ -57,6 +57,8 @@ pub(super) enum Effect {
     Silence {},
     /// The true answer, cut in the middle.
     Truncate {},
+    /// The first half of the true answer, and then nothing more for as long as the client waits.
+    Stall {},
     /// The credential of this request stops being valid, from now on.
     ExpireSession {},
 }
@@ -98,6 +100,12 @@ impl Fault {
     /// The true answer, cut in the middle. The request is carried out.
     pub fn truncated() -> Self {
         Self::with(Effect::Truncate {})
+    }
+
+    /// The first half of the true answer, and then nothing more for as long as the client waits. The request is
+    /// carried out.
+    pub fn stalled() -> Self {
+        Self::with(Effect::Stall {})
     }
 
     /// The credential of the request that meets this stops being valid: that request is refused as the vendor
@@ -158,7 +166,7 @@ impl Fault {
 
     /// Whether the request is carried out although the client does not hear so.
     pub(super) fn lets_the_work_be_done(&self) -> bool {
-        self.after_the_work || matches!(self.effect, Effect::Truncate {})
+        self.after_the_work || matches!(self.effect, Effect::Truncate {} | Effect::Stall {})
     }
 
     /// Whether the call begins executing: its work is done, or it breaks down with a 500 in the middle.

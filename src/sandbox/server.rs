@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use axum::body::Body as HttpBody;
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::serve::{IncomingStream, Listener};
+use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -19,6 +20,7 @@ use super::calls::{Calls, Counts};
 use super::control;
 use super::faults::{Body, Effect, Fault, Faults};
 use super::reply::{Reply, Request};
+use crate::clock::SharedClock;
 
 /// Larger bodies are answered 413. Salesforce takes 200 records in a call, which is well below.
 const BODY_MAX: usize = 8 * 1024 * 1024;
@@ -85,11 +87,12 @@ impl Bound {
     }
 
     /// Serves a simulator until the server is dropped.
-    pub(super) fn serve(self, simulator: Arc<dyn Simulator>) -> Server {
+    pub(super) fn serve(self, simulator: Arc<dyn Simulator>, clock: SharedClock) -> Server {
         let Self(listener, address) = self;
         let faults = Arc::new(Faults::default());
         let calls = Arc::new(Calls::default());
-        let desk = Arc::new(Desk { simulator, faults: Arc::clone(&faults), calls: Arc::clone(&calls) });
+        let desk =
+            Arc::new(Desk { simulator, faults: Arc::clone(&faults), calls: Arc::clone(&calls), clock });
         let app = axum::Router::new().fallback(
             move |ConnectInfo(line): ConnectInfo<Line>, request: axum::extract::Request| {
                 let desk = Arc::clone(&desk);
@@ -118,6 +121,7 @@ struct Desk {
     simulator: Arc<dyn Simulator>,
     faults: Arc<Faults>,
     calls: Arc<Calls>,
+    clock: SharedClock,
 }
 
 impl Desk {
@@ -136,13 +140,15 @@ impl Desk {
         if request.path.starts_with("/_sandbox/") {
             return http(control::answer(&*self.simulator, &self.faults, &self.calls, &request));
         }
+        let at = self.clock.now();
         let fault = self.faults.take(&request);
         let (told, begun) = self.handle(&request, fault.as_ref()).await;
         if begun {
             self.simulator.settle(&request, told.as_ref());
         }
-        self.calls.push(&request, told.as_ref());
+        self.calls.push(at, &request, told.as_ref());
         match (told, fault.map(|fault| fault.effect)) {
+            (Some(reply), Some(Effect::Stall {})) => stalling(reply),
             (Some(reply), _) => http(reply),
             (None, Some(Effect::Silence {})) => std::future::pending().await,
             (None, _) => {
@@ -171,7 +177,7 @@ impl Desk {
     fn told(&self, effect: &Effect, done: Option<Reply>) -> Option<Reply> {
         match effect {
             Effect::Reset {} | Effect::Silence {} | Effect::ExpireSession {} => None,
-            Effect::Truncate {} => done.map(|mut reply| {
+            Effect::Truncate {} | Effect::Stall {} => done.map(|mut reply| {
                 let middle = (0..=reply.body.len() / 2).rev().find(|at| reply.body.is_char_boundary(*at));
                 reply.body.truncate(middle.unwrap_or(0));
                 reply
@@ -188,6 +194,15 @@ impl Desk {
             }
         }
     }
+}
+
+/// The reply, and then nothing more, although more was promised.
+fn stalling(reply: Reply) -> axum::response::Response {
+    let said = futures_util::stream::iter([Ok::<_, Infallible>(reply.body.clone())]);
+    let more = futures_util::stream::pending();
+    let mut response = http(Reply { body: String::new(), ..reply });
+    *response.body_mut() = HttpBody::from_stream(said.chain(more));
+    response
 }
 
 fn http(reply: Reply) -> axum::response::Response {

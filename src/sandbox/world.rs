@@ -64,8 +64,8 @@ impl Sandbox {
         let clock = options.clock;
         Ok(Self {
             stripe: Stripe::start(options.stripe, Arc::clone(&clock)).await?,
-            salesforce: Salesforce::start(options.salesforce, clock).await?,
-            slack: Slack::start(options.slack_port).await?,
+            salesforce: Salesforce::start(options.salesforce, Arc::clone(&clock)).await?,
+            slack: Slack::start(options.slack_port, clock).await?,
         })
     }
 

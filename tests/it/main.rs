@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod engine;
 mod example;
+mod faults;
 mod ingest;
 #[cfg(feature = "failpoints")]
 mod kill;
@@ -20,6 +21,7 @@ mod sandbox_salesforce;
 mod sandbox_sdk;
 mod sandbox_slack;
 mod sandbox_stripe;
+mod secrets;
 mod store;
 mod tidy;
 mod validate;

@@ -84,8 +84,8 @@ impl Salesforce {
         let mut sessions =
             Sessions::new(options.client_id, options.client_secret, options.username, bound.url());
         sessions.jwt_public_key = options.jwt_public_key;
-        let site = Arc::new(Site(Mutex::new(Org::new(clock, sessions))));
-        Ok(Self { server: bound.serve(Arc::clone(&site) as Arc<dyn Simulator>), site })
+        let site = Arc::new(Site(Mutex::new(Org::new(Arc::clone(&clock), sessions))));
+        Ok(Self { server: bound.serve(Arc::clone(&site) as Arc<dyn Simulator>, clock), site })
     }
 
     /// The login host, and the first `instance_url`.

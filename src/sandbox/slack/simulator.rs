@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
+use crate::clock::SharedClock;
 use crate::sandbox::calls::{Call, Counts};
 use crate::sandbox::faults::Faults;
 use crate::sandbox::reply::{Reply, Request};
@@ -41,14 +42,14 @@ pub struct Slack {
 }
 
 impl Slack {
-    pub(in crate::sandbox) async fn start(port: u16) -> Result<Self, SandboxError> {
+    pub(in crate::sandbox) async fn start(port: u16, clock: SharedClock) -> Result<Self, SandboxError> {
         let bound = Bound::to(port).await.map_err(|source| SandboxError::Listen {
             simulator: "Slack",
             port,
             source,
         })?;
         let channel = Arc::new(Channel::default());
-        Ok(Self { server: bound.serve(Arc::clone(&channel) as Arc<dyn Simulator>), channel })
+        Ok(Self { server: bound.serve(Arc::clone(&channel) as Arc<dyn Simulator>, clock), channel })
     }
 
     /// The base URL, without the webhook's secret path.

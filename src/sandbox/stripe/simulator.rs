@@ -70,13 +70,13 @@ impl Stripe {
         let (outbox, due) = mpsc::channel(OUTBOX_MAX);
         let postman_task = tokio::spawn(postman.clone().work(due, outbox.downgrade()));
         let account = Arc::new(Account {
-            state: Mutex::new(State::new(clock)),
+            state: Mutex::new(State::new(Arc::clone(&clock))),
             api_key: options.api_key,
             outbox,
             rules: Mutex::new(Rules::default()),
         });
         Ok(Self {
-            server: bound.serve(Arc::clone(&account) as Arc<dyn Simulator>),
+            server: bound.serve(Arc::clone(&account) as Arc<dyn Simulator>, clock),
             account,
             postman,
             postman_task,

@@ -5,6 +5,7 @@ mod pages;
 mod salesforce;
 mod slack;
 mod stripe;
+mod traps;
 mod webhook;
 
 use std::sync::Arc;
