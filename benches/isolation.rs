@@ -21,12 +21,10 @@ use axum::Router;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use lockstep::admin::Access;
-use lockstep::check::{self, Environments};
 use lockstep::clock::{Clock, SystemClock};
-use lockstep::config;
 use lockstep::config::env::Environment;
 use lockstep::engine::Jitter;
-use lockstep::runtime::{Runtime, RuntimeOptions};
+use lockstep::runtime::{ProjectFiles, Runtime, RuntimeOptions};
 use lockstep::sandbox::stripe::sign;
 use lockstep::secret::Redactor;
 use lockstep::serving::Listener;
@@ -189,12 +187,13 @@ fn write_client(folder: &Path, name: &str) {
 }
 
 async fn start(folder: &Path, variables: HashMap<String, String>) -> Runtime {
-    let checked = check::check(config::load(&[], folder).unwrap(), Environments::Base).unwrap();
+    let files = ProjectFiles { paths: Vec::new(), here: folder.into(), env: None };
     let loopback = "127.0.0.1:0".parse().unwrap();
     let admin = Listener::bind(loopback).await.unwrap();
     Runtime::start(RuntimeOptions {
-        project: checked.project,
-        broken: Vec::new(),
+        checked: files.check().unwrap(),
+        files,
+        watch: None,
         environment: Arc::new(Variables(variables)),
         store: folder.join("lockstep.db"),
         public: Listener::bind(loopback).await.unwrap(),

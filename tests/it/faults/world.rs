@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep::admin::Access;
-use lockstep::check::{self, Environments};
 use lockstep::clock::{Clock, FixedClock, SharedClock};
-use lockstep::config;
 use lockstep::config::env::Environment;
 use lockstep::engine::Jitter;
-use lockstep::runtime::{Runtime, RuntimeOptions};
+use lockstep::runtime::{ProjectFiles, Runtime, RuntimeOptions};
 use lockstep::sandbox::stripe::sign;
 use lockstep::sandbox::{Call, Sandbox, SandboxOptions};
 use lockstep::secret::Redactor;
@@ -112,12 +110,13 @@ impl World {
             sandboxes.insert(*name, sandbox);
         }
         let folder = project(&example);
-        let checked = check::check(config::load(&[], folder.path()).unwrap(), Environments::Base).unwrap();
+        let files = ProjectFiles { paths: Vec::new(), here: folder.path().into(), env: None };
         let loopback = "127.0.0.1:0".parse().unwrap();
         let admin = Listener::bind(loopback).await.unwrap();
         let runtime = Runtime::start(RuntimeOptions {
-            project: checked.project,
-            broken: Vec::new(),
+            checked: files.check().unwrap(),
+            files,
+            watch: None,
             environment: Arc::new(Variables(variables)),
             store: folder.path().join("lockstep.db"),
             public: Listener::bind(loopback).await.unwrap(),
