@@ -1,5 +1,6 @@
 //! The same job, written by hand for this one case: verify, store in groups, acknowledge, read the account, write what
-//! differs, mark as done. Nothing of lockstep's: no journal, no audit, no order, no retries, no configuration.
+//! differs, mark as done. Nothing of lockstep's: no journal, no audit, no order, no retries, no configuration. And less
+//! of it still: verify, store in groups, acknowledge.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -17,7 +18,11 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::load::SECRET;
 
-pub(crate) const ARGUMENT: &str = "--handwritten";
+/// The argument that makes this program do the whole job.
+pub(crate) const WHOLE: &str = "--by-hand";
+
+/// The argument that makes this program keep what comes, and that is all.
+pub(crate) const GROUP_COMMIT: &str = "--group-commit";
 
 /// Calls at once, as many as lockstep is allowed.
 const WORKERS: usize = 64;
@@ -30,30 +35,32 @@ enum Op {
 #[derive(Clone)]
 struct Shared {
     writer: mpsc::Sender<Op>,
-    work: tokio::sync::mpsc::UnboundedSender<(i64, Value)>,
+    /// Absent when nothing is carried out.
+    work: Option<tokio::sync::mpsc::UnboundedSender<(i64, Value)>>,
 }
 
-pub(crate) async fn run(crm: &str, store: &Path) {
+pub(crate) async fn run(argument: &str, crm: &str, store: &Path) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let connection = open(store);
     let (writer, ops) = mpsc::channel();
     std::thread::spawn(move || write(connection, &ops));
+    let work = (argument == WHOLE).then(|| workers(crm, &writer));
+    let app = Router::new().route("/hook", post(hook)).with_state(Shared { writer, work });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", json!({ "hooks": [format!("http://{}/hook", listener.local_addr().unwrap())] }));
+    axum::serve(listener, app).await.unwrap();
+}
+
+fn workers(crm: &str, writer: &mpsc::Sender<Op>) -> tokio::sync::mpsc::UnboundedSender<(i64, Value)> {
     let (work, waiting) = tokio::sync::mpsc::unbounded_channel();
     let waiting = Arc::new(Mutex::new(waiting));
     #[expect(clippy::disallowed_methods, reason = "no connection of lockstep's own")]
     let client = reqwest::Client::new();
     for _ in 0..WORKERS {
-        tokio::spawn(worker(
-            client.clone(),
-            format!("http://{crm}/accounts"),
-            Arc::clone(&waiting),
-            writer.clone(),
-        ));
+        let accounts = format!("http://{crm}/accounts");
+        tokio::spawn(worker(client.clone(), accounts, Arc::clone(&waiting), writer.clone()));
     }
-    let app = Router::new().route("/hook", post(hook)).with_state(Shared { writer, work });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("{}", json!({ "hooks": [format!("http://{}/hook", listener.local_addr().unwrap())] }));
-    axum::serve(listener, app).await.unwrap();
+    work
 }
 
 fn open(path: &Path) -> Connection {
@@ -110,8 +117,9 @@ async fn hook(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
     shared.writer.send(Op::Store { id, body, stored }).unwrap();
     if let Some(seq) = answer.await.unwrap()
         && event["type"] == "customer.updated"
+        && let Some(work) = &shared.work
     {
-        shared.work.send((seq, event)).unwrap();
+        work.send((seq, event)).unwrap();
     }
     StatusCode::OK
 }

@@ -8,8 +8,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use lockstep::clock::{Clock, SystemClock};
 use serde_json::json;
 use sha2::Sha256;
+use tokio::time::MissedTickBehavior;
 
-use crate::subject::Subject;
+use crate::figures::Spread;
+use crate::marks::Marks;
 
 pub(crate) const SECRET: &str = "whsec_bench";
 pub(crate) const API_VERSION: &str = "2026-10-28.endive";
@@ -17,58 +19,95 @@ pub(crate) const API_VERSION: &str = "2026-10-28.endive";
 /// Posts at once.
 const SENDERS: usize = 64;
 
+/// Events of one type, each about a customer of its own.
+#[derive(Clone)]
 pub(crate) struct Load {
-    hook: Arc<str>,
+    client: reqwest::Client,
+    /// They take turns.
+    hooks: Arc<[String]>,
     kind: &'static str,
     run: u128,
+    marks: Arc<Marks>,
+}
+
+/// What came of a load.
+pub(crate) struct Posted {
+    /// From the first post to the last acknowledgement.
+    pub(crate) took: Duration,
+    /// From each post to its acknowledgement.
+    pub(crate) acknowledgement: Spread,
 }
 
 impl Load {
-    pub(crate) fn new(subject: &Subject, kind: &'static str) -> Self {
+    pub(crate) fn new(hooks: &[String], kind: &'static str, marks: &Arc<Marks>) -> Self {
         Self {
-            hook: subject.hook.as_str().into(),
+            #[expect(clippy::disallowed_methods, reason = "no connection of lockstep's own")]
+            client: reqwest::Client::new(),
+            hooks: hooks.into(),
             kind,
             run: SystemClock.now().as_nanosecond().unsigned_abs(),
+            marks: Arc::clone(marks),
         }
     }
 
-    /// Posts so many events, and tells how long it took until the last one was acknowledged.
-    pub(crate) async fn post(&self, events: usize) -> Duration {
-        #[expect(clippy::disallowed_methods, reason = "no connection of lockstep's own")]
-        let client = reqwest::Client::new();
+    /// Posts so many events, as fast as they are acknowledged.
+    pub(crate) async fn post(&self, events: usize) -> Posted {
         let next = Arc::new(AtomicUsize::new(0));
         let begun = Instant::now();
         let senders = (0..SENDERS.min(events)).map(|_| {
-            let (client, hook, next) = (client.clone(), Arc::clone(&self.hook), Arc::clone(&next));
-            let (kind, run) = (self.kind, self.run);
+            let (load, next) = (self.clone(), Arc::clone(&next));
             tokio::spawn(async move {
+                let mut took = Vec::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= events {
-                        break;
+                        return took;
                     }
-                    deliver(&client, &hook, &body(kind, run, number)).await;
+                    took.push(load.deliver(number).await);
                 }
             })
         });
+        let mut all = Vec::with_capacity(events);
         for sender in senders.collect::<Vec<_>>() {
-            sender.await.unwrap();
+            all.extend(sender.await.unwrap());
         }
-        begun.elapsed()
+        Posted { took: begun.elapsed(), acknowledgement: Spread::of(all) }
     }
-}
 
-/// Posts one event until it is taken: a full inbox asks to come back.
-async fn deliver(client: &reqwest::Client, hook: &str, body: &str) {
-    loop {
-        let signature = sign(body);
-        let request = client.post(hook).header("stripe-signature", signature).body(body.to_owned());
-        let answer = request.send().await.unwrap();
-        match answer.status().as_u16() {
-            200 => return,
-            503 => tokio::time::sleep(Duration::from_millis(20)).await,
-            other => panic!("{other}: {}", answer.text().await.unwrap()),
+    /// Posts so many events at a steady rate, whether or not the earlier ones are acknowledged.
+    pub(crate) async fn pace(&self, events: usize, each: Duration) -> Posted {
+        let mut ticks = tokio::time::interval(each);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let begun = Instant::now();
+        let mut posts = Vec::with_capacity(events);
+        for number in 0..events {
+            ticks.tick().await;
+            let load = self.clone();
+            posts.push(tokio::spawn(async move { load.deliver(number).await }));
         }
+        let mut all = Vec::with_capacity(events);
+        for post in posts {
+            all.push(post.await.unwrap());
+        }
+        Posted { took: begun.elapsed(), acknowledgement: Spread::of(all) }
+    }
+
+    /// Posts one event until it is taken: a full inbox asks to come back.
+    async fn deliver(&self, number: usize) -> Duration {
+        let body = body(self.kind, self.run, number);
+        let hook = &self.hooks[number % self.hooks.len()];
+        let begun = Instant::now();
+        loop {
+            let request = self.client.post(hook).header("stripe-signature", sign(&body));
+            let answer = request.body(body.clone()).send().await.unwrap();
+            match answer.status().as_u16() {
+                200 => break,
+                503 => tokio::time::sleep(Duration::from_millis(20)).await,
+                other => panic!("{other}: {}", answer.text().await.unwrap()),
+            }
+        }
+        self.marks.acknowledged(number);
+        begun.elapsed()
     }
 }
 

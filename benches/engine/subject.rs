@@ -13,22 +13,36 @@ use crate::load::{API_VERSION, SECRET};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Handwritten,
+    /// Verifies and keeps, and that is all.
+    GroupCommit,
+    /// The whole job, written by hand for this one case.
+    ByHand,
+    /// `lockstep run`.
     Lockstep,
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::GroupCommit, Self::ByHand, Self::Lockstep];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Handwritten => "by hand",
+            Self::GroupCommit => "group commit alone",
+            Self::ByHand => "by hand",
             Self::Lockstep => "lockstep",
         }
+    }
+
+    /// Whether it calls the CRM.
+    pub(crate) fn carries_out(self) -> bool {
+        self != Self::GroupCommit
     }
 }
 
 pub(crate) struct Subject {
     /// Where webhooks are posted to.
-    pub(crate) hook: String,
+    pub(crate) hooks: Vec<String>,
+    /// How long it took until it listened.
+    pub(crate) start: Duration,
     kind: Kind,
     child: Child,
     _folder: tempfile::TempDir,
@@ -36,22 +50,27 @@ pub(crate) struct Subject {
 
 impl Subject {
     pub(crate) fn start(kind: Kind, crm: SocketAddr) -> Self {
+        Self::with_clients(kind, crm, 1, 1)
+    }
+
+    /// With so many clients of so many pipelines; those written by hand know one.
+    pub(crate) fn with_clients(kind: Kind, crm: SocketAddr, clients: usize, pipelines: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = match kind {
-            Kind::Handwritten => {
-                let mut command = Command::new(std::env::current_exe().unwrap());
-                command.arg(handwritten::ARGUMENT).arg(crm.to_string()).arg(folder.path().join("a.db"));
-                command
-            }
-            Kind::Lockstep => lockstep(folder.path(), crm),
+            Kind::GroupCommit => by_hand(handwritten::GROUP_COMMIT, folder.path(), crm),
+            Kind::ByHand => by_hand(handwritten::WHOLE, folder.path(), crm),
+            Kind::Lockstep => lockstep(folder.path(), crm, clients, pipelines),
         };
+        let begun = Instant::now();
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        // Both say where they listen, and then nothing more.
+        // All say where they listen, and then nothing more.
         let mut said =
             serde_json::Deserializer::from_reader(child.stdout.take().unwrap()).into_iter::<Value>();
         let standing = said.next().unwrap().unwrap();
-        let hook = standing["hooks"][0].as_str().unwrap().to_owned();
-        Self { hook, kind, child, _folder: folder }
+        let start = begun.elapsed();
+        let hooks = standing["hooks"].as_array().unwrap().iter();
+        let hooks = hooks.map(|hook| hook.as_str().unwrap().to_owned()).collect();
+        Self { hooks, start, kind, child, _folder: folder }
     }
 
     /// Resident memory, in megabytes.
@@ -59,6 +78,15 @@ impl Subject {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
+    /// The processor's time that it has used so far, in ticks of a hundredth of a second (proc(5), `stat`: utime and
+    /// stime).
+    pub(crate) fn processor(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, after_name) = stat.rsplit_once(')').unwrap();
+        let ticks = after_name.split_whitespace().skip(11).take(2);
+        Duration::from_millis(ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
     }
 
     pub(crate) async fn stop(mut self) {
@@ -80,26 +108,25 @@ impl Drop for Subject {
     }
 }
 
-fn lockstep(folder: &Path, crm: SocketAddr) -> Command {
-    let client = folder.join("pipelines").join("acme");
-    fs::create_dir_all(&client).unwrap();
-    fs::write(
-        client.join("client.yaml"),
-        format!(
-            "name: acme\nconnections:\n  stripe:\n    connector: stripe\n    config:\n      api_key: ${{BENCH_KEY}}\n      \
-             webhook_secrets: [\"${{BENCH_SECRET}}\"]\n      api_version: {API_VERSION}\n  crm:\n    connector: http\n    \
-             config:\n      base_url: http://{crm}\n    concurrency: 64\n"
-        ),
-    )
-    .unwrap();
-    fs::write(
-        client.join("sync.yaml"),
-        "name: sync\ntrigger:\n  stripe:\n    events: [customer.updated]\nwhen: object.email != ()\nsteps:\n  \
-         - id: account\n    get:\n      object: crm.accounts\n      record: $.object.id\n  \
-         - update:\n      object: crm.accounts\n      record: $.steps.account.id\n      fields:\n        \
-         name: $.object.name\n        status: Active\n",
-    )
-    .unwrap();
+fn by_hand(argument: &str, folder: &Path, crm: SocketAddr) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(argument).arg(crm.to_string()).arg(folder.join("a.db"));
+    command
+}
+
+fn lockstep(folder: &Path, crm: SocketAddr, clients: usize, pipelines: usize) -> Command {
+    for client in 0..clients {
+        let name = format!("acme-{client}");
+        let client = folder.join("pipelines").join(&name);
+        fs::create_dir_all(&client).unwrap();
+        fs::write(client.join("client.yaml"), client_file(&name, crm)).unwrap();
+        fs::write(client.join("sync.yaml"), PIPELINE).unwrap();
+        for other in 1..pipelines {
+            let text = PIPELINE.replace("name: sync", &format!("name: sync-{other}"));
+            let text = text.replace("customer.updated", "customer.deleted");
+            fs::write(client.join(format!("sync-{other}.yaml")), text).unwrap();
+        }
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
     command
         .arg("run")
@@ -109,3 +136,40 @@ fn lockstep(folder: &Path, crm: SocketAddr) -> Command {
         .env("BENCH_SECRET", SECRET);
     command
 }
+
+fn client_file(name: &str, crm: SocketAddr) -> String {
+    format!(
+        "name: {name}
+connections:
+  stripe:
+    connector: stripe
+    config:
+      api_key: ${{BENCH_KEY}}
+      webhook_secrets: [\"${{BENCH_SECRET}}\"]
+      api_version: {API_VERSION}
+  crm:
+    connector: http
+    config:
+      base_url: http://{crm}
+    concurrency: 64
+"
+    )
+}
+
+const PIPELINE: &str = "name: sync
+trigger:
+  stripe:
+    events: [customer.updated]
+when: object.email != ()
+steps:
+  - id: account
+    get:
+      object: crm.accounts
+      record: $.object.id
+  - update:
+      object: crm.accounts
+      record: $.steps.account.id
+      fields:
+        name: $.object.name
+        status: Active
+";
