@@ -74,8 +74,8 @@ impl Audit {
 
 impl List {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let store = self.store.open()?;
         let runtime = runtime()?;
+        let store = self.store.open(&runtime)?;
         let audit = runtime.block_on(Listings::new(Arc::clone(&store)).audit(self.filter()))?;
         if self.format == Format::Json {
             say_json(&Listing { audit })?;
@@ -119,8 +119,9 @@ impl List {
 
 impl Show {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let listings = Listings::new(self.store.open()?);
-        let detail = runtime()?.block_on(listings.run(&self.run, None))?;
+        let runtime = runtime()?;
+        let listings = Listings::new(self.store.open(&runtime)?);
+        let detail = runtime.block_on(listings.run(&self.run, None))?;
         if self.format == Format::Json {
             say_json(&Listing { audit: detail.changes })?;
         } else if detail.changes.is_empty() {

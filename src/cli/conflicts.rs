@@ -41,9 +41,9 @@ struct Listing {
 }
 
 fn list(narrow: &RunNarrow) -> anyhow::Result<ExitCode> {
-    let store = narrow.store().open()?;
-    let listings = Listings::new(Arc::clone(&store));
     let runtime = runtime()?;
+    let store = narrow.store().open(&runtime)?;
+    let listings = Listings::new(Arc::clone(&store));
     let listing = runtime.block_on(async {
         let runs = listings.runs(narrow.filter(Some(CONFLICT))).await?;
         // Events have no pipeline: who asks for one pipeline's conflicts is not shown them.

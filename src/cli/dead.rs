@@ -71,8 +71,9 @@ impl Dead {
 
 impl Retry {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let store = self.narrow.store().open()?;
-        let tried = runtime()?.block_on(self.carry_out(store))?;
+        let runtime = runtime()?;
+        let store = self.narrow.store().open(&runtime)?;
+        let tried = runtime.block_on(self.carry_out(store))?;
         match self.narrow.format() {
             Format::Json => {
                 let refused: Vec<_> =

@@ -105,8 +105,8 @@ impl List {
             limit: self.narrow.window.limit(),
             ..EventFilter::default()
         };
-        let store = self.store.open()?;
         let runtime = runtime()?;
+        let store = self.store.open(&runtime)?;
         let events = runtime.block_on(Listings::new(Arc::clone(&store)).events(filter))?;
         if self.format == Format::Json {
             say_json(&Listing { events })?;
@@ -162,8 +162,8 @@ fn what_came_of(event: &EventView) -> String {
 
 impl Show {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let listings = Listings::new(self.store.open()?);
         let runtime = runtime()?;
+        let listings = Listings::new(self.store.open(&runtime)?);
         let detail = runtime.block_on(listings.event(&self.event, self.client.clone()))?;
         let client = self.client_of(&detail);
         let pipelines = client.map(|client| runtime.block_on(why::why(&client, &detail)));

@@ -37,8 +37,8 @@ pub(super) struct Run {
     /// The project [default: the nearest folder that holds `pipelines`]
     #[arg(value_name = "DIR", env = "LOCKSTEP_PROJECT")]
     dir: Option<PathBuf>,
-    /// Where everything is kept [default: lockstep.db in the project]
-    #[arg(long, value_name = "URL", env = "LOCKSTEP_STORE")]
+    /// Where everything is kept: `sqlite:PATH` or `postgres://USER@HOST/DATABASE` [default: lockstep.db in the project]
+    #[arg(long, value_name = "URL", env = "LOCKSTEP_STORE", hide_env_values = true)]
     store: Option<StoreUrl>,
     /// The public address, for webhooks; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "LOCKSTEP_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
@@ -81,7 +81,7 @@ enum LogWords {
 struct Standing {
     listen: SocketAddr,
     admin: SocketAddr,
-    store: PathBuf,
+    store: String,
     hooks: Vec<String>,
     clients: Vec<ClientHealth>,
 }
@@ -111,7 +111,8 @@ impl Run {
         let watch = if self.no_watch { None } else { watch(&files) };
         let checked = check(&files)?;
         let root = checked.project.root().to_owned();
-        let store = self.store.clone().unwrap_or_else(|| StoreUrl::of_project(&root)).path().to_owned();
+        let store = StoreUrl::address(self.store.as_ref(), &root)?;
+        redactor.learn_all(store.secret().as_deref());
         let public = Listener::bind(self.listen).await?;
         let admin = Listener::bind(self.admin).await?;
         let runtime = Runtime::start(RuntimeOptions {
@@ -128,7 +129,7 @@ impl Run {
             redactor,
         })
         .await?;
-        self.tell(&runtime, store)?;
+        self.tell(&runtime, store.to_string())?;
         loop {
             tokio::select! {
                 () = signals.next() => break,
@@ -153,7 +154,7 @@ impl Run {
         Ok(ProjectFiles { paths, here, env: self.env.as_deref().map(Arc::from) })
     }
 
-    fn tell(&self, runtime: &Runtime, store: PathBuf) -> anyhow::Result<()> {
+    fn tell(&self, runtime: &Runtime, store: String) -> anyhow::Result<()> {
         let addresses = runtime.addresses();
         let standing = Standing {
             listen: addresses.public,
@@ -163,7 +164,7 @@ impl Run {
             clients: runtime.clients().to_vec(),
         };
         tracing::info!(
-            listen = %standing.listen, admin = %standing.admin, store = %standing.store.display(),
+            listen = %standing.listen, admin = %standing.admin, store = %standing.store,
             clients = standing.clients.iter().filter(|client| client.runs).count(), "started"
         );
         match self.format {
@@ -179,7 +180,7 @@ impl Standing {
             self.clients.iter().filter(|client| client.runs).map(|client| &*client.client).collect();
         let mut lines = vec![format!("lockstep {} runs {}", env!("CARGO_PKG_VERSION"), named(&running))];
         lines.push(format!("  admin  http://{}", self.admin));
-        lines.push(format!("  store  {}", self.store.display()));
+        lines.push(format!("  store  {}", self.store));
         lines.extend(self.hooks.iter().map(|hook| format!("  hook   {hook}")));
         for client in self.clients.iter().filter(|client| !client.problems.is_empty()) {
             lines.push(if client.runs {

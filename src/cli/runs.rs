@@ -162,8 +162,8 @@ impl RunNarrow {
         among: Option<RunState>,
         empty: &str,
     ) -> anyhow::Result<ExitCode> {
-        let store = self.store.open()?;
         let runtime = runtime()?;
+        let store = self.store.open(&runtime)?;
         let runs = runtime.block_on(Listings::new(Arc::clone(&store)).runs(self.filter(state)))?;
         if self.format == Format::Json {
             say_json(&Listing { runs })?;
@@ -205,8 +205,9 @@ pub(super) fn rows(runs: Vec<RunView>, times: &Times) -> String {
 impl Show {
     /// Shows the run; with `outcome`, only when it ended so.
     pub(super) fn run(&self, outcome: Option<Outcome>) -> anyhow::Result<ExitCode> {
-        let listings = Listings::new(self.store.open()?);
-        let detail = runtime()?.block_on(listings.run(&self.run, outcome))?;
+        let runtime = runtime()?;
+        let listings = Listings::new(self.store.open(&runtime)?);
+        let detail = runtime.block_on(listings.run(&self.run, outcome))?;
         match self.format {
             Format::Json => say_json(&detail)?,
             Format::Human => {

@@ -216,6 +216,16 @@ impl ClientLanes {
         behind
     }
 
+    /// A run whose ending could not be written goes again, from its journal, before those after it (invariant 3).
+    pub(super) fn goes_again(&mut self, run: QueuedRun) {
+        self.running -= 1;
+        self.blocked += usize::from(run.state == RunState::Blocked);
+        if let Some(lane) = self.lanes.get_mut(&key_of(&run)) {
+            lane.running = None;
+        }
+        self.place_next(Queued { run, carried: None });
+    }
+
     /// What a lane needs when it has run dry: a refill from the store, or nothing any more. True: fetch its blocked
     /// runs, and hand them to [`refilled`](Self::refilled).
     pub(super) fn needs_refill(&mut self, key: &LaneKey) -> bool {

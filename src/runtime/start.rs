@@ -1,7 +1,6 @@
 //! Starting everything in order, and stopping it in the other order.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +26,7 @@ use crate::metrics::Metrics;
 use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
 use crate::serving::Listener;
-use crate::store::sqlite::{Access as StoreAccess, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{self, Store, StoreAddress, StoreError};
 
 /// What a runtime is started with.
 pub struct RuntimeOptions {
@@ -40,8 +38,8 @@ pub struct RuntimeOptions {
     pub watch: Option<Watch>,
     /// Where settings come from.
     pub environment: Arc<dyn Environment>,
-    /// The store's file; made when it is not there.
-    pub store: PathBuf,
+    /// Where the store is; made when it is not there.
+    pub store: StoreAddress,
     /// The public port, bound: its address is known before anything runs.
     pub public: Listener,
     /// The admin port, bound.
@@ -105,9 +103,7 @@ impl Runtime {
     /// Starts everything, in the order in which one stands on the other.
     pub async fn start(options: RuntimeOptions) -> Result<Self, RuntimeError> {
         let addresses = Addresses { public: options.public.address(), admin: options.admin.address() };
-        let path = options.store;
-        let opening = tokio::task::spawn_blocking(move || SqliteStore::open(&path, StoreAccess::Run));
-        let store: Arc<dyn Store> = Arc::new(opening.await.map_err(|_| StoreError::Closed)??);
+        let store = store::open(&options.store, store::Access::Run).await?;
 
         let key = options.environment.variable(STORE_KEY).filter(|key| !key.trim().is_empty());
         options.redactor.learn_all(key.as_deref().iter().flat_map(|key| key.split(',')));

@@ -28,6 +28,9 @@ pub trait Store: Send + Sync {
     /// the run of another store.
     fn mark(&self) -> &str;
 
+    /// True while this process may carry runs out: no other one can have taken over.
+    fn works(&self) -> bool;
+
     /// True when a change that was handed over later is never on disk without the earlier ones, so that what
     /// depends on a change need not wait until it is there.
     fn prefix_durable(&self) -> bool;

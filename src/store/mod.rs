@@ -1,25 +1,32 @@
 //! What must survive: events, runs, what runs have done, and what they changed.
 //!
-//! [`Store`] is the seam: SQLite is one side ([`sqlite`]), one file with nothing to install. Every method is a
-//! batch or a question; none is about a single table, so that a store may lay its tables out as it likes.
+//! [`Store`] is the seam, and has two sides: SQLite ([`sqlite`]), one file with nothing to install, and PostgreSQL
+//! ([`postgres`]). Every method is a batch or a question; none is about a
+//! single table, so that a store may lay its tables out as it likes.
 //!
 //! It guarantees that what it answered is on disk, that changes come to disk in the order in which they were
 //! handed over, and that an event is kept once. It does **not** schedule: which run goes next, and what a failure
 //! leads to, is the engine's to decide. Begin reading at [`Store`].
 
+mod address;
 mod change;
+mod columns;
 mod contract;
 mod error;
 mod event;
+mod open;
+pub mod postgres;
 mod query;
 mod run;
 pub mod sqlite;
 mod version;
 
+pub use address::{AddressError, StoreAddress};
 pub use change::{Applied, Change, CircuitState, ConnectionState, NewIntent, SealedSecret};
 pub use contract::Store;
 pub use error::StoreError;
 pub use event::{Accepted, EventSeq, NewEvent, NewRun, Source};
+pub use open::{Access, open};
 pub use query::{
     AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, PageLimit, RunDetail,
     RunFilter, RunRow,

@@ -15,6 +15,7 @@ mod kill;
 mod looking;
 mod operating;
 mod pipelines;
+mod postgres;
 mod reload;
 mod rules;
 mod sandbox_salesforce;

@@ -1,4 +1,4 @@
-//! What every store must do. One suite; a second store runs the same cases.
+//! What every store must do: one suite, run for SQLite and for PostgreSQL.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,36 +8,83 @@ use lockstep::config::{FileSet, FileText, Stale};
 use lockstep::steps::{
     AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent,
 };
-use lockstep::store::sqlite::{Access, SqliteStore};
 use lockstep::store::{
-    Accepted, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter, EventSeq, GoodClient,
-    NewEvent, NewIntent, NewRun, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState, Source,
-    Store, StoreError, Version,
+    Accepted, Access, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter, EventSeq,
+    GoodClient, NewEvent, NewIntent, NewRun, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState,
+    SealedSecret, Source, Store, StoreAddress, StoreError, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
 
+use crate::postgres::server::database;
+
 /// A store of its own for one case, and what must live as long as it does.
 struct Bench {
     store: Arc<dyn Store>,
-    folder: tempfile::TempDir,
+    address: StoreAddress,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("a.db"), Access::Run).unwrap());
-        Self { store, folder }
+        let address = StoreAddress::Sqlite(folder.path().join("a.db"));
+        Self::open(address, Some(folder)).await
+    }
+
+    async fn postgres() -> Self {
+        Self::open(database().parse().unwrap(), None).await
+    }
+
+    async fn open(address: StoreAddress, folder: Option<tempfile::TempDir>) -> Self {
+        Self { store: lockstep::store::open(&address, Access::Run).await.unwrap(), address, folder }
     }
 
     /// Closes the store and opens it again, as a restart does.
     async fn restart(self) -> Self {
         self.store.close().await.unwrap();
-        let Self { store, folder } = self;
+        let Self { store, address, folder } = self;
         drop(store);
-        let store = Arc::new(SqliteStore::open(&folder.path().join("a.db"), Access::Run).unwrap());
-        Self { store, folder }
+        Self::open(address, folder).await
     }
+}
+
+/// Every case, for each store.
+macro_rules! suite {
+    ($($case:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $case() { super::$case(super::Bench::sqlite().await).await; })*
+        }
+
+        mod postgres {
+            $(#[tokio::test] async fn $case() { super::$case(super::Bench::postgres().await).await; })*
+        }
+    };
+}
+
+suite! {
+    an_event_is_kept_once_with_its_runs
+    what_was_answered_is_there_after_a_restart
+    an_event_without_runs_tells_how_it_ended
+    an_identity_is_held_by_one_run_at_a_time
+    an_intent_ends_with_its_run_or_when_taken_back
+    an_outcome_is_journalled_once
+    one_mistake_does_not_hit_what_is_written_beside_it
+    an_ended_run_stays_ended
+    a_held_run_keeps_those_after_it_behind
+    taking_up_puts_blocked_runs_in_line_again_and_counts_the_held
+    a_parked_run_waits_for_its_connection_and_not_for_a_time
+    the_outlook_names_each_client_once
+    only_the_newest_applied_event_is_remembered
+    a_dead_letter_goes_again_with_what_it_has_done
+    a_connections_health_is_kept
+    a_sealed_secret_takes_the_place_of_the_one_before
+    events_runs_and_audit_can_be_looked_at
+    too_many_waiting_events_are_refused_and_none_of_them_kept
+    a_closed_store_says_so
+    the_last_good_version_of_a_client_is_kept_over_a_restart
+    a_version_that_a_client_comes_back_to_stays
+    versions_that_nobody_needs_are_forgotten_and_no_others
 }
 
 fn at(second: i64) -> Timestamp {
@@ -154,9 +201,7 @@ fn held(run: RunId, until: Option<i64>, connection: Option<&str>) -> Change {
     }
 }
 
-#[tokio::test]
-async fn an_event_is_kept_once_with_its_runs() {
-    let bench = Bench::new();
+async fn an_event_is_kept_once_with_its_runs(bench: Bench) {
     let store = &*bench.store;
     let answers = store.accept(vec![event("evt_1", 5, "a"), event("evt_1", 5, "a"), event("evt_2", 3, "a")]);
     let answers = answers.await.unwrap();
@@ -175,9 +220,7 @@ async fn an_event_is_kept_once_with_its_runs() {
     assert_eq!(store.accept(vec![event("evt_1", 5, "a")]).await.unwrap(), [Accepted::Duplicate]);
 }
 
-#[tokio::test]
-async fn what_was_answered_is_there_after_a_restart() {
-    let bench = Bench::new();
+async fn what_was_answered_is_there_after_a_restart(bench: Bench) {
     let mark = bench.store.mark().to_owned();
     let run = accept_one(&*bench.store, event("evt_1", 0, "a")).await;
     assert_eq!(bench.store.intend(intent(run, "2", &["k"])).await.unwrap(), Grant::Granted);
@@ -190,9 +233,7 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(bench.store.load(RunId(77)).await.unwrap().map(|body| body.id), None);
 }
 
-#[tokio::test]
-async fn an_event_without_runs_tells_how_it_ended() {
-    let bench = Bench::new();
+async fn an_event_without_runs_tells_how_it_ended(bench: Bench) {
     let store = &*bench.store;
     let ended = Some((Outcome::Conflict, "it is of another account".to_owned()));
     store.accept(vec![NewEvent { ended, runs: vec![], ..event("evt_1", 0, "a") }]).await.unwrap();
@@ -201,9 +242,7 @@ async fn an_event_without_runs_tells_how_it_ended() {
     assert_eq!(store.outlook(at(2_000)).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn an_identity_is_held_by_one_run_at_a_time() {
-    let bench = Bench::new();
+async fn an_identity_is_held_by_one_run_at_a_time(bench: Bench) {
     let store = &*bench.store;
     let one = accept_one(store, event("evt_1", 0, "a")).await;
     let two = accept_one(store, event("evt_2", 0, "b")).await;
@@ -222,9 +261,7 @@ async fn an_identity_is_held_by_one_run_at_a_time() {
     assert_eq!(store.intend(intent(two, "2", &["k0", "k2"])).await.unwrap(), Grant::Granted);
 }
 
-#[tokio::test]
-async fn an_intent_ends_with_its_run_or_when_taken_back() {
-    let bench = Bench::new();
+async fn an_intent_ends_with_its_run_or_when_taken_back(bench: Bench) {
     let store = &*bench.store;
     let one = accept_one(store, event("evt_1", 0, "a")).await;
     let two = accept_one(store, event("evt_2", 0, "b")).await;
@@ -237,9 +274,7 @@ async fn an_intent_ends_with_its_run_or_when_taken_back() {
 }
 
 /// Invariant 2, as the store upholds it.
-#[tokio::test]
-async fn an_outcome_is_journalled_once() {
-    let bench = Bench::new();
+async fn an_outcome_is_journalled_once(bench: Bench) {
     let store = &*bench.store;
     let run = accept_one(store, event("evt_1", 0, "a")).await;
     store.commit(vec![called(run, "2", &[])]).await.unwrap();
@@ -253,9 +288,7 @@ async fn an_outcome_is_journalled_once() {
     assert_eq!(result.to_json(), r#"{"id":"00T1","amount":1.10}"#, "to the cent");
 }
 
-#[tokio::test]
-async fn one_mistake_does_not_hit_what_is_written_beside_it() {
-    let bench = Bench::new();
+async fn one_mistake_does_not_hit_what_is_written_beside_it(bench: Bench) {
     let store = &*bench.store;
     let run = accept_one(store, event("evt_1", 0, "a")).await;
     let wrong = store.commit(vec![ended(RunId(99), Outcome::Dead, "")]);
@@ -266,9 +299,7 @@ async fn one_mistake_does_not_hit_what_is_written_beside_it() {
     assert!(right.is_ok() && new.is_ok(), "{right:?} {new:?}");
 }
 
-#[tokio::test]
-async fn an_ended_run_stays_ended() {
-    let bench = Bench::new();
+async fn an_ended_run_stays_ended(bench: Bench) {
     let store = &*bench.store;
     let run = accept_one(store, event("evt_1", 0, "a")).await;
     store.commit(vec![ended(run, Outcome::Skipped, "nothing to do")]).await.unwrap();
@@ -287,9 +318,7 @@ async fn an_ended_run_stays_ended() {
     assert_eq!((row.state, row.reason.as_str()), (RunState::Ended(Outcome::Skipped), "nothing to do"));
 }
 
-#[tokio::test]
-async fn a_held_run_keeps_those_after_it_behind() {
-    let bench = Bench::new();
+async fn a_held_run_keeps_those_after_it_behind(bench: Bench) {
     let store = &*bench.store;
     let head = accept_one(store, event("evt_2", 20, "a")).await;
     let older = accept_one(store, event("evt_1", 10, "a")).await;
@@ -307,9 +336,7 @@ async fn a_held_run_keeps_those_after_it_behind() {
     assert_eq!(store.behind("acme", "sync", "b", 10).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn taking_up_puts_blocked_runs_in_line_again_and_counts_the_held() {
-    let bench = Bench::new();
+async fn taking_up_puts_blocked_runs_in_line_again_and_counts_the_held(bench: Bench) {
     let (one, two) = {
         let store = &*bench.store;
         let one = accept_one(store, event("evt_1", 1, "a")).await;
@@ -324,9 +351,7 @@ async fn taking_up_puts_blocked_runs_in_line_again_and_counts_the_held() {
     assert_eq!(runs[0].attempts, 3);
 }
 
-#[tokio::test]
-async fn a_parked_run_waits_for_its_connection_and_not_for_a_time() {
-    let bench = Bench::new();
+async fn a_parked_run_waits_for_its_connection_and_not_for_a_time(bench: Bench) {
     let store = &*bench.store;
     let run = accept_one(store, event("evt_1", 0, "a")).await;
     store.commit(vec![held(run, None, Some("crm"))]).await.unwrap();
@@ -345,9 +370,7 @@ async fn a_parked_run_waits_for_its_connection_and_not_for_a_time() {
     assert_eq!(due_ids(store, 3_000).await, [run]);
 }
 
-#[tokio::test]
-async fn the_outlook_names_each_client_once() {
-    let bench = Bench::new();
+async fn the_outlook_names_each_client_once(bench: Bench) {
     let store = &*bench.store;
     for client in ["initech", "acme", "globex"] {
         for id in ["evt_1", "evt_2"] {
@@ -370,9 +393,7 @@ async fn the_outlook_names_each_client_once() {
     assert_eq!(counts.oldest, Some(at(1_000)));
 }
 
-#[tokio::test]
-async fn only_the_newest_applied_event_is_remembered() {
-    let bench = Bench::new();
+async fn only_the_newest_applied_event_is_remembered(bench: Bench) {
     let store = &*bench.store;
     for (number, (created, rank)) in [(20, 1), (10, 9), (20, 0), (20, 2)].into_iter().enumerate() {
         let run = accept_one(store, event(&format!("evt_{number}"), created, "a")).await;
@@ -392,9 +413,7 @@ async fn only_the_newest_applied_event_is_remembered() {
     assert_eq!(store.applied("acme", "other", "cus_1").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_dead_letter_goes_again_with_what_it_has_done() {
-    let bench = Bench::new();
+async fn a_dead_letter_goes_again_with_what_it_has_done(bench: Bench) {
     let store = &*bench.store;
     let run = accept_one(store, event("evt_1", 0, "a")).await;
     let not_yet = store.retry_dead(run, at(1_500)).await;
@@ -409,9 +428,7 @@ async fn a_dead_letter_goes_again_with_what_it_has_done() {
     assert!(matches!(store.load(run).await.unwrap().unwrap().journal[&call("2")].state, EntryState::Done(_)));
 }
 
-#[tokio::test]
-async fn a_connections_health_is_kept() {
-    let bench = Bench::new();
+async fn a_connections_health_is_kept(bench: Bench) {
     let open = ConnectionState {
         client: "acme".into(),
         connection: "crm".into(),
@@ -427,9 +444,23 @@ async fn a_connections_health_is_kept() {
     assert_eq!(bench.store.connections().await.unwrap(), [closed]);
 }
 
-#[tokio::test]
-async fn events_runs_and_audit_can_be_looked_at() {
-    let bench = Bench::new();
+async fn a_sealed_secret_takes_the_place_of_the_one_before(bench: Bench) {
+    let kept = |sealed: &[u8]| {
+        Change::SecretKept(SealedSecret {
+            client: "acme".into(),
+            connection: "crm".into(),
+            sealed: sealed.to_vec(),
+            at: at(1),
+        })
+    };
+    bench.store.commit(vec![kept(b"\0one")]).await.unwrap();
+    bench.store.commit(vec![kept(b"\0two")]).await.unwrap();
+    let bench = bench.restart().await;
+    assert_eq!(bench.store.secret("acme", "crm").await.unwrap().as_deref(), Some(&b"\0two"[..]));
+    assert_eq!(bench.store.secret("acme", "mail").await.unwrap(), None);
+}
+
+async fn events_runs_and_audit_can_be_looked_at(bench: Bench) {
     let store = &*bench.store;
     let run = accept_one(store, event("evt_1", 0, "a")).await;
     accept_one(store, NewEvent { client: "globex".into(), ..event("evt_2", 0, "a") }).await;
@@ -463,9 +494,7 @@ async fn events_runs_and_audit_can_be_looked_at() {
     assert_eq!(store.event(EventSeq(9)).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn too_many_waiting_events_are_refused_and_none_of_them_kept() {
-    let bench = Bench::new();
+async fn too_many_waiting_events_are_refused_and_none_of_them_kept(bench: Bench) {
     let big =
         |id: usize| NewEvent { body: vec![b' '; 4 << 20].into(), ..event(&format!("evt_{id}"), 0, "a") };
     // Handed over at once, before the writer can write the first.
@@ -480,9 +509,7 @@ async fn too_many_waiting_events_are_refused_and_none_of_them_kept() {
     assert!(bench.store.accept(vec![event("later", 0, "a")]).await.is_ok(), "it takes events again");
 }
 
-#[tokio::test]
-async fn a_closed_store_says_so() {
-    let bench = Bench::new();
+async fn a_closed_store_says_so(bench: Bench) {
     bench.store.close().await.unwrap();
     assert!(matches!(bench.store.accept(vec![event("evt_1", 0, "a")]).await, Err(StoreError::Closed)));
     assert!(matches!(bench.store.counts().await, Err(StoreError::Closed)));
@@ -512,9 +539,7 @@ fn sync_of(good: &GoodClient) -> Version {
     Version(Arc::clone(&good.pipelines[0].version))
 }
 
-#[tokio::test]
-async fn the_last_good_version_of_a_client_is_kept_over_a_restart() {
-    let bench = Bench::new();
+async fn the_last_good_version_of_a_client_is_kept_over_a_restart(bench: Bench) {
     let (first, second) = (good("acme", "a", "1", 0), good("acme", "a", "2", 10));
     let other = good("globex", "a", "1", 5);
     for client in [&first, &other, &second] {
@@ -534,10 +559,8 @@ async fn the_last_good_version_of_a_client_is_kept_over_a_restart() {
     assert_eq!(bench.store.files(&Version("unknown".into())).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn versions_that_nobody_needs_are_forgotten_and_no_others() {
-    // Invariant 6: a run finishes with the version that it has begun with, however often its client changes meanwhile.
-    let bench = Bench::new();
+/// Invariant 6: a run finishes with the version that it has begun with, however often its client changes meanwhile.
+async fn versions_that_nobody_needs_are_forgotten_and_no_others(bench: Bench) {
     let store = &*bench.store;
     let versions = ["1", "2", "3", "4"].map(|text| good("acme", "a", text, text.parse().unwrap()));
     for good in &versions {
@@ -584,9 +607,7 @@ async fn versions_that_nobody_needs_are_forgotten_and_no_others() {
     assert_eq!(known().await, [(false, false), (false, false), (false, false), (true, true)]);
 }
 
-#[tokio::test]
-async fn a_version_that_a_client_comes_back_to_stays() {
-    let bench = Bench::new();
+async fn a_version_that_a_client_comes_back_to_stays(bench: Bench) {
     let store = &*bench.store;
     let (first, second) = (good("acme", "a", "1", 0), good("acme", "a", "2", 1));
     for good in [&first, &second, &GoodClient { at: at(2), ..first.clone() }] {

@@ -157,3 +157,13 @@ fn code_of(root: &Path, path: &Path) -> Vec<(String, PathBuf, String)> {
         .map(|line| (module.clone(), inside.clone(), line.to_owned()))
         .collect()
 }
+
+#[test]
+fn both_stores_have_the_same_schema_versions() {
+    let of = |store: &str| -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store").join(store).join("migrations");
+        let files = fs::read_dir(folder).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    assert_eq!(of("sqlite"), of("postgres"));
+}

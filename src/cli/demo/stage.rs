@@ -17,6 +17,7 @@ use crate::runtime::{ProjectFiles, Runtime, RuntimeOptions};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::secret::Redactor;
 use crate::serving::Listener;
+use crate::store::StoreAddress;
 
 /// The client of the demo, and its connection of the events.
 pub(super) const CLIENT: &str = "acme-saas";
@@ -91,7 +92,7 @@ impl Stage {
             files,
             checked,
             watch: None,
-            store: store_of(folder.path()),
+            store: StoreAddress::Sqlite(store_of(folder.path())),
             public,
             admin,
             access,

@@ -1,5 +1,7 @@
 //! Which store is meant, and opening it beside a process that may be working on it.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,51 +9,45 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use jiff::tz::TimeZone;
+use tokio::runtime::Runtime;
 
 use crate::config;
-use crate::store::Store;
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::{self, Access, Store, StoreAddress};
 
-/// The store's file, beside `pipelines/`, when no other is named.
-const FILE: &str = "lockstep.db";
-
-/// Where a store is: `sqlite:PATH`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct StoreUrl(PathBuf);
-
-/// The text names no store.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a store is written `sqlite:PATH`, for instance `sqlite:/var/lib/lockstep/lockstep.db`")]
-pub(in crate::cli) struct StoreUrlError;
+/// A store as it was typed. Read when it is opened: an argument that cannot be read is shown by the argument parser,
+/// and this one may hold a password.
+#[derive(Clone)]
+pub(in crate::cli) struct StoreUrl(String);
 
 impl FromStr for StoreUrl {
-    type Err = StoreUrlError;
+    type Err = Infallible;
 
-    fn from_str(text: &str) -> Result<Self, StoreUrlError> {
-        let path = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()).ok_or(StoreUrlError)?;
-        // `sqlite:///var/x` and `sqlite:/var/x` are one file; a relative path has no slashes before it.
-        let path = path.strip_prefix("//").unwrap_or(path);
-        Ok(Self(PathBuf::from(path)))
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreUrl(..)")
     }
 }
 
 impl StoreUrl {
-    /// The store of the project in `root` when no other is named.
-    pub(in crate::cli) fn of_project(root: &Path) -> Self {
-        Self(root.join(FILE))
-    }
-
-    /// The file.
-    pub(in crate::cli) fn path(&self) -> &Path {
-        &self.0
+    /// The store that is meant, or that of the project in `root` when none is named.
+    pub(in crate::cli) fn address(url: Option<&Self>, root: &Path) -> anyhow::Result<StoreAddress> {
+        match url {
+            Some(Self(text)) => text.parse().context("--store"),
+            None => Ok(StoreAddress::of_project(root)),
+        }
     }
 }
 
 /// Which store is looked into.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct StoreArgs {
-    /// The store to look into [default: lockstep.db in the project]
-    #[arg(long, value_name = "URL", env = "LOCKSTEP_STORE")]
+    /// The store to look into, `sqlite:PATH` or `postgres://USER@HOST/DATABASE` [default: lockstep.db in the project]
+    #[arg(long, value_name = "URL", env = "LOCKSTEP_STORE", hide_env_values = true)]
     store: Option<StoreUrl>,
     /// The project [default: the nearest folder that holds `pipelines`]
     #[arg(long, value_name = "DIR", env = "LOCKSTEP_PROJECT")]
@@ -60,19 +56,19 @@ pub(in crate::cli) struct StoreArgs {
 
 impl StoreArgs {
     /// Opens the store, which must be there: a process that runs may go on beside it.
-    pub(in crate::cli) fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
-        let url = match &self.store {
-            Some(url) => url.clone(),
-            None => StoreUrl::of_project(&self.root()?),
+    pub(in crate::cli) fn open(&self, runtime: &Runtime) -> anyhow::Result<Arc<dyn Store>> {
+        let address = match &self.store {
+            Some(url) => StoreUrl::address(Some(url), Path::new(""))?,
+            None => StoreUrl::address(None, &self.root()?)?,
         };
-        let path = url.path();
-        anyhow::ensure!(
-            path.exists(),
-            "no store at {}: `lockstep run` makes one; name another with --store sqlite:PATH",
-            path.display()
-        );
-        let store = SqliteStore::open(path, Access::Beside).context("the store could not be opened")?;
-        Ok(Arc::new(store))
+        if let StoreAddress::Sqlite(path) = &address {
+            anyhow::ensure!(
+                path.exists(),
+                "no store at {}: `lockstep run` makes one; name another with --store sqlite:PATH",
+                path.display()
+            );
+        }
+        runtime.block_on(store::open(&address, Access::Beside)).context("the store could not be opened")
     }
 
     /// The project's folder.
@@ -87,26 +83,5 @@ impl StoreArgs {
         let draft = config::load(&[root.join("pipelines").join(client)], &root).ok()?;
         let client = draft.clients.first()?.file.content.as_ref()?;
         Some(client.timezone.0.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pretty_assertions::assert_eq;
-
-    use super::*;
-
-    #[test]
-    fn a_store_is_a_scheme_and_a_path() {
-        for (text, path) in [
-            ("sqlite:lockstep.db", "lockstep.db"),
-            ("sqlite:/var/lib/lockstep.db", "/var/lib/lockstep.db"),
-            ("sqlite:///var/lib/lockstep.db", "/var/lib/lockstep.db"),
-        ] {
-            assert_eq!(text.parse(), Ok(StoreUrl(path.into())), "{text}");
-        }
-        for text in ["lockstep.db", "sqlite:", "mysql:x", ""] {
-            assert_eq!(text.parse::<StoreUrl>(), Err(StoreUrlError), "{text}");
-        }
     }
 }

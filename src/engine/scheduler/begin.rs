@@ -8,7 +8,8 @@ use crate::store::Change;
 impl Scheduler {
     /// Begins whatever can begin.
     pub(super) fn begin(&mut self) {
-        if self.is_troubled() {
+        // Whoever has taken over begins with what is in the store: nothing of what this process still has in memory.
+        if self.is_troubled() || !self.workshop.store.works() {
             return;
         }
         self.load();

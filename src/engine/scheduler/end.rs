@@ -116,9 +116,14 @@ impl Scheduler {
         lanes.held += usize::from(note.held && result.is_err());
         // After a failure the store still has them as they were: due, as far as anybody knows.
         lanes.more |= note.news || result.is_err();
-        if let Some(run) = note.lane {
-            lanes.finished(&run, false);
-            self.refill(&client, key_of(&run));
+        match (note.lane, result) {
+            (None, _) => {}
+            // An assumption that does not hold: the store knows better how the run stands.
+            (Some(run), Ok(()) | Err(StoreError::Assumption(_))) => {
+                lanes.finished(&run, false);
+                self.refill(&client, key_of(&run));
+            }
+            (Some(run), Err(_)) => lanes.goes_again(*run),
         }
         self.refill_dry(&client);
         self.line_up(&client);

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params_from_iter};
 
 use super::columns::{ENDLESS, json, micros, outcome, small, state, state_number, time, unreadable};
 use super::read::source;
-use crate::steps::{AuditEntry, FieldChange};
+use crate::steps::AuditEntry;
+use crate::store::columns;
 use crate::store::{
     AuditFilter, AuditRow, CallRow, EventDetail, EventFilter, EventRow, EventSeq, PageLimit, RunDetail,
     RunFilter, RunId, RunRow, RunState, Version,
@@ -111,7 +112,7 @@ const RUN: &str = "SELECT r.id, r.event, e.id, e.kind, r.client, r.pipeline, r.v
 fn run_row(row: &Row<'_>) -> Result<RunRow> {
     let state = state(row.get(9)?)?;
     let candidates = match row.get_ref(12)?.as_str_or_null()? {
-        Some(text) => json(text)?.as_list().unwrap_or_default().to_vec(),
+        Some(text) => columns::candidates(&json(text)?),
         None => Vec::new(),
     };
     let due: i64 = row.get(15)?;
@@ -201,33 +202,11 @@ fn audit_row(row: &Row<'_>) -> Result<AuditRow> {
             connection: row.get(6)?,
             object: row.get(7)?,
             record: row.get(8)?,
-            verb: verb(row.get_ref(9)?.as_str()?)?,
+            verb: columns::verb(row.get_ref(9)?.as_str()?).map_err(unreadable)?,
             step: row.get(10)?,
-            changes: changes(&json(row.get_ref(11)?.as_str()?)?),
-            left_alone: texts(&json(row.get_ref(12)?.as_str()?)?),
+            changes: columns::changes(&json(row.get_ref(11)?.as_str()?)?),
+            left_alone: columns::texts(&json(row.get_ref(12)?.as_str()?)?),
             note: row.get(13)?,
         },
     })
-}
-
-/// The words that an audit entry's verb can be.
-const VERBS: [&str; 7] = ["create", "update", "upsert", "delete", "link", "unlink", "call"];
-
-fn verb(word: &str) -> Result<&'static str> {
-    let known = VERBS.into_iter().find(|verb| *verb == word);
-    known.ok_or_else(|| unreadable(format!("`{word}` is no verb of an audit entry")))
-}
-
-fn changes(value: &Value) -> Vec<FieldChange> {
-    let triple = |change: &Value| match change.as_list() {
-        Some([field, before, after]) => {
-            Some(FieldChange { field: field.to_text()?, before: before.clone(), after: after.clone() })
-        }
-        _ => None,
-    };
-    value.as_list().unwrap_or_default().iter().filter_map(triple).collect()
-}
-
-fn texts(value: &Value) -> Vec<Arc<str>> {
-    value.as_list().unwrap_or_default().iter().filter_map(Value::to_text).collect()
 }

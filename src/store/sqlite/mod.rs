@@ -18,5 +18,5 @@ mod versions;
 mod write;
 mod writer;
 
-pub use open::Access;
+pub use super::open::Access;
 pub use store::SqliteStore;

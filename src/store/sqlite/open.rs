@@ -6,17 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::columns::error;
-use crate::store::StoreError;
-
-/// What for a store is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// To carry runs out: the file is made when it is missing, and kept from other such processes.
-    Run,
-    /// To look at it, or to change a little, beside a process that carries runs out. The file must be there.
-    Beside,
-}
+use super::columns::{error, name};
+use crate::store::{Access, StoreError};
 
 /// The migrations in order: the schema's version is how many of them were applied.
 const MIGRATIONS: &[&str] = &[
@@ -50,7 +41,7 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Opened, StoreError> {
         Access::Beside => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
     if access == Access::Beside && !path.exists() {
-        return Err(StoreError::Unopened { path: path.into(), reason: "there is no such file".into() });
+        return Err(StoreError::Unopened { store: name(path), reason: "there is no such file".into() });
     }
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let mut connection = connection.map_err(|failure| error(&failure, path))?;
@@ -78,20 +69,20 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
 
 /// One process at a time carries runs out: an SQLite store writes no claims. The lock goes with the process.
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let lock = PathBuf::from(lock);
     let unopened = |failure: &std::io::Error| match failure.kind() {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            StoreError::ReadOnly { path: path.into(), reason: failure.to_string() }
+            StoreError::ReadOnly { store: name(path), reason: failure.to_string() }
         }
-        _ => StoreError::Unopened { path: path.into(), reason: failure.to_string() },
+        _ => StoreError::Unopened { store: name(path), reason: failure.to_string() },
     };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
     let file = file.map_err(|failure| unopened(&failure))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.into() }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { store: name(path) }),
         Err(TryLockError::Error(failure)) => Err(unopened(&failure)),
     }
 }
@@ -110,13 +101,13 @@ fn identify(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
         .map_err(|failure| error(&failure, path))?;
     if tables > 0 && application != i64::from(APPLICATION_ID) {
         let reason = "it is a database of another program".into();
-        return Err(StoreError::Damaged { path: path.into(), reason });
+        return Err(StoreError::Damaged { store: name(path), reason });
     }
     let version = usize::try_from(version).unwrap_or(usize::MAX);
     if version > MIGRATIONS.len() {
         let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         return Err(StoreError::Newer {
-            path: path.into(),
+            store: name(path),
             found: short(version),
             known: short(MIGRATIONS.len()),
         });

@@ -9,16 +9,17 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::open::{self, Access, Opened};
+use super::columns::name;
+use super::open::{self, Opened};
 use super::readers::Readers;
 use super::writer::{Mailbox, Op};
 use super::{look, read, versions};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::{
-    Accepted, AuditFilter, AuditRow, Change, ConnectionState, Counts, EventDetail, EventFilter, EventRow,
-    EventSeq, GoodClient, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId,
-    RunRow, Store, StoreError, Version,
+    Accepted, Access, AuditFilter, AuditRow, Change, ConnectionState, Counts, EventDetail, EventFilter,
+    EventRow, EventSeq, GoodClient, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter,
+    RunId, RunRow, Store, StoreError, Version,
 };
 
 /// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
@@ -36,7 +37,7 @@ impl SqliteStore {
     pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
         let Opened { connection, mark, guard } = open::open(path, access)?;
         let mailbox = Mailbox::start(connection, path.into())
-            .map_err(|failure| StoreError::Unopened { path: path.into(), reason: failure.to_string() })?;
+            .map_err(|failure| StoreError::Unopened { store: name(path), reason: failure.to_string() })?;
         Ok(Self { mark, mailbox, readers: Readers::new(path), _guard: guard })
     }
 }
@@ -44,6 +45,11 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// The lock on the file is held as long as it is open.
+    fn works(&self) -> bool {
+        true
     }
 
     /// One mailbox, one log.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 use rusqlite::Connection;
 
-use super::open::{self, Access};
+use super::open;
 use super::{SqliteStore, read, versions};
-use crate::store::StoreError;
+use crate::store::{Access, StoreError};
 
 fn refusal(path: &Path, access: Access) -> StoreError {
     match SqliteStore::open(path, access) {

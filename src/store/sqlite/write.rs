@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::columns::{self, ENDLESS, micros, stale_number, state_number};
 use super::versions;
 use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
+use crate::store::columns::{candidates_json, changes_json, texts_json};
 use crate::store::{
     Accepted, Applied, Change, CircuitState, ConnectionState, EventSeq, GoodClient, NewEvent, NewIntent,
     NewRun, Outcome, RunId, RunState, SealedSecret, StoreError, Version,
@@ -253,11 +254,6 @@ impl<'a> Batch<'a> {
                                 note)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?;
-        let changes = Value::list(entry.changes.iter().map(|change| {
-            let field = Value::from(Arc::clone(&change.field));
-            Value::list([field, change.before.clone(), change.after.clone()])
-        }));
-        let left_alone = Value::list(entry.left_alone.iter().cloned().map(Value::from));
         insert.execute(params![
             run.0,
             call.0,
@@ -268,8 +264,8 @@ impl<'a> Batch<'a> {
             entry.record,
             entry.verb,
             entry.step,
-            changes.to_json(),
-            left_alone.to_json(),
+            changes_json(entry),
+            texts_json(&entry.left_alone),
             entry.note,
         ])?;
         Ok(())
@@ -298,7 +294,7 @@ impl<'a> Batch<'a> {
         reason: &str,
         candidates: &[Value],
     ) -> Written {
-        let candidates = (!candidates.is_empty()).then(|| Value::list(candidates.iter().cloned()).to_json());
+        let candidates = candidates_json(candidates);
         self.unfinished(
             run,
             "UPDATE run SET state = ?2, attempts = ?3, reason = ?4, candidates = ?5, ended = ?6, parked = NULL

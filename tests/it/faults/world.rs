@@ -15,7 +15,7 @@ use lockstep::sandbox::stripe::sign;
 use lockstep::sandbox::{Call, Sandbox, SandboxOptions};
 use lockstep::secret::Redactor;
 use lockstep::serving::Listener;
-use lockstep::store::{RunFilter, RunRow};
+use lockstep::store::{RunFilter, RunRow, StoreAddress};
 use lockstep::value::Value;
 use serde_json::json;
 use tempfile::TempDir;
@@ -118,7 +118,7 @@ impl World {
             files,
             watch: None,
             environment: Arc::new(Variables(variables)),
-            store: folder.path().join("lockstep.db"),
+            store: StoreAddress::of_project(folder.path()),
             public: Listener::bind(loopback).await.unwrap(),
             access: Access::to(admin.address(), None).unwrap(),
             admin,

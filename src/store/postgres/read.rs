@@ -1,0 +1,197 @@
+//! What the engine asks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_postgres::types::Type;
+
+use super::columns::{Cells, QUEUED, digest, identity_digest, lane_hash, queued, unreadable};
+use super::db::{Db, Values};
+use crate::steps::{CallId, Entry, EntryState, Identity};
+use crate::store::columns::{self, ENDLESS, micros};
+use crate::store::{
+    CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody, RunId, Source, StoreError,
+};
+
+/// Held and waiting runs first: they are older, and there are few of them.
+pub(super) async fn due(
+    db: &Db,
+    client: &str,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<QueuedRun>, StoreError> {
+    let of = |turn: u8, state: u8| {
+        format!(
+            "(SELECT {turn} AS turn, id, due FROM lockstep.run WHERE state = {state} AND client = $1 AND due <= $2 \
+             ORDER BY due, id LIMIT $3)"
+        )
+    };
+    let sql = format!(
+        "SELECT {QUEUED} FROM ({} UNION ALL {} UNION ALL {}) q JOIN lockstep.run r ON r.id = q.id \
+         JOIN lockstep.payload p ON p.seq = r.event ORDER BY q.turn, q.due, q.id",
+        of(0, 2),
+        of(1, 3),
+        of(2, 0)
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values: Values<'_> = &[(&client, Type::TEXT), (&micros(now), Type::INT8), (&limit, Type::INT8)];
+    db.rows(&sql, values).await?.iter().map(queued).collect()
+}
+
+pub(super) async fn behind(
+    db: &Db,
+    client: &str,
+    lane: &str,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<QueuedRun>, StoreError> {
+    let sql = format!(
+        "SELECT {QUEUED} FROM lockstep.run r JOIN lockstep.payload p ON p.seq = r.event \
+         WHERE r.state = 1 AND r.lane_hash = $1 AND r.client = $2 AND r.lane = $3 AND r.order_key = $4 \
+         ORDER BY r.created, r.rank, r.id LIMIT $5"
+    );
+    let (hash, limit) = (lane_hash(client, lane, key), i64::try_from(limit).unwrap_or(i64::MAX));
+    let values: Values<'_> = &[
+        (&hash, Type::INT8),
+        (&client, Type::TEXT),
+        (&lane, Type::TEXT),
+        (&key, Type::TEXT),
+        (&limit, Type::INT8),
+    ];
+    db.rows(&sql, values).await?.iter().map(queued).collect()
+}
+
+/// Steps from one client to the next by the partial indexes: not a scan over all runs.
+const OUTLOOK: &str = "\
+WITH RECURSIVE client (name) AS (
+    SELECT least((SELECT min(client) FROM lockstep.run WHERE state = 0),
+                 (SELECT min(client) FROM lockstep.run WHERE state = 2),
+                 (SELECT min(client) FROM lockstep.run WHERE state = 3))
+    UNION ALL
+    SELECT least((SELECT min(r.client) FROM lockstep.run r WHERE r.state = 0 AND r.client > c.name),
+                 (SELECT min(r.client) FROM lockstep.run r WHERE r.state = 2 AND r.client > c.name),
+                 (SELECT min(r.client) FROM lockstep.run r WHERE r.state = 3 AND r.client > c.name))
+    FROM client c WHERE c.name IS NOT NULL
+)
+SELECT c.name,
+       EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 0 AND r.client = c.name AND r.due <= $1)
+       OR EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 2 AND r.client = c.name AND r.due <= $1)
+       OR EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 3 AND r.client = c.name AND r.due <= $1),
+       least((SELECT min(r.due) FROM lockstep.run r WHERE r.state = 2 AND r.client = c.name AND r.due > $1),
+             (SELECT min(r.due) FROM lockstep.run r WHERE r.state = 3 AND r.client = c.name AND r.due > $1))
+FROM client c WHERE c.name IS NOT NULL ORDER BY c.name";
+
+pub(super) async fn outlook(db: &Db, now: Timestamp) -> Result<Vec<Outlook>, StoreError> {
+    let rows = db.rows(OUTLOOK, &[(&micros(now), Type::INT8)]).await?;
+    let outlook = |cells: Cells<'_>| {
+        let next = cells.int_option(2)?.filter(|due| *due != ENDLESS).map(columns::time);
+        Ok(Outlook { client: cells.text(0)?, due_now: cells.bool(1)?, next })
+    };
+    rows.iter().map(|row| outlook(Cells(row))).collect()
+}
+
+pub(super) async fn load(db: &Db, run: RunId) -> Result<Option<RunBody>, StoreError> {
+    let sql = "SELECT e.seq, e.id, e.kind, e.connection, e.source, e.object_kind, e.object, p.body
+         FROM lockstep.run r JOIN lockstep.event e ON e.seq = r.event JOIN lockstep.payload p ON p.seq = r.event
+         WHERE r.id = $1";
+    let values: Values<'_> = &[(&run.0, Type::INT8)];
+    let journal = "SELECT call, fingerprint, result FROM lockstep.journal WHERE run = $1";
+    let (rows, entries) = tokio::try_join!(db.rows(sql, values), db.rows(journal, values))?;
+    let Some(cells) = rows.first().map(Cells) else { return Ok(None) };
+    let journal = entries.iter().map(|row| entry(Cells(row))).collect::<Result<HashMap<_, _>, _>>()?;
+    Ok(Some(RunBody {
+        id: run,
+        event: EventSeq(cells.int(0)?),
+        event_id: cells.text(1)?,
+        kind: cells.text(2)?,
+        connection: cells.text(3)?,
+        source: source(cells.str(4)?)?,
+        object_kind: cells.text_option(5)?,
+        object: cells.text_option(6)?,
+        body: cells.bytes(7)?.to_vec().into(),
+        journal,
+    }))
+}
+
+fn entry(cells: Cells<'_>) -> Result<(CallId, Entry), StoreError> {
+    let state = match cells.str_option(2)? {
+        None => EntryState::Intended,
+        Some(result) => EntryState::Done(columns::json(result).map_err(unreadable)?),
+    };
+    Ok((CallId(cells.text(0)?), Entry { fingerprint: cells.int(1)?.cast_unsigned(), state }))
+}
+
+pub(super) fn source(word: &str) -> Result<Source, StoreError> {
+    Source::from_word(word).ok_or_else(|| unreadable(format!("`{word}` is no source of events")))
+}
+
+pub(super) async fn applied(
+    db: &Db,
+    client: &str,
+    pipeline: &str,
+    object: &str,
+) -> Result<Option<(Timestamp, u32)>, StoreError> {
+    let digest = digest(&[client, pipeline, object]);
+    let sql = "SELECT created, rank FROM lockstep.applied WHERE digest = $1";
+    let rows = db.rows(sql, &[(&digest, Type::BYTEA)]).await?;
+    rows.first().map(|row| Ok((Cells(row).time(0)?, Cells(row).small(1)?))).transpose()
+}
+
+pub(super) async fn known(
+    db: &Db,
+    client: &str,
+    identity: &Identity,
+) -> Result<Option<Arc<str>>, StoreError> {
+    let digest = identity_digest(client, identity);
+    let sql = "SELECT record FROM lockstep.identity WHERE digest = $1";
+    let rows = db.rows(sql, &[(&digest, Type::BYTEA)]).await?;
+    rows.first().map(|row| Cells(row).text(0)).transpose()
+}
+
+pub(super) async fn connections(db: &Db) -> Result<Vec<ConnectionState>, StoreError> {
+    let sql = "SELECT client, connection, probes, probe_at, since, reason FROM lockstep.connection_state
+         ORDER BY client, connection";
+    let state = |cells: Cells<'_>| {
+        let circuit = match cells.int_option(3)? {
+            None => CircuitState::Closed,
+            Some(probe_at) => {
+                CircuitState::Open { probes: cells.small(2)?, probe_at: columns::time(probe_at) }
+            }
+        };
+        Ok(ConnectionState {
+            client: cells.text(0)?,
+            connection: cells.text(1)?,
+            circuit,
+            since: cells.time(4)?,
+            reason: cells.owned(5)?,
+        })
+    };
+    db.rows(sql, &[]).await?.iter().map(|row| state(Cells(row))).collect()
+}
+
+pub(super) async fn secret(db: &Db, client: &str, connection: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "SELECT sealed FROM lockstep.secret WHERE client = $1 AND connection = $2";
+    let rows = db.rows(sql, &[(&client, Type::TEXT), (&connection, Type::TEXT)]).await?;
+    rows.first().map(|row| Cells(row).bytes(0).map(<[u8]>::to_vec)).transpose()
+}
+
+pub(super) async fn counts(db: &Db) -> Result<Counts, StoreError> {
+    // Each state by itself and as a literal, for its partial index.
+    let of = |state: u8| {
+        format!(
+            "SELECT client, count(*) AS count, min(received) AS oldest FROM lockstep.run WHERE state = {state} \
+             GROUP BY client"
+        )
+    };
+    let all: Vec<String> = (0..=3).map(of).collect();
+    let mut unfinished: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+    let mut oldest: Option<i64> = None;
+    for row in &db.rows(&all.join(" UNION ALL "), &[]).await? {
+        let cells = Cells(row);
+        *unfinished.entry(cells.text(0)?).or_default() += cells.int(1)?.unsigned_abs();
+        let first = cells.int(2)?;
+        oldest = Some(oldest.map_or(first, |other| other.min(first)));
+    }
+    Ok(Counts { unfinished, oldest: oldest.map(columns::time) })
+}

@@ -1,0 +1,219 @@
+//! The store over one PostgreSQL database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio_postgres::types::Type;
+
+use super::accept::Inbox;
+use super::address::PostgresAddress;
+use super::claim::{Claim, Renewal};
+use super::db::{Db, Values};
+use super::writer::{Mailbox, Op};
+use super::{look, open, read, versions};
+use crate::config::FileSet;
+use crate::steps::{Grant, Identity};
+use crate::store::columns::micros;
+use crate::store::{
+    Accepted, Access, AuditFilter, AuditRow, Change, ConnectionState, Counts, EventDetail, EventFilter,
+    EventRow, EventSeq, GoodClient, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter,
+    RunId, RunRow, Store, StoreError, Version,
+};
+
+/// A store in a PostgreSQL database, in its schema `lockstep`. Several processes may have it open, one of them to carry
+/// runs out.
+pub struct PostgresStore {
+    mark: String,
+    db: Db,
+    inbox: Inbox,
+    mailbox: Mailbox,
+    claim: Claim,
+    /// Held as long as the store is.
+    _renewal: Option<Renewal>,
+}
+
+impl PostgresStore {
+    /// Opens the store; with [`Access::Run`] it is made when it is missing, and brought up to date when an older
+    /// lockstep made it.
+    pub async fn open(address: &PostgresAddress, access: Access) -> Result<Self, StoreError> {
+        let db = Db::new(address)?;
+        let mark = open::open(&db, access).await?;
+        let (claim, renewal) = match access {
+            Access::Run => {
+                let (claim, renewal) = Claim::take(&db).await?;
+                (claim, Some(renewal))
+            }
+            Access::Beside => (Claim::none(), None),
+        };
+        let mailbox = Mailbox::start(&db, claim.clone(), renewal.is_some());
+        Ok(Self { mark, inbox: Inbox::start(&db), mailbox, db, claim, _renewal: renewal })
+    }
+}
+
+impl Store for PostgresStore {
+    fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    fn works(&self) -> bool {
+        self.claim.holds()
+    }
+
+    /// A commit can fail when a later one does not: the connection broke, or this process was taken for dead.
+    fn prefix_durable(&self) -> bool {
+        false
+    }
+
+    fn accept(&self, events: Vec<NewEvent>) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
+        self.inbox.accept(events).boxed()
+    }
+
+    fn intend(&self, intent: NewIntent) -> BoxFuture<'static, Result<Grant, StoreError>> {
+        self.mailbox.send(intent, Op::Intend)
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.mailbox.send(changes, Op::Commit)
+    }
+
+    fn take_up(&self) -> BoxFuture<'static, Result<BTreeMap<Arc<str>, u64>, StoreError>> {
+        self.mailbox.send((), Op::TakeUp)
+    }
+
+    fn outlook(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Outlook>, StoreError>> {
+        read::outlook(&self.db, now).boxed()
+    }
+
+    fn due<'a>(
+        &'a self,
+        client: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
+        read::due(&self.db, client, now, limit).boxed()
+    }
+
+    fn behind<'a>(
+        &'a self,
+        client: &'a str,
+        lane: &'a str,
+        key: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
+        read::behind(&self.db, client, lane, key, limit).boxed()
+    }
+
+    fn load(&self, run: RunId) -> BoxFuture<'_, Result<Option<RunBody>, StoreError>> {
+        read::load(&self.db, run).boxed()
+    }
+
+    fn applied<'a>(
+        &'a self,
+        client: &'a str,
+        pipeline: &'a str,
+        object: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Timestamp, u32)>, StoreError>> {
+        read::applied(&self.db, client, pipeline, object).boxed()
+    }
+
+    fn known<'a>(
+        &'a self,
+        client: &'a str,
+        identity: &'a Identity,
+    ) -> BoxFuture<'a, Result<Option<Arc<str>>, StoreError>> {
+        read::known(&self.db, client, identity).boxed()
+    }
+
+    fn connections(&self) -> BoxFuture<'_, Result<Vec<ConnectionState>, StoreError>> {
+        read::connections(&self.db).boxed()
+    }
+
+    fn secret<'a>(
+        &'a self,
+        client: &'a str,
+        connection: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        read::secret(&self.db, client, connection).boxed()
+    }
+
+    fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        read::counts(&self.db).boxed()
+    }
+
+    fn events(&self, filter: EventFilter) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>> {
+        async move { look::events(&self.db, &filter).await }.boxed()
+    }
+
+    fn event(&self, seq: EventSeq) -> BoxFuture<'_, Result<Option<EventDetail>, StoreError>> {
+        look::event(&self.db, seq).boxed()
+    }
+
+    fn runs(&self, filter: RunFilter) -> BoxFuture<'_, Result<Vec<RunRow>, StoreError>> {
+        async move { look::runs(&self.db, &filter).await }.boxed()
+    }
+
+    fn run(&self, id: RunId) -> BoxFuture<'_, Result<Option<RunDetail>, StoreError>> {
+        look::run(&self.db, id).boxed()
+    }
+
+    fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRow>, StoreError>> {
+        async move { look::audit(&self.db, &filter).await }.boxed()
+    }
+
+    fn keep_good(&self, good: GoodClient) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.mailbox.send(good, Op::KeepGood)
+    }
+
+    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, Version>, StoreError>> {
+        versions::last_good(&self.db).boxed()
+    }
+
+    fn files<'a>(&'a self, version: &'a Version) -> BoxFuture<'a, Result<Option<FileSet>, StoreError>> {
+        versions::files(&self.db, version).boxed()
+    }
+
+    fn forget_versions(&self, before: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.mailbox.send(before, Op::Forget)
+    }
+
+    fn retry_dead(&self, run: RunId, now: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {
+        let db = self.db.clone();
+        async move { retry_dead(&db, run, now).await }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (db, inbox, written) = (self.db.clone(), self.inbox.close(), self.mailbox.close());
+        async move {
+            inbox.await;
+            written.await;
+            db.close();
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// A dead letter goes again. One statement beside the writer: whoever asks may be no process that carries runs out.
+async fn retry_dead(db: &Db, run: RunId, now: Timestamp) -> Result<(), StoreError> {
+    // A person has mended something, most often the pipeline: the run goes on with the present version.
+    let sql = "UPDATE lockstep.run
+        SET state = 0, due = $2, attempts = 0, reason = '', candidates = NULL, ended = NULL, version = $3
+        WHERE id = $1 AND state = 7";
+    let values: Values<'_> =
+        &[(&run.0, Type::INT8), (&micros(now), Type::INT8), (&Version::PRESENT, Type::TEXT)];
+    let link = db.writer().await.map_err(|fault| fault.told(&db.store))?;
+    let changed = match link.pipe() {
+        Ok(pipe) => pipe.change(sql, values).await,
+        Err(fault) => Err(fault),
+    };
+    match changed {
+        Ok(1) => Ok(()),
+        Ok(_) => {
+            Err(StoreError::Assumption(format!("run {run} is not there, or is not a dead letter").into()))
+        }
+        Err(fault) => Err(fault.told(&db.store)),
+    }
+}
