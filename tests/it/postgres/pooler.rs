@@ -24,8 +24,10 @@ trap '' INT TERM HUP
 cd "$FOLDER"
 if [ "$(id -u)" = 0 ]; then chown "$(owner id -u)" "$FOLDER"; fi
 owner "$PGBOUNCER" -d pgbouncer.ini >pgbouncer.out 2>&1 || exit 1
+until [ -s pgbouncer.pid ]; do sleep 0.05; done
+pid=$(cat pgbouncer.pid)
 read -r _
-kill -QUIT "$(cat pgbouncer.pid)"
+kill -KILL "$pid"
 "#;
 
 impl Pooler {
