@@ -195,6 +195,7 @@ async fn start(folder: &Path, variables: HashMap<String, String>) -> Runtime {
         files,
         watch: None,
         environment: Arc::new(Variables(variables)),
+        retain: None,
         store: lockstep::store::StoreAddress::of_project(folder),
         public: Listener::bind(loopback).await.unwrap(),
         access: Access::to(admin.address(), None).unwrap(),

@@ -24,6 +24,7 @@ pub mod serving;
 pub mod steps;
 pub mod store;
 pub mod telemetry;
+pub mod upkeep;
 pub mod value;
 pub mod words;
 pub mod written;

@@ -107,6 +107,7 @@ pub(super) struct AuditQuestion {
     connection: Option<Arc<str>>,
     object: Option<Arc<str>>,
     record: Option<Arc<str>>,
+    verb: Option<Arc<str>>,
     since: Option<String>,
     limit: Option<u32>,
 }
@@ -120,6 +121,7 @@ impl AuditQuestion {
             connection: self.connection,
             object: self.object,
             record: self.record,
+            verb: self.verb,
             since: moment(self.since, now)?,
             limit: limit(self.limit)?,
         })

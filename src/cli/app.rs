@@ -15,6 +15,7 @@ use super::dry_run::DryRun;
 use super::events::Events;
 use super::exit::ExitCode;
 use super::init::Init;
+use super::purge::Purge;
 use super::rules::Rules;
 use super::run::Run;
 use super::runs::Runs;
@@ -56,12 +57,14 @@ enum Command {
     Events(Events),
     /// Lists runs; `show` says what one called and changed
     Runs(Runs),
-    /// Lists runs that failed for good; `retry` tries them again
+    /// Lists runs that failed for good; `retry` tries them again, `dismiss` ends them
     Dead(Dead),
-    /// Lists ambiguities that a person has to decide
+    /// Lists ambiguities that a person has to decide; `resolve` ends them
     Conflicts(Conflicts),
-    /// Lists who changed which field of which record, from what to what, and why
+    /// Lists who changed which field of which record, from what to what, and why; `verify` checks it
     Audit(Audit),
+    /// Erases what is old, or what is about somebody, beside a running process
+    Purge(Purge),
     /// Tells which systems there are, and what each asks for and can do
     Connectors(Connectors),
     /// Explains what `validate` can find, and what to do about it
@@ -88,6 +91,7 @@ impl Command {
             Self::Dead(command) => command.run(),
             Self::Conflicts(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Purge(command) => command.run(),
             Self::Connectors(command) => command.run(),
             Self::Rules(command) => command.run(),
             Self::Schema(command) => command.run(),

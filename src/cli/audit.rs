@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::audit_verify::Verify;
 use super::look::{
     Asked, ListOrShow, Looking, Narrow, StoreArgs, Times, audit_lines, nothing_changed, of_change,
 };
@@ -17,10 +18,24 @@ const EMPTY: &str = "nothing was changed: every write of a run to a system is ke
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lockstep audit --client acme-saas --since 24h\n  \
-                  lockstep audit --object Account --record 001A\n  lockstep audit show 17")]
+                  lockstep audit --object Account --record 001A\n  lockstep audit show 17\n  lockstep audit verify")]
 pub(super) struct Audit {
     #[command(flatten)]
-    looking: Looking<List, ListOrShow<List, Show>>,
+    looking: Looking<List, Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    #[command(flatten)]
+    Look(ListOrShow<List, Show>),
+    /// Checks that nothing of it was changed, taken out or put in since it was sealed
+    Verify(Verify),
+}
+
+impl From<List> for Action {
+    fn from(list: List) -> Self {
+        Self::Look(list.into())
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -39,6 +54,9 @@ struct List {
     /// Only of this record
     #[arg(long, value_name = "ID")]
     record: Option<Arc<str>>,
+    /// Only what did this: create, update, delete, call, erase, dismiss, resolve, ...
+    #[arg(long, value_name = "VERB")]
+    verb: Option<Arc<str>>,
     #[command(flatten)]
     store: StoreArgs,
     /// How to answer
@@ -66,8 +84,9 @@ struct Listing {
 impl Audit {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.looking.action() {
-            ListOrShow::List(list) => list.run(),
-            ListOrShow::Show(show) => show.run(),
+            Action::Look(ListOrShow::List(list)) => list.run(),
+            Action::Look(ListOrShow::Show(show)) => show.run(),
+            Action::Verify(verify) => verify.run(),
         }
     }
 }
@@ -102,6 +121,7 @@ impl List {
             connection: self.connection.clone(),
             object: self.object.clone(),
             record: self.record.clone(),
+            verb: self.verb.clone(),
             since: self.narrow.window.since,
             limit: self.narrow.window.limit(),
             run: None,
@@ -114,6 +134,7 @@ impl List {
             .with("connection", self.connection.clone())
             .with("object", self.object.clone())
             .with("record", self.record.clone())
+            .with("verb", self.verb.clone())
     }
 }
 
@@ -138,17 +159,19 @@ fn lines(audit: &[AuditView], times: &Times) -> Vec<String> {
     let mut text = Vec::new();
     for entry in audit {
         let mut lines = audit_lines(entry);
-        lines[0] = format!(
-            "{}  {}  {}  (run {}, pipeline {}, event {})",
-            times.show(entry.at),
-            entry.client,
-            lines[0],
-            entry.run,
-            entry.pipeline,
-            entry.event
-        );
+        lines[0] = format!("{}  {}  {}{}", times.show(entry.at), entry.client, lines[0], origin(entry));
         text.extend(lines);
     }
     text.push(format!("times are in {}", times.zone()));
     text
+}
+
+/// Which run did it, and for which event; nothing for what no run did.
+fn origin(entry: &AuditView) -> String {
+    match (entry.run, &entry.pipeline, &entry.event) {
+        (Some(run), Some(pipeline), Some(event)) => {
+            format!("  (run {run}, pipeline {pipeline}, event {event})")
+        }
+        _ => String::new(),
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::events;
 use super::look::{Facets, ListOrShow, Looking, of_event, of_run};
 use super::output::{Format, say, say_json};
 use super::runs::{self, RunNarrow, Show};
+use super::settle::{Kind, Settle};
 use super::{ExitCode, runtime};
 use crate::listing::{EventView, Listings, RunView};
 use crate::store::{EventFilter, Outcome, PageLimit, RunFilter, RunState, Store, StoreError};
@@ -18,17 +19,37 @@ const CONFLICT: RunState = RunState::Ended(Outcome::Conflict);
 const EMPTY: &str = "no conflicts: a run becomes one when it would have to guess, for instance between two contacts with one e-mail; an event, when it is of another mode, account or API version";
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lockstep conflicts --client acme-saas\n  lockstep conflicts show 17")]
+#[command(
+    after_help = "Examples:\n  lockstep conflicts --client acme-saas\n  lockstep conflicts show 17\n  \
+                  lockstep conflicts resolve 17 --reason \"merged the two contacts\""
+)]
 pub(super) struct Conflicts {
     #[command(flatten)]
-    looking: Looking<RunNarrow, ListOrShow<RunNarrow, Show>>,
+    looking: Looking<RunNarrow, Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    #[command(flatten)]
+    Look(ListOrShow<RunNarrow, Show>),
+    /// Ends conflicts for good, once a person has put right what they are about
+    Resolve(Settle),
+}
+
+impl From<RunNarrow> for Action {
+    fn from(list: RunNarrow) -> Self {
+        Self::Look(list.into())
+    }
 }
 
 impl Conflicts {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.looking.action() {
-            ListOrShow::List(narrow) => list(&narrow),
-            ListOrShow::Show(show) => show.run(Some(Outcome::Conflict)),
+            Action::Look(ListOrShow::List(narrow)) => list(&narrow),
+            Action::Look(ListOrShow::Show(show)) => show.run(Some(Outcome::Conflict)),
+            Action::Resolve(settle) => {
+                settle.run(Kind { was: Outcome::Conflict, verb: "resolve", done: "resolved" })
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::look::{ListOrShow, Looking};
 use super::output::{Format, say, say_json};
 use super::runs::{RunNarrow, Show};
+use super::settle::{Kind, Settle};
 use super::{ExitCode, runtime};
 use crate::clock::{Clock, SystemClock};
 use crate::listing::{ListingError, Listings};
@@ -25,7 +26,8 @@ const TAKEN_UP: &str = "the `lockstep run` of this store, or the next one to sta
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  lockstep dead --since 24h\n  lockstep dead show 17\n  lockstep dead retry 17\n  \
-                  lockstep dead retry --all --client acme-saas --pipeline payment-failed"
+                  lockstep dead retry --all --client acme-saas --pipeline payment-failed\n  \
+                  lockstep dead dismiss 17 --reason \"done by hand\""
 )]
 pub(super) struct Dead {
     #[command(flatten)]
@@ -39,6 +41,8 @@ enum Action {
     /// Tries dead letters again, with all their attempts before them; what they have done stays done
     #[command(subcommand_negates_reqs = true)]
     Retry(Retry),
+    /// Ends dead letters for good: they are not tried again
+    Dismiss(Settle),
 }
 
 impl From<RunNarrow> for Action {
@@ -65,6 +69,9 @@ impl Dead {
             Action::Look(ListOrShow::List(list)) => list.dead(EMPTY),
             Action::Look(ListOrShow::Show(show)) => show.run(Some(Outcome::Dead)),
             Action::Retry(retry) => retry.run(),
+            Action::Dismiss(settle) => {
+                settle.run(Kind { was: Outcome::Dead, verb: "dismiss", done: "dismissed" })
+            }
         }
     }
 }

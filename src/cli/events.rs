@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::look::{Asked, ListOrShow, Looking, Narrow, StoreArgs, Times, of_event, run_lines, table};
+use super::look::{Asked, ListOrShow, Looking, Narrow, StoreArgs, Times, erased, of_event, run_lines, table};
 use super::output::{Format, say, say_json};
 use super::why::{self, PipelineView};
 use super::{ExitCode, runtime};
@@ -193,6 +193,9 @@ impl Show {
         ];
         if let Some(object) = &event.object {
             lines.push(format!("  about     {object}"));
+        }
+        if let Some(why) = event.erased {
+            lines.push(format!("  content   {}", erased(why)));
         }
         if event.outcome.is_some() {
             lines.push(format!("  ended     {}", what_came_of(event)));

@@ -11,6 +11,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Writing and checking", &["init", "validate", "test", "dry-run", "show"]),
     ("Running", &["demo", "run", "sandbox"]),
     ("Looking", &["events", "runs", "dead", "conflicts", "audit"]),
+    ("Keeping", &["purge"]),
     ("Reference", &["connectors", "rules", "schema", "completions"]),
 ];
 

@@ -24,6 +24,7 @@ use crate::runtime::{ProjectFiles, Runtime, RuntimeOptions, Watch, WatchError};
 use crate::secret::Redactor;
 use crate::serving::Listener;
 use crate::telemetry::{self, LogFormat};
+use crate::upkeep::RETAIN_MIN;
 
 #[derive(Debug, Args)]
 #[command(
@@ -55,6 +56,10 @@ pub(super) struct Run {
     /// How long running steps may take to finish when it is stopped
     #[arg(long, value_name = "TIME", env = "LOCKSTEP_GRACE", default_value = "20s")]
     grace: Span,
+    /// How long events, and what came of them, are kept whole, at least 4d; then their content and all values are erased,
+    /// and what stays says so. Dead letters are kept until they are retried or dismissed [default: for ever]
+    #[arg(long, value_name = "TIME", env = "LOCKSTEP_RETAIN", value_parser = retain)]
+    retain: Option<Span>,
     /// How the log is written
     #[arg(long, value_enum, value_name = "FORMAT", env = "LOCKSTEP_LOG_FORMAT", default_value_t)]
     log_format: LogWords,
@@ -121,6 +126,7 @@ impl Run {
             watch,
             environment: Arc::new(System),
             store: store.clone(),
+            retain: self.retain.map(|retain| retain.0),
             public,
             admin,
             access,
@@ -192,6 +198,17 @@ impl Standing {
         }
         lines.join("\n")
     }
+}
+
+/// How long things are kept: less than the minimum would take from a person what they look into.
+fn retain(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error| format!("{error}"))?;
+    if span.0 < RETAIN_MIN {
+        return Err("events are kept for at least 4d: a system delivers one again for up to three days, and who looks \
+                    into it needs to see it; `lockstep purge` erases by hand"
+            .to_owned());
+    }
+    Ok(span)
 }
 
 fn named(clients: &[&str]) -> String {

@@ -235,6 +235,7 @@ mod tests {
             due: None,
             connection: None,
             ended: Some(Timestamp::UNIX_EPOCH),
+            erased: None,
         };
         RunDetailView { run, calls: Vec::new(), changes: Vec::new() }
     }

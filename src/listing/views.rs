@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::store::{AuditRow, CallRow, EventDetail, EventRow, RunDetail, RunRow};
+use crate::store::{AuditRow, CallRow, Erasure, EventDetail, EventRow, RunDetail, RunRow};
 use crate::value::Value;
 
 /// An event.
@@ -34,6 +34,8 @@ pub struct EventView {
     pub outcome: Option<&'static str>,
     /// Why it started no run.
     pub reason: Option<String>,
+    /// `retention` or `request` when its content and all that came of it are erased.
+    pub erased: Option<&'static str>,
     /// Where its runs stand.
     pub runs: Vec<RunBrief>,
 }
@@ -71,6 +73,7 @@ impl EventView {
             received: row.received,
             outcome,
             reason,
+            erased: row.erased.map(Erasure::word),
             runs: runs.into_iter().map(RunBrief::of).collect(),
         }
     }
@@ -85,7 +88,7 @@ pub struct EventDetailView {
     /// What its runs did and changed.
     #[serde(rename = "run_details")]
     pub runs: Vec<RunDetailView>,
-    /// Its content, as it was received, without card data.
+    /// Its content, as it was received, without card data; null when it is erased.
     pub body: Value,
 }
 
@@ -139,6 +142,8 @@ pub struct RunView {
     pub connection: Option<Arc<str>>,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// `retention` or `request` when its order key, candidates and calls are erased, and the values that it wrote.
+    pub erased: Option<&'static str>,
 }
 
 impl From<RunRow> for RunView {
@@ -155,13 +160,17 @@ impl From<RunRow> for RunView {
             key: row.key,
             state: row.state.word(),
             attempts: row.attempts,
-            reason: row.reason,
+            reason: match row.erased {
+                Some(erased) if row.reason.is_empty() => erased.in_words().to_owned(),
+                _ => row.reason,
+            },
             candidates: row.candidates,
             created: row.created,
             received: row.received,
             due: row.due,
             connection: row.connection,
             ended: row.ended,
+            erased: row.erased.map(Erasure::word),
         }
     }
 }
@@ -213,15 +222,15 @@ pub struct AuditView {
     pub at: Timestamp,
     /// The client.
     pub client: Arc<str>,
-    /// The pipeline.
-    pub pipeline: Arc<str>,
+    /// The pipeline; null for what no run did.
+    pub pipeline: Option<Arc<str>>,
     /// The run's number.
-    pub run: i64,
+    pub run: Option<i64>,
     /// The sender's id of the event.
-    pub event: Arc<str>,
-    /// The step's place in its pipeline, and its id when it has one.
+    pub event: Option<Arc<str>>,
+    /// The step's place in its pipeline, and its id when it has one; who did it, when it was no step.
     pub step: Arc<str>,
-    /// `create`, `update`, `delete`, `link`, `unlink` or `call`.
+    /// `create`, `update`, `delete`, `link`, `unlink` or `call`; `dismiss`, `resolve` or `erase` when it was no step.
     pub verb: &'static str,
     /// The connection.
     pub connection: Arc<str>,
@@ -235,18 +244,20 @@ pub struct AuditView {
     pub left_alone: Vec<Arc<str>>,
     /// What else is worth knowing: `possibly repeated`.
     pub note: Option<Arc<str>>,
+    /// `retention` or `request` when the values of its fields are erased.
+    pub erased: Option<&'static str>,
 }
 
 impl From<AuditRow> for AuditView {
     fn from(row: AuditRow) -> Self {
-        let entry = row.entry;
+        let (entry, origin) = (row.entry, row.origin);
         let changes = entry.changes.into_iter();
         Self {
             at: row.at,
             client: row.client,
-            pipeline: row.pipeline,
-            run: row.run.0,
-            event: row.event_id,
+            pipeline: origin.as_ref().map(|origin| Arc::clone(&origin.pipeline)),
+            run: origin.as_ref().map(|origin| origin.run.0),
+            event: origin.map(|origin| origin.event_id),
             step: entry.step,
             verb: entry.verb,
             connection: entry.connection,
@@ -257,6 +268,7 @@ impl From<AuditRow> for AuditView {
                 .collect(),
             left_alone: entry.left_alone,
             note: entry.note,
+            erased: row.erased.map(Erasure::word),
         }
     }
 }

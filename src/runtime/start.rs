@@ -27,6 +27,7 @@ use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
 use crate::serving::Listener;
 use crate::store::{self, Store, StoreAddress, StoreError};
+use crate::upkeep::Upkeep;
 
 /// What a runtime is started with.
 pub struct RuntimeOptions {
@@ -40,6 +41,8 @@ pub struct RuntimeOptions {
     pub environment: Arc<dyn Environment>,
     /// Where the store is; made when it is not there.
     pub store: StoreAddress,
+    /// How long events, and what came of them, are kept whole; `None` for ever.
+    pub retain: Option<Duration>,
     /// The public port, bound: its address is known before anything runs.
     pub public: Listener,
     /// The admin port, bound.
@@ -86,6 +89,7 @@ pub struct Runtime {
     health: Arc<Health>,
     reload: Arc<Notify>,
     reloader: Served,
+    upkeep: Upkeep,
     public: Served,
     admin: Served,
 }
@@ -139,6 +143,7 @@ impl Runtime {
         let engine = Arc::new(engine.await?);
         let clock = options.clock;
         let hooks = roster.hooks().clone();
+        let upkeep = Upkeep::start(&store, &clock, options.retain);
         let ingest =
             Arc::new(Ingest::new(hooks, Arc::clone(&engine), Arc::clone(&clock), Arc::clone(&metrics)));
         let receivers = Receivers {
@@ -155,7 +160,7 @@ impl Runtime {
         let shown = Admin::new(options.access, Arc::clone(&store), metrics, Arc::clone(&health), clock);
         let admin = Served::spawn(options.admin, Arc::new(shown).router());
         let public = Served::spawn(options.public, ingest.router());
-        Ok(Self { addresses, store, engine, ingest, health, reload, reloader, public, admin })
+        Ok(Self { addresses, store, engine, ingest, health, reload, reloader, upkeep, public, admin })
     }
 
     /// Where it listens.
@@ -198,6 +203,7 @@ impl Runtime {
     pub async fn shutdown(self, grace: Duration) -> Result<(), StoreError> {
         self.public.end().await;
         self.reloader.end().await;
+        self.upkeep.stop().await;
         let stopped = self.engine.shutdown(grace).await;
         self.admin.end().await;
         stopped

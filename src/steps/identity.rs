@@ -1,6 +1,9 @@
 //! What identifies a record: alternatives in order, and the canonical form in which identities are locked and kept.
 
+use std::fmt::Write;
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use super::compare;
 use super::journal::Identity;
@@ -27,7 +30,7 @@ impl Identity {
         Self {
             connection: Arc::clone(connection),
             object: Arc::clone(operation),
-            key: canonical(value).to_json().into(),
+            key: digest(&canonical(value)),
         }
     }
 
@@ -35,9 +38,20 @@ impl Identity {
         Self {
             connection: Arc::clone(&target.connection),
             object: Arc::clone(&target.object),
-            key: key.to_json().into(),
+            key: digest(key),
         }
     }
+}
+
+/// Identities outlive what they were read from, and an e-mail address is one: their digest tells them apart as well.
+fn digest(key: &Value) -> Arc<str> {
+    let bytes = Sha256::digest(key.to_json());
+    let text = bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    text.into()
 }
 
 /// One form for all that identifies the same: scalars as text, e-mails folded, decimals without trailing zeros.

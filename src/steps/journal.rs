@@ -108,7 +108,8 @@ pub struct AuditEntry {
     pub object: Arc<str>,
     /// The record; `None` for operations that have none.
     pub record: Option<Arc<str>>,
-    /// `create`, `update`, `delete`, `link`, `unlink` or `call`.
+    /// `create`, `update`, `delete`, `link`, `unlink` or `call`; `dismiss`, `resolve` or `erase` where a person or the
+    /// retention did something to the store itself.
     pub verb: &'static str,
     /// The step's place in its pipeline, and its id when it has one.
     pub step: Arc<str>,

@@ -1,12 +1,13 @@
 //! What the engine has the store write down.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::event::NewEvent;
+use super::event::{EventSeq, NewEvent};
 use super::run::{Outcome, RunId, Version};
-use crate::steps::{CallId, CallOutcome, Intent};
+use crate::steps::{AuditEntry, CallId, CallOutcome, Intent};
 use crate::value::Value;
 
 /// One change. Several that are handed over together come to disk together or not at all.
@@ -111,6 +112,54 @@ pub struct SealedSecret {
     pub sealed: Vec<u8>,
     /// When.
     pub at: Timestamp,
+}
+
+/// What a person has decided about a dead letter or a conflict: it is ended for good.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// What it is about.
+    pub matter: Matter,
+    /// How it had ended until now: anything else is [`StoreError::Assumption`](super::StoreError::Assumption).
+    pub was: Outcome,
+    /// Its client.
+    pub client: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+    /// How it has ended from now on.
+    pub outcome: Outcome,
+    /// Why, for a person.
+    pub reason: String,
+    /// What the audit says of it.
+    pub entry: AuditEntry,
+}
+
+impl Settled {
+    /// What it was taken for.
+    pub(super) fn was_in_words(&self) -> &'static str {
+        match self.was {
+            Outcome::Dead => "a dead letter",
+            Outcome::Conflict => "a conflict",
+            other => other.word(),
+        }
+    }
+}
+
+/// Something that waited for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matter {
+    /// A run.
+    Run(RunId),
+    /// An event that started none.
+    Event(EventSeq),
+}
+
+impl fmt::Display for Matter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(run) => write!(f, "run {run}"),
+            Self::Event(event) => write!(f, "event number {event}"),
+        }
+    }
 }
 
 /// The newest event that a pipeline has applied to an object.

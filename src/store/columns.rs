@@ -80,7 +80,8 @@ pub(super) fn json(text: &str) -> Result<Value, String> {
 }
 
 /// The words that an audit entry's verb can be.
-const VERBS: [&str; 7] = ["create", "update", "upsert", "delete", "link", "unlink", "call"];
+const VERBS: [&str; 10] =
+    ["create", "update", "upsert", "delete", "link", "unlink", "call", "dismiss", "resolve", "erase"];
 
 /// The verb that a word means, or what is wrong with it.
 pub(super) fn verb(word: &str) -> Result<&'static str, String> {
@@ -106,6 +107,13 @@ pub(super) fn changes(value: &Value) -> Vec<FieldChange> {
         _ => None,
     };
     value.as_list().unwrap_or_default().iter().filter_map(triple).collect()
+}
+
+/// The same changes without what was in the fields.
+pub(super) fn without_values(changes: &Value) -> Value {
+    let fields = changes.as_list().unwrap_or_default().iter();
+    let fields = fields.filter_map(|change| change.as_list()?.first().cloned());
+    Value::list(fields.map(|field| Value::list([field, Value::Null, Value::Null])))
 }
 
 /// A list of texts.

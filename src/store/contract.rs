@@ -6,7 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use super::change::{Change, ConnectionState, NewIntent};
+use super::chain::{ChainState, SealedEntry};
+use super::change::{Change, ConnectionState, NewIntent, Settled};
+use super::erase::{ErasablePage, Erasing, ErasureFilter};
 use super::error::StoreError;
 use super::event::{Accepted, EventSeq, NewEvent};
 use super::query::{
@@ -121,6 +123,31 @@ pub trait Store: Send + Sync {
     /// it has journalled stays done.
     /// [`StoreError::Assumption`] when there is no such run, or it is not dead.
     fn retry_dead(&self, run: RunId, now: Timestamp) -> Answer<'static, ()>;
+
+    /// Ends a dead letter or a conflict for good, and tells the audit.
+    /// [`StoreError::Assumption`] when it is not there, or does not wait for a person any more.
+    fn settle(&self, settled: Settled) -> Answer<'static, ()>;
+
+    /// Seals audit entries, those that have waited longest first, at most `limit`, and gives how many. When several
+    /// processes seal, one of them does and the others seal nothing.
+    fn seal(&self, limit: usize) -> Answer<'_, usize>;
+
+    /// How far the audit is sealed.
+    fn chain(&self) -> Answer<'_, ChainState>;
+
+    /// The sealed entries after the one with the number `after`, in their order, at most `limit`.
+    fn sealed(&self, after: u64, limit: usize) -> Answer<'_, Vec<SealedEntry>>;
+
+    /// Looks at `limit` events after `after` that are not erased, for those that are to be.
+    fn erasable(&self, filter: ErasureFilter, after: EventSeq, limit: usize) -> Answer<'_, ErasablePage>;
+
+    /// Erases what came with these events and what came of them, and tells the audit, all or nothing. Gives those that
+    /// were erased: an event is left as it is when it is erased already, when a run of it has not ended or is a dead
+    /// letter, and when an audit entry of it is not sealed yet.
+    fn erase(&self, erasing: Erasing) -> Answer<'static, Vec<EventSeq>>;
+
+    /// Gives space back that erased things took, a small piece at a time. True when there is nothing left to give.
+    fn give_back(&self) -> Answer<'static, bool>;
 
     /// Writes what is queued, and closes. Everything after it is [`StoreError::Closed`].
     fn close(&self) -> Answer<'static, ()>;

@@ -9,9 +9,11 @@
 //! leads to, is the engine's to decide. Begin reading at [`Store`].
 
 mod address;
+mod chain;
 mod change;
 mod columns;
 mod contract;
+mod erase;
 mod error;
 mod event;
 mod open;
@@ -22,13 +24,15 @@ pub mod sqlite;
 mod version;
 
 pub use address::{AddressError, StoreAddress};
-pub use change::{Applied, Change, CircuitState, ConnectionState, NewIntent, SealedSecret};
+pub use chain::{ChainHead, ChainHeadError, ChainState, Link, Sealable, SealedEntry};
+pub use change::{Applied, Change, CircuitState, ConnectionState, Matter, NewIntent, SealedSecret, Settled};
 pub use contract::Store;
+pub use erase::{Erasable, ErasablePage, Erasing, Erasure, ErasureFilter, Kept};
 pub use error::StoreError;
 pub use event::{Accepted, EventSeq, NewEvent, NewRun, Source};
 pub use open::{Access, open};
 pub use query::{
-    AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, PageLimit, RunDetail,
+    AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, Origin, PageLimit, RunDetail,
     RunFilter, RunRow,
 };
 pub use run::{Outcome, Outlook, Place, QueuedRun, RunBody, RunId, RunState, Version};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::erase::Erasure;
 use super::event::{EventSeq, Source};
 use super::run::{Outcome, RunId, RunState, Version};
 use crate::steps::AuditEntry;
@@ -84,6 +85,8 @@ pub struct EventRow {
     pub received: Timestamp,
     /// How it ended when it started no run, and why.
     pub ended: Option<(Outcome, String)>,
+    /// Why its content is gone, when it is.
+    pub erased: Option<Erasure>,
 }
 
 /// An event with everything that came of it.
@@ -91,7 +94,7 @@ pub struct EventRow {
 pub struct EventDetail {
     /// The event.
     pub event: EventRow,
-    /// Its content.
+    /// Its content; nothing when it is erased.
     pub body: Value,
     /// Its runs.
     pub runs: Vec<RunDetail>,
@@ -155,6 +158,8 @@ pub struct RunRow {
     pub connection: Option<Arc<str>>,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// Why its reason, order key, candidates and calls are gone, when they are.
+    pub erased: Option<Erasure>,
 }
 
 /// A run with what it has done.
@@ -192,6 +197,8 @@ pub struct AuditFilter {
     pub object: Option<Arc<str>>,
     /// About this record.
     pub record: Option<Arc<str>>,
+    /// That did this: `delete`, `erase`.
+    pub verb: Option<Arc<str>>,
     /// Written at or after this.
     pub since: Option<Timestamp>,
     /// How many at most.
@@ -205,16 +212,25 @@ pub struct AuditRow {
     pub at: Timestamp,
     /// The client.
     pub client: Arc<str>,
-    /// The pipeline.
-    pub pipeline: Arc<str>,
-    /// The run.
-    pub run: RunId,
-    /// The sender's id of the event.
-    pub event_id: Arc<str>,
+    /// The run that did it, its pipeline and the sender's id of its event; `None` for what was done without a run.
+    pub origin: Option<Origin>,
     /// The call's place in its run.
     pub call: Arc<str>,
     /// What was changed.
     pub entry: AuditEntry,
+    /// Why its values are gone, when they are.
+    pub erased: Option<Erasure>,
+}
+
+/// Which run did something, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The run.
+    pub run: RunId,
+    /// Its pipeline.
+    pub pipeline: Arc<str>,
+    /// The sender's id of its event.
+    pub event_id: Arc<str>,
 }
 
 /// How many runs are where: for metrics and for `readyz`.

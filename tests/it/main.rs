@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
 mod connector;
 mod crash;
 mod demo;
@@ -25,5 +26,6 @@ mod sandbox_stripe;
 mod secrets;
 mod store;
 mod tidy;
+mod upkeep;
 mod validate;
 mod world;

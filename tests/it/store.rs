@@ -10,8 +10,8 @@ use lockstep::steps::{
 };
 use lockstep::store::{
     Accepted, Access, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter, EventSeq,
-    GoodClient, NewEvent, NewIntent, NewRun, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState,
-    SealedSecret, Source, Store, StoreAddress, StoreError, Version,
+    GoodClient, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId,
+    RunState, SealedSecret, Source, Store, StoreAddress, StoreError, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -19,20 +19,20 @@ use pretty_assertions::assert_eq;
 use crate::postgres::server::database;
 
 /// A store of its own for one case, and what must live as long as it does.
-struct Bench {
-    store: Arc<dyn Store>,
-    address: StoreAddress,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) address: StoreAddress,
     folder: Option<tempfile::TempDir>,
 }
 
 impl Bench {
-    async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = StoreAddress::Sqlite(folder.path().join("a.db"));
         Self::open(address, Some(folder)).await
     }
 
-    async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         Self::open(database().parse().unwrap(), None).await
     }
 
@@ -41,7 +41,7 @@ impl Bench {
     }
 
     /// Closes the store and opens it again, as a restart does.
-    async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         self.store.close().await.unwrap();
         let Self { store, address, folder } = self;
         drop(store);
@@ -61,6 +61,8 @@ macro_rules! suite {
         }
     };
 }
+
+pub(crate) use suite;
 
 suite! {
     an_event_is_kept_once_with_its_runs
@@ -87,11 +89,11 @@ suite! {
     versions_that_nobody_needs_are_forgotten_and_no_others
 }
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
-fn event(id: &str, created: i64, key: &str) -> NewEvent {
+pub(crate) fn event(id: &str, created: i64, key: &str) -> NewEvent {
     NewEvent {
         client: "acme".into(),
         connection: "billing".into(),
@@ -114,7 +116,7 @@ fn event(id: &str, created: i64, key: &str) -> NewEvent {
     }
 }
 
-async fn accept_one(store: &dyn Store, event: NewEvent) -> RunId {
+pub(crate) async fn accept_one(store: &dyn Store, event: NewEvent) -> RunId {
     match store.accept(vec![event]).await.unwrap().remove(0) {
         Accepted::New { runs, .. } => runs[0],
         Accepted::Duplicate => panic!("a duplicate"),
@@ -150,7 +152,7 @@ fn intent(run: RunId, id: &str, keys: &[&str]) -> NewIntent {
     }
 }
 
-fn called(run: RunId, id: &str, keys: &[&str]) -> Change {
+pub(crate) fn called(run: RunId, id: &str, keys: &[&str]) -> Change {
     Change::Called {
         run,
         client: "acme".into(),
@@ -179,7 +181,7 @@ fn called(run: RunId, id: &str, keys: &[&str]) -> Change {
     }
 }
 
-fn ended(run: RunId, outcome: Outcome, reason: &str) -> Change {
+pub(crate) fn ended(run: RunId, outcome: Outcome, reason: &str) -> Change {
     Change::Ended {
         run,
         at: at(1_010),
@@ -482,7 +484,8 @@ async fn events_runs_and_audit_can_be_looked_at(bench: Bench) {
     let audit =
         store.audit(AuditFilter { record: Some("00T1".into()), ..AuditFilter::default() }).await.unwrap();
     assert_eq!(audit.len(), 1);
-    assert_eq!((&*audit[0].pipeline, &*audit[0].event_id, audit[0].run), ("sync", "evt_1", run));
+    let origin = Origin { run, pipeline: "sync".into(), event_id: "evt_1".into() };
+    assert_eq!(audit[0].origin, Some(origin));
     let Change::Called { outcome, .. } = called(run, "2", &[]) else { unreachable!() };
     assert_eq!(Some(&audit[0].entry), outcome.audit.as_ref());
     let nobody = AuditFilter { pipeline: Some("other".into()), ..AuditFilter::default() };

@@ -56,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("listing", &["store", "value", "words"]),
     ("admin", &["clock", "listing", "metrics", "store"]),
     ("telemetry", &["secret"]),
+    ("upkeep", &["clock", "store", "value"]),
     (
         "runtime",
         &[
@@ -75,6 +76,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "serving",
             "steps",
             "store",
+            "upkeep",
             "value",
         ],
     ),

@@ -92,6 +92,7 @@ impl Stage {
             files,
             checked,
             watch: None,
+            retain: None,
             store: StoreAddress::Sqlite(store_of(folder.path())),
             public,
             admin,

@@ -82,13 +82,14 @@ pub(in crate::cli) fn of_run(row: RunRow) -> Facets {
 
 pub(in crate::cli) fn of_change(row: AuditRow) -> Facets {
     let record = row.entry.record.map(|record| ("record", record));
+    let pipeline = row.origin.map(|origin| ("pipeline", origin.pipeline));
     let own = [
         ("client", row.client),
-        ("pipeline", row.pipeline),
         ("connection", row.entry.connection),
         ("object", row.entry.object),
+        ("verb", row.entry.verb.into()),
     ];
-    own.into_iter().chain(record).collect()
+    own.into_iter().chain(pipeline).chain(record).collect()
 }
 
 #[cfg(test)]

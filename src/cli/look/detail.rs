@@ -2,10 +2,19 @@
 
 use super::table::Times;
 use crate::listing::{AuditView, CallView, RunDetailView, RunView};
+use crate::store::Erasure;
 use crate::value::Value;
 
 /// Results are cut here; `--format json` has them whole.
 const RESULT_MAX: usize = 160;
+
+/// What was done to the store itself, and not by a step.
+const BY_HAND: [&str; 3] = ["dismiss", "resolve", "erase"];
+
+/// What stands where something was, by the word for why it went.
+pub(in crate::cli) fn erased(why: &str) -> &'static str {
+    Erasure::from_word(why).map_or("erased", Erasure::in_words)
+}
 
 /// A run with its calls and changes, line by line.
 pub(in crate::cli) fn run_lines(detail: &RunDetailView, times: &Times) -> Vec<String> {
@@ -16,13 +25,17 @@ pub(in crate::cli) fn run_lines(detail: &RunDetailView, times: &Times) -> Vec<St
         lines.push(format!("  why       {}", run.reason));
     }
     lines.push(format!("  event     {} {}, received {}", run.event, run.kind, times.show(run.received)));
-    lines.push(format!("  order     lane {}, key {}", run.lane, run.key));
+    let key = run.erased.map_or(&*run.key, |why| erased(why));
+    lines.push(format!("  order     lane {}, key {key}", run.lane));
     if run.attempts > 0 {
         lines.push(format!("  attempts  {} failed", run.attempts));
     }
     for (number, candidate) in run.candidates.iter().enumerate() {
         let label = if number == 0 { "between" } else { "" };
         lines.push(format!("  {label:9} {}", short(candidate)));
+    }
+    if let Some(why) = run.erased {
+        lines.push(format!("  calls     {}", erased(why)));
     }
     if !detail.calls.is_empty() {
         lines.push("  calls".to_owned());
@@ -69,12 +82,17 @@ fn call_line(call: &CallView) -> String {
 pub(in crate::cli) fn audit_lines(entry: &AuditView) -> Vec<String> {
     let record = entry.record.as_deref().map(|record| format!(" {record}")).unwrap_or_default();
     let note = entry.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+    // What a person or the retention did names them instead of a step.
+    let by = if BY_HAND.contains(&entry.verb) { "by" } else { "step" };
     let mut lines = vec![format!(
-        "{} {}.{}{record}, step {}{note}",
+        "{} {}.{}{record}, {by} {}{note}",
         entry.verb, entry.connection, entry.object, entry.step
     )];
     for field in &entry.fields {
-        lines.push(format!("  {}: {} -> {}", field.field, short(&field.before), short(&field.after)));
+        lines.push(match entry.erased {
+            Some(why) => format!("  {}: {}", field.field, erased(why)),
+            None => format!("  {}: {} -> {}", field.field, short(&field.before), short(&field.after)),
+        });
     }
     if !entry.left_alone.is_empty() {
         lines.push(format!("  left alone, for there was nothing to write: {}", entry.left_alone.join(", ")));

@@ -48,6 +48,7 @@ impl Window {
     }
 }
 
-fn moment(text: &str) -> Result<Timestamp, listing::SinceError> {
+/// The moment that an argument names.
+pub(in crate::cli) fn moment(text: &str) -> Result<Timestamp, listing::SinceError> {
     listing::since(text, SystemClock.now())
 }

@@ -112,6 +112,10 @@ impl<'a> Cells<'a> {
         self.get(column)
     }
 
+    pub(super) fn bytes_option(self, column: usize) -> Result<Option<&'a [u8]>, StoreError> {
+        self.get(column)
+    }
+
     pub(super) fn time(self, column: usize) -> Result<jiff::Timestamp, StoreError> {
         self.int(column).map(columns::time)
     }

@@ -10,8 +10,8 @@ use super::read::source;
 use crate::steps::AuditEntry;
 use crate::store::columns::{self, ENDLESS, micros, state_number};
 use crate::store::{
-    AuditFilter, AuditRow, CallRow, EventDetail, EventFilter, EventRow, EventSeq, PageLimit, RunDetail,
-    RunFilter, RunId, RunRow, RunState, StoreError, Version,
+    AuditFilter, AuditRow, CallRow, Erasure, EventDetail, EventFilter, EventRow, EventSeq, Origin, PageLimit,
+    RunDetail, RunFilter, RunId, RunRow, RunState, StoreError, Version,
 };
 use crate::value::Value;
 
@@ -62,8 +62,8 @@ impl Where {
     }
 }
 
-const EVENT: &str = "SELECT seq, client, connection, id, kind, object, source, created, received, outcome, reason \
-     FROM lockstep.event";
+const EVENT: &str = "SELECT seq, client, connection, id, kind, object, source, created, received, outcome, reason, \
+     erased FROM lockstep.event";
 
 fn event_row(cells: Cells<'_>) -> Result<EventRow, StoreError> {
     let ended = match cells.short_option(9)? {
@@ -84,7 +84,14 @@ fn event_row(cells: Cells<'_>) -> Result<EventRow, StoreError> {
         created: cells.time(7)?,
         received: cells.time(8)?,
         ended,
+        erased: erasure(cells, 11)?,
     })
+}
+
+/// The column that says why something is gone.
+fn erasure(cells: Cells<'_>, column: usize) -> Result<Option<Erasure>, StoreError> {
+    let Some(word) = cells.str_option(column)? else { return Ok(None) };
+    Erasure::from_word(word).map(Some).ok_or_else(|| unreadable(format!("`{word}` is no reason to erase")))
 }
 
 pub(super) async fn events(db: &Db, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
@@ -104,10 +111,10 @@ pub(super) async fn event(db: &Db, seq: EventSeq) -> Result<Option<EventDetail>,
     let mut one = Where::default();
     one.number("seq = ?", Some(seq.0));
     let Some(event) = one.rows(db, EVENT, "", event_row).await?.pop() else { return Ok(None) };
-    let content = "SELECT p.body, e.runs FROM lockstep.event e JOIN lockstep.payload p USING (seq)";
+    let content = "SELECT p.body, e.runs FROM lockstep.event e LEFT JOIN lockstep.payload p USING (seq)";
     let read = |cells: Cells<'_>| {
-        let body = Value::from_json(cells.bytes(0)?).map_err(|failure| unreadable(failure.to_string()));
-        Ok((body?, cells.ints(1)?))
+        let body = cells.bytes_option(0)?.map_or(Ok(Value::Null), Value::from_json);
+        Ok((body.map_err(|failure| unreadable(failure.to_string()))?, cells.ints(1)?))
     };
     let Some((body, ids)) = one.rows(db, content, "", read).await?.pop() else { return Ok(None) };
     let mut runs = Vec::with_capacity(ids.len());
@@ -118,7 +125,7 @@ pub(super) async fn event(db: &Db, seq: EventSeq) -> Result<Option<EventDetail>,
 }
 
 const RUN: &str = "SELECT r.id, r.event, e.id, e.kind, r.client, r.pipeline, r.version, r.lane, r.order_key, r.state, \
-     r.attempts, r.reason, r.candidates, r.created, r.received, r.due, r.parked, r.ended \
+     r.attempts, r.reason, r.candidates, r.created, r.received, r.due, r.parked, r.ended, e.erased \
      FROM lockstep.run r JOIN lockstep.event e ON e.seq = r.event";
 
 fn run_row(cells: Cells<'_>) -> Result<RunRow, StoreError> {
@@ -148,6 +155,7 @@ fn run_row(cells: Cells<'_>) -> Result<RunRow, StoreError> {
         due: waits.then(|| columns::time(due)),
         connection: cells.text_option(16)?,
         ended: cells.int_option(17)?.map(columns::time),
+        erased: erasure(cells, 18)?,
     })
 }
 
@@ -185,8 +193,8 @@ pub(super) async fn run(db: &Db, id: RunId) -> Result<Option<RunDetail>, StoreEr
 }
 
 const AUDIT: &str = "SELECT a.at, a.client, r.pipeline, a.run, e.id, a.call, a.connection, a.object, a.record, a.verb, \
-     a.step, a.changes, a.left_alone, a.note \
-     FROM lockstep.audit a JOIN lockstep.run r ON r.id = a.run JOIN lockstep.event e ON e.seq = r.event";
+     a.step, a.changes, a.left_alone, a.note, a.erased \
+     FROM lockstep.audit a LEFT JOIN lockstep.run r ON r.id = a.run LEFT JOIN lockstep.event e ON e.seq = r.event";
 
 pub(super) async fn audit(db: &Db, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
     let mut wanted = Where::default();
@@ -196,28 +204,38 @@ pub(super) async fn audit(db: &Db, filter: &AuditFilter) -> Result<Vec<AuditRow>
     wanted.text("a.connection = ?", filter.connection.as_ref());
     wanted.text("a.object = ?", filter.object.as_ref());
     wanted.text("a.record = ?", filter.record.as_ref());
+    wanted.text("a.verb = ?", filter.verb.as_ref());
     wanted.number("a.at >= ?", filter.since.map(micros));
     let rest = format!(" ORDER BY a.run DESC, a.call DESC LIMIT {}", filter.limit.get());
     wanted.rows(db, AUDIT, &rest, audit_row).await
 }
 
 fn audit_row(cells: Cells<'_>) -> Result<AuditRow, StoreError> {
+    let origin = match (cells.text_option(2)?, cells.text_option(4)?) {
+        (Some(pipeline), Some(event_id)) => Some(Origin { run: RunId(cells.int(3)?), pipeline, event_id }),
+        _ => None,
+    };
     Ok(AuditRow {
         at: cells.time(0)?,
         client: cells.text(1)?,
-        pipeline: cells.text(2)?,
-        run: RunId(cells.int(3)?),
-        event_id: cells.text(4)?,
+        origin,
         call: cells.text(5)?,
-        entry: AuditEntry {
-            connection: cells.text(6)?,
-            object: cells.text(7)?,
-            record: cells.text_option(8)?,
-            verb: columns::verb(cells.str(9)?).map_err(unreadable)?,
-            step: cells.text(10)?,
-            changes: columns::changes(&cells.json(11)?),
-            left_alone: columns::texts(&cells.json(12)?),
-            note: cells.text_option(13)?,
-        },
+        entry: entry(cells, 6)?,
+        erased: erasure(cells, 14)?,
+    })
+}
+
+/// What an entry says, from its eight columns from `first` on: connection, object, record, verb, step, changes,
+/// `left_alone`, note.
+pub(super) fn entry(cells: Cells<'_>, first: usize) -> Result<AuditEntry, StoreError> {
+    Ok(AuditEntry {
+        connection: cells.text(first)?,
+        object: cells.text(first + 1)?,
+        record: cells.text_option(first + 2)?,
+        verb: columns::verb(cells.str(first + 3)?).map_err(unreadable)?,
+        step: cells.text(first + 4)?,
+        changes: columns::changes(&cells.json(first + 5)?),
+        left_alone: columns::texts(&cells.json(first + 6)?),
+        note: cells.text_option(first + 7)?,
     })
 }

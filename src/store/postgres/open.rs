@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_begin.sql"),
     include_str!("migrations/0002_versions.sql"),
     include_str!("migrations/0004_secret.sql"),
+    include_str!("migrations/0005_audit_chain.sql"),
 ];
 
 /// What processes that migrate at one time queue for, within their transactions: "lockstep".

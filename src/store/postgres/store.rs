@@ -13,14 +13,15 @@ use super::address::PostgresAddress;
 use super::claim::{Claim, Renewal};
 use super::db::{Db, Values};
 use super::writer::{Mailbox, Op};
-use super::{look, open, read, versions};
+use super::{erase, look, open, read, seal, versions};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::columns::micros;
 use crate::store::{
-    Accepted, Access, AuditFilter, AuditRow, Change, ConnectionState, Counts, EventDetail, EventFilter,
-    EventRow, EventSeq, GoodClient, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter,
-    RunId, RunRow, Store, StoreError, Version,
+    Accepted, Access, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts, ErasablePage,
+    Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent, NewIntent,
+    Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
+    StoreError, Version,
 };
 
 /// A store in a PostgreSQL database, in its schema `lockstep`. Several processes may have it open, one of them to carry
@@ -182,6 +183,58 @@ impl Store for PostgresStore {
     fn retry_dead(&self, run: RunId, now: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {
         let db = self.db.clone();
         async move { retry_dead(&db, run, now).await }.boxed()
+    }
+
+    fn settle(&self, settled: Settled) -> BoxFuture<'static, Result<(), StoreError>> {
+        let (db, settled) = (self.db.clone(), Arc::new(settled));
+        let done = async move {
+            let settled = &settled;
+            seal::transaction(&db, |pipe| {
+                let settled = Arc::clone(settled);
+                async move { seal::settle(pipe, &settled).await }.boxed()
+            })
+            .await
+        };
+        done.boxed()
+    }
+
+    fn seal(&self, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        async move { seal::transaction(&self.db, |pipe| seal::seal(pipe, limit).boxed()).await }.boxed()
+    }
+
+    fn chain(&self) -> BoxFuture<'_, Result<ChainState, StoreError>> {
+        seal::chain(&self.db).boxed()
+    }
+
+    fn sealed(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<SealedEntry>, StoreError>> {
+        seal::sealed(&self.db, after, limit).boxed()
+    }
+
+    fn erasable(
+        &self,
+        filter: ErasureFilter,
+        after: EventSeq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<ErasablePage, StoreError>> {
+        async move { erase::erasable(&self.db, &filter, after, limit).await }.boxed()
+    }
+
+    fn erase(&self, erasing: Erasing) -> BoxFuture<'static, Result<Vec<EventSeq>, StoreError>> {
+        let (db, erasing) = (self.db.clone(), Arc::new(erasing));
+        let done = async move {
+            let erasing = &erasing;
+            seal::transaction(&db, |pipe| {
+                let erasing = Arc::clone(erasing);
+                async move { erase::erase(pipe, &erasing).await }.boxed()
+            })
+            .await
+        };
+        done.boxed()
+    }
+
+    /// The database vacuums by itself.
+    fn give_back(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
+        async { Ok(true) }.boxed()
     }
 
     fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {

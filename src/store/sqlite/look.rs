@@ -10,8 +10,8 @@ use super::read::source;
 use crate::steps::AuditEntry;
 use crate::store::columns;
 use crate::store::{
-    AuditFilter, AuditRow, CallRow, EventDetail, EventFilter, EventRow, EventSeq, PageLimit, RunDetail,
-    RunFilter, RunId, RunRow, RunState, Version,
+    AuditFilter, AuditRow, CallRow, Erasure, EventDetail, EventFilter, EventRow, EventSeq, Origin, PageLimit,
+    RunDetail, RunFilter, RunId, RunRow, RunState, Version,
 };
 use crate::value::Value;
 
@@ -53,8 +53,8 @@ fn text(word: Option<&Arc<str>>) -> Option<String> {
     word.map(ToString::to_string)
 }
 
-const EVENT: &str = "SELECT seq, client, connection, id, kind, object, source, created, received, outcome, reason \
-     FROM event";
+const EVENT: &str = "SELECT seq, client, connection, id, kind, object, source, created, received, outcome, reason, \
+     erased FROM event";
 
 fn event_row(row: &Row<'_>) -> Result<EventRow> {
     let ended = match row.get::<_, Option<i64>>(9)? {
@@ -72,7 +72,15 @@ fn event_row(row: &Row<'_>) -> Result<EventRow> {
         created: time(row.get(7)?),
         received: time(row.get(8)?),
         ended,
+        erased: erasure(row, 11)?,
     })
+}
+
+/// The column that says why something is gone.
+fn erasure(row: &Row<'_>, column: usize) -> Result<Option<Erasure>> {
+    let Some(word) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    let known = Erasure::from_word(word);
+    known.map(Some).ok_or_else(|| unreadable(format!("`{word}` is no reason to erase")))
 }
 
 pub(super) fn events(connection: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>> {
@@ -92,12 +100,15 @@ pub(super) fn event(connection: &Connection, seq: EventSeq) -> Result<Option<Eve
     let mut one = connection.prepare_cached(&format!("{EVENT} WHERE seq = ?1"))?;
     let Some(event) = one.query_row([seq.0], event_row).optional()? else { return Ok(None) };
     let mut content = connection.prepare_cached(
-        "SELECT p.body, e.first_run, e.runs FROM event e JOIN payload p USING (seq) WHERE e.seq = ?1",
+        "SELECT p.body, e.first_run, e.runs FROM event e LEFT JOIN payload p USING (seq) WHERE e.seq = ?1",
     )?;
     let (body, first, count) = content.query_row([seq.0], |row| {
-        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        Ok((row.get::<_, Option<Vec<u8>>>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
     })?;
-    let body = Value::from_json(&body).map_err(|failure| unreadable(failure.to_string()))?;
+    let body = match body {
+        Some(body) => Value::from_json(&body).map_err(|failure| unreadable(failure.to_string()))?,
+        None => Value::Null,
+    };
     let mut runs = Vec::new();
     for id in first..first + count {
         runs.extend(run(connection, RunId(id))?);
@@ -106,7 +117,7 @@ pub(super) fn event(connection: &Connection, seq: EventSeq) -> Result<Option<Eve
 }
 
 const RUN: &str = "SELECT r.id, r.event, e.id, e.kind, r.client, r.pipeline, r.version, r.lane, r.order_key, r.state, \
-     r.attempts, r.reason, r.candidates, r.created, r.received, r.due, r.parked, r.ended \
+     r.attempts, r.reason, r.candidates, r.created, r.received, r.due, r.parked, r.ended, e.erased \
      FROM run r JOIN event e ON e.seq = r.event";
 
 fn run_row(row: &Row<'_>) -> Result<RunRow> {
@@ -136,6 +147,7 @@ fn run_row(row: &Row<'_>) -> Result<RunRow> {
         due: waits.then(|| time(due)),
         connection: row.get(16)?,
         ended: row.get::<_, Option<i64>>(17)?.map(time),
+        erased: erasure(row, 18)?,
     })
 }
 
@@ -174,8 +186,8 @@ pub(super) fn run(connection: &Connection, id: RunId) -> Result<Option<RunDetail
 }
 
 const AUDIT: &str = "SELECT a.at, a.client, r.pipeline, a.run, e.id, a.call, a.connection, a.object, a.record, a.verb, \
-     a.step, a.changes, a.left_alone, a.note \
-     FROM audit a JOIN run r ON r.id = a.run JOIN event e ON e.seq = r.event";
+     a.step, a.changes, a.left_alone, a.note, a.erased \
+     FROM audit a LEFT JOIN run r ON r.id = a.run LEFT JOIN event e ON e.seq = r.event";
 
 pub(super) fn audit(connection: &Connection, filter: &AuditFilter) -> Result<Vec<AuditRow>> {
     let mut wanted = Where::default();
@@ -185,28 +197,38 @@ pub(super) fn audit(connection: &Connection, filter: &AuditFilter) -> Result<Vec
     wanted.narrow("a.connection = ?", text(filter.connection.as_ref()));
     wanted.narrow("a.object = ?", text(filter.object.as_ref()));
     wanted.narrow("a.record = ?", text(filter.record.as_ref()));
+    wanted.narrow("a.verb = ?", text(filter.verb.as_ref()));
     wanted.narrow("a.at >= ?", filter.since.map(micros));
     let rest = format!(" ORDER BY a.run DESC, a.call DESC LIMIT {}", filter.limit.get());
     wanted.rows(connection, AUDIT, &rest, audit_row)
 }
 
 fn audit_row(row: &Row<'_>) -> Result<AuditRow> {
+    let origin = match (row.get::<_, Option<Arc<str>>>(2)?, row.get::<_, Option<Arc<str>>>(4)?) {
+        (Some(pipeline), Some(event_id)) => Some(Origin { run: RunId(row.get(3)?), pipeline, event_id }),
+        _ => None,
+    };
     Ok(AuditRow {
         at: time(row.get(0)?),
         client: row.get(1)?,
-        pipeline: row.get(2)?,
-        run: RunId(row.get(3)?),
-        event_id: row.get(4)?,
+        origin,
         call: row.get(5)?,
-        entry: AuditEntry {
-            connection: row.get(6)?,
-            object: row.get(7)?,
-            record: row.get(8)?,
-            verb: columns::verb(row.get_ref(9)?.as_str()?).map_err(unreadable)?,
-            step: row.get(10)?,
-            changes: columns::changes(&json(row.get_ref(11)?.as_str()?)?),
-            left_alone: columns::texts(&json(row.get_ref(12)?.as_str()?)?),
-            note: row.get(13)?,
-        },
+        entry: entry(row, 6)?,
+        erased: erasure(row, 14)?,
+    })
+}
+
+/// What an entry says, from its eight columns from `first` on: connection, object, record, verb, step, changes,
+/// `left_alone`, note.
+pub(super) fn entry(row: &Row<'_>, first: usize) -> Result<AuditEntry> {
+    Ok(AuditEntry {
+        connection: row.get(first)?,
+        object: row.get(first + 1)?,
+        record: row.get(first + 2)?,
+        verb: columns::verb(row.get_ref(first + 3)?.as_str()?).map_err(unreadable)?,
+        step: row.get(first + 4)?,
+        changes: columns::changes(&json(row.get_ref(first + 5)?.as_str()?)?),
+        left_alone: columns::texts(&json(row.get_ref(first + 6)?.as_str()?)?),
+        note: row.get(first + 7)?,
     })
 }

@@ -7,10 +7,12 @@
 //! Begin reading at [`SqliteStore`], then `writer`.
 
 mod columns;
+mod erase;
 mod look;
 mod open;
 mod read;
 mod readers;
+mod seal;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_begin.sql"),
     include_str!("migrations/0002_versions.sql"),
     include_str!("migrations/0004_secret.sql"),
+    include_str!("migrations/0005_audit_chain.sql"),
 ];
 
 /// Marks an SQLite file as ours: "LKST".
@@ -115,18 +116,21 @@ fn identify(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     Ok(version)
 }
 
-/// `page_size` works only before the first table. With pages of 8 kB an event's body lies in one, and a commit
+/// `page_size` and `auto_vacuum` work only before the first table. With pages of 8 kB an event's body lies in one, and a commit
 /// writes half as many frames. 8 MB of cache: indexes of some hundred thousand unfinished runs. A checkpoint every
-/// 1,000 pages keeps the log near 8 MB; one that could not run (a long reader) is cut back when it can.
+/// 1,000 pages keeps the log near 8 MB; one that could not run (a long reader) is cut back when it can. What is deleted
+/// is written over where its page is written anyway; `erase` asks for more.
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "PRAGMA page_size = 8192;
+         PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 1000;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -8192;
-         PRAGMA temp_store = MEMORY;",
+         PRAGMA temp_store = MEMORY;
+         PRAGMA secure_delete = FAST;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())

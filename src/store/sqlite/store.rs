@@ -13,13 +13,14 @@ use super::columns::name;
 use super::open::{self, Opened};
 use super::readers::Readers;
 use super::writer::{Mailbox, Op};
-use super::{look, read, versions};
+use super::{erase, look, read, seal, versions};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::{
-    Accepted, Access, AuditFilter, AuditRow, Change, ConnectionState, Counts, EventDetail, EventFilter,
-    EventRow, EventSeq, GoodClient, NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter,
-    RunId, RunRow, Store, StoreError, Version,
+    Accepted, Access, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts, ErasablePage,
+    Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent, NewIntent,
+    Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
+    StoreError, Version,
 };
 
 /// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
@@ -184,6 +185,46 @@ impl Store for SqliteStore {
 
     fn retry_dead(&self, run: RunId, now: Timestamp) -> BoxFuture<'static, Result<(), StoreError>> {
         self.mailbox.send((run, now), Op::RetryDead)
+    }
+
+    fn settle(&self, settled: Settled) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.mailbox.send(settled, Op::Settle)
+    }
+
+    fn seal(&self, limit: usize) -> BoxFuture<'_, Result<usize, StoreError>> {
+        let sealed = async move {
+            let prepared = self.readers.ask(move |connection| seal::prepare(connection, limit)).await??;
+            if prepared.is_empty() {
+                return Ok(0);
+            }
+            self.mailbox.send(prepared, Op::Seal).await
+        };
+        sealed.boxed()
+    }
+
+    fn chain(&self) -> BoxFuture<'_, Result<ChainState, StoreError>> {
+        self.readers.ask(seal::chain).boxed()
+    }
+
+    fn sealed(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<SealedEntry>, StoreError>> {
+        self.readers.ask(move |connection| seal::sealed(connection, after, limit)).boxed()
+    }
+
+    fn erasable(
+        &self,
+        filter: ErasureFilter,
+        after: EventSeq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<ErasablePage, StoreError>> {
+        self.readers.ask(move |connection| erase::erasable(connection, &filter, after, limit)).boxed()
+    }
+
+    fn erase(&self, erasing: Erasing) -> BoxFuture<'static, Result<Vec<EventSeq>, StoreError>> {
+        self.mailbox.send(erasing, Op::Erase)
+    }
+
+    fn give_back(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.mailbox.send((), Op::GiveBack)
     }
 
     fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {

@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 use rusqlite::Connection;
 
 use super::open;
-use super::{SqliteStore, read, versions};
+use super::{SqliteStore, read, seal, versions};
 use crate::store::{Access, StoreError};
 
 fn refusal(path: &Path, access: Access) -> StoreError {
@@ -110,7 +110,7 @@ fn a_store_of_a_newer_lockstep_is_refused_with_words() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refusal = refusal(&path, Access::Run).to_string();
     assert!(
-        refusal.contains("was made by a newer lockstep (schema 99; this one knows up to 3)"),
+        refusal.contains("was made by a newer lockstep (schema 99; this one knows up to 4)"),
         "{refusal}"
     );
 }
@@ -145,4 +145,12 @@ async fn a_short_transaction_of_another_process_is_waited_for() {
     let waiting = store.commit(Vec::new());
     other.execute_batch("COMMIT").unwrap();
     assert!(waiting.await.is_ok(), "it waits for a short transaction");
+}
+
+#[test]
+fn what_waits_for_the_sealer_is_found_without_a_look_at_the_audit() {
+    let (_folder, path) = in_a_folder();
+    let connection = open::open(&path, Access::Run).unwrap().connection;
+    let plan = plan(&connection, &format!("SELECT run {}", seal::UNSEALED));
+    assert!(plan.len() == 1 && plan[0].contains("INDEX audit_unsealed"), "{plan:?}");
 }

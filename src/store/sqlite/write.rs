@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{self, ENDLESS, micros, stale_number, state_number};
-use super::versions;
+use super::seal::{self, Prepared};
+use super::{erase, versions};
 use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
 use crate::store::columns::{candidates_json, changes_json, texts_json};
 use crate::store::{
-    Accepted, Applied, Change, CircuitState, ConnectionState, EventSeq, GoodClient, NewEvent, NewIntent,
-    NewRun, Outcome, RunId, RunState, SealedSecret, StoreError, Version,
+    Accepted, Applied, Change, CircuitState, ConnectionState, Erasing, EventSeq, GoodClient, Matter,
+    NewEvent, NewIntent, NewRun, Outcome, RunId, RunState, SealedSecret, Settled, StoreError, Version,
 };
 use crate::value::Value;
 
@@ -369,6 +370,42 @@ impl<'a> Batch<'a> {
         Ok(versions::forget(self.connection, versions, before)?)
     }
 
+    /// Entries of the audit are sealed.
+    pub(super) fn seal(&self, prepared: &[Prepared]) -> Written<usize> {
+        Ok(seal::seal(self.connection, prepared)?)
+    }
+
+    /// What events brought, and what came of them, is erased, and the audit says so.
+    pub(super) fn erase(&self, erasing: &Erasing) -> Written<Vec<EventSeq>> {
+        let erased = erase::erase(self.connection, erasing)?;
+        for (client, entry) in erasing.entries(&erased) {
+            self.audit(RunId(0), &client, erasing.at, &without_run(), &entry)?;
+        }
+        Ok(erased.into_iter().map(|(seq, _)| seq).collect())
+    }
+
+    /// A person has ended something for good.
+    pub(super) fn settle(&self, settled: &Settled) -> Written {
+        let [is, was] = [settled.outcome, settled.was].map(|outcome| state_number(RunState::Ended(outcome)));
+        let (sql, number, run, call) = match settled.matter {
+            Matter::Run(run) => (
+                "UPDATE run SET state = ?2, reason = ?3 WHERE id = ?1 AND state = ?4",
+                run.0,
+                run,
+                CallId("settled".into()),
+            ),
+            Matter::Event(event) => (
+                "UPDATE event SET outcome = ?2, reason = ?3 WHERE seq = ?1 AND outcome = ?4",
+                event.0,
+                RunId(0),
+                without_run(),
+            ),
+        };
+        let rows = self.connection.prepare_cached(sql)?.execute(params![number, is, settled.reason, was])?;
+        one_row(rows, || format!("{} is not there, or is not {}", settled.matter, settled.was_in_words()))?;
+        self.audit(run, &settled.client, settled.at, &call, &settled.entry)
+    }
+
     /// A dead letter goes again.
     pub(super) fn retry_dead(&self, run: RunId, now: Timestamp) -> Written {
         let mut update = self.connection.prepare_cached(
@@ -380,6 +417,11 @@ impl<'a> Batch<'a> {
         let rows = update.execute(params![run.0, micros(now), Version::PRESENT])?;
         one_row(rows, || format!("run {run} is not there, or is not a dead letter"))
     }
+}
+
+/// Names an audit entry that is of no run.
+fn without_run() -> CallId {
+    CallId(uuid::Uuid::now_v7().simple().to_string().into())
 }
 
 /// State changes say what they assumed.

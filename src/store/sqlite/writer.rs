@@ -12,9 +12,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::columns::error;
+use super::erase;
+use super::seal::Prepared;
 use super::write::{Batch, WriteError};
 use crate::steps::Grant;
-use crate::store::{Accepted, Change, GoodClient, NewEvent, NewIntent, RunId, StoreError, Version};
+use crate::store::{
+    Accepted, Change, Erasing, EventSeq, GoodClient, NewEvent, NewIntent, RunId, Settled, StoreError, Version,
+};
 
 /// Operations in one transaction. More would gain little (an fsync shared by 512 costs each of them nothing) and
 /// keep the first one waiting.
@@ -42,6 +46,11 @@ pub(super) enum Op {
     KeepGood(Task<GoodClient, ()>),
     Forget(Task<(Vec<Version>, Timestamp), u64>),
     RetryDead(Task<(RunId, Timestamp), ()>),
+    Settle(Task<Settled, ()>),
+    Seal(Task<Vec<Prepared>, usize>),
+    Erase(Task<Erasing, Vec<EventSeq>>),
+    /// Not part of any transaction.
+    GiveBack(Task<(), bool>),
     Close(Task<(), ()>),
 }
 
@@ -98,16 +107,25 @@ impl Writer {
         let mut batch = Vec::with_capacity(BATCH);
         while let Ok(first) = mailbox.recv() {
             let mut bytes = first.weight();
-            let mut closing = matches!(first, Op::Close(_));
+            let mut last = first.is_last();
             batch.push(first);
             // Whatever gathered during the last fsync goes with this one: no timer, so an idle store answers at once.
-            while !closing && batch.len() < BATCH && bytes < BATCH_BYTES {
+            while !last && batch.len() < BATCH && bytes < BATCH_BYTES {
                 let Ok(op) = mailbox.try_recv() else { break };
                 bytes += op.weight();
-                closing = matches!(op, Op::Close(_));
+                last = op.is_last();
                 batch.push(op);
             }
-            self.write(&mut batch);
+            let closing = matches!(batch.last(), Some(Op::Close(_)));
+            let after = batch.pop_if(|op| matches!(op, Op::GiveBack(_)));
+            if !batch.is_empty() {
+                self.write(&mut batch);
+            }
+            if let Some(Op::GiveBack(mut task)) = after {
+                let given = erase::give_back(&self.connection).map_err(|failure| error(&failure, &self.path));
+                task.output = given.as_ref().ok().copied();
+                task.tell(given.map(drop));
+            }
             if closing {
                 return;
             }
@@ -147,8 +165,21 @@ impl Op {
             Self::Commit(task) => task.input.len() * 512,
             Self::KeepGood(task) => task.input.weight(),
             Self::Forget(task) => task.input.0.len() * 512,
-            Self::Intend(_) | Self::TakeUp(_) | Self::RetryDead(_) | Self::Close(_) => 512,
+            Self::Seal(task) => task.input.len() * 256,
+            // Its rows are written over, not only taken out.
+            Self::Erase(task) => task.input.events.len() * 4096,
+            Self::Settle(_)
+            | Self::Intend(_)
+            | Self::TakeUp(_)
+            | Self::RetryDead(_)
+            | Self::GiveBack(_)
+            | Self::Close(_) => 512,
         }
+    }
+
+    /// True when nothing is gathered after it.
+    fn is_last(&self) -> bool {
+        matches!(self, Self::GiveBack(_) | Self::Close(_))
     }
 
     /// What it adds to the bytes that wait.
@@ -171,6 +202,10 @@ impl Op {
             Self::KeepGood(task) => task.output = Some(batch.keep_good(&task.input)?),
             Self::Forget(task) => task.output = Some(batch.forget(&task.input.0, task.input.1)?),
             Self::RetryDead(task) => task.output = Some(batch.retry_dead(task.input.0, task.input.1)?),
+            Self::Settle(task) => task.output = Some(batch.settle(&task.input)?),
+            Self::Seal(task) => task.output = Some(batch.seal(&task.input)?),
+            Self::Erase(task) => task.output = Some(batch.erase(&task.input)?),
+            Self::GiveBack(_) => {}
             Self::Close(task) => task.output = Some(()),
         }
         Ok(())
@@ -185,6 +220,10 @@ impl Op {
             Self::KeepGood(task) => task.tell(result),
             Self::Forget(task) => task.tell(result),
             Self::RetryDead(task) => task.tell(result),
+            Self::Settle(task) => task.tell(result),
+            Self::Seal(task) => task.tell(result),
+            Self::Erase(task) => task.tell(result),
+            Self::GiveBack(task) => task.tell(result),
             Self::Close(task) => task.tell(result),
         }
     }

@@ -118,6 +118,7 @@ impl World {
             files,
             watch: None,
             environment: Arc::new(Variables(variables)),
+            retain: None,
             store: StoreAddress::of_project(folder.path()),
             public: Listener::bind(loopback).await.unwrap(),
             access: Access::to(admin.address(), None).unwrap(),
