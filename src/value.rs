@@ -7,12 +7,13 @@
 //!
 //! It does **not** know JSONPath, Rhai or YAML; those know it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use rust_decimal::Decimal;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 /// Keys in the order in which they were written.
@@ -38,6 +39,15 @@ pub enum Value {
     Map(Arc<Map>),
 }
 
+/// A JSON text as a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromJson {
+    /// The value.
+    pub value: Value,
+    /// True when a map has a key twice: the text then holds something that the value does not.
+    pub repeats: bool,
+}
+
 impl Value {
     /// A list of `items`.
     pub fn list(items: impl IntoIterator<Item = Value>) -> Self {
@@ -54,14 +64,22 @@ impl Value {
         if let Ok(int) = text.parse::<i64>() {
             return Self::Int(int);
         }
-        Decimal::from_str_exact(text)
-            .or_else(|_| Decimal::from_scientific(text))
-            .map_or_else(|_| Self::from(text), Self::Decimal)
+        let plain = Decimal::from_str_exact(text).ok();
+        plain.or_else(|| scientific(text)).map_or_else(|| Self::from(text), Self::Decimal)
     }
 
-    /// Reads JSON text, numbers exactly.
+    /// Reads JSON text, numbers exactly. Of entries with one key the last one stays.
     pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(text)
+        Self::from_json_noting(text).map(|read| read.value)
+    }
+
+    /// Reads JSON text as [`Self::from_json`] does, and notes whether the value is all that the text says.
+    pub fn from_json_noting(text: &[u8]) -> Result<FromJson, serde_json::Error> {
+        let repeats = Cell::new(false);
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let value = Reading { exact: true, repeats: Some(&repeats) }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(FromJson { value, repeats: repeats.get() })
     }
 
     /// Compact JSON text.
@@ -168,6 +186,13 @@ impl Value {
             },
         }
     }
+}
+
+/// A number with an exponent, exactly. The library rounds what stands before the exponent when it is too long.
+fn scientific(text: &str) -> Option<Decimal> {
+    let (base, _) = text.split_once(['e', 'E'])?;
+    Decimal::from_str_exact(base).ok()?;
+    Decimal::from_scientific(text).ok()
 }
 
 /// Text as it is, everything else as compact JSON; nothing is empty. This is what `${...}` puts into a text.
@@ -305,13 +330,29 @@ pub(crate) const NUMBER_TOKEN: &str = "$serde_json::private::Number";
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        Reading { exact: false, repeats: None }.deserialize(deserializer)
     }
 }
 
-struct ValueVisitor;
+/// How a value is read.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    /// True when a number can be told from a map that has [`NUMBER_TOKEN`] as a key, as somebody else's text may: only
+    /// where nothing stands between `serde_json` and this, for serde's buffers make them the same.
+    exact: bool,
+    /// Set when a key stands twice.
+    repeats: Option<&'a Cell<bool>>,
+}
 
-impl<'de> Visitor<'de> for ValueVisitor {
+impl<'de> DeserializeSeed<'de> for Reading<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -327,7 +368,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Value::deserialize(deserializer)
+        self.deserialize(deserializer)
     }
 
     fn visit_bool<E>(self, bool: bool) -> Result<Value, E> {
@@ -352,7 +393,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(1024));
-        while let Some(item) = seq.next_element()? {
+        while let Some(item) = seq.next_element_seed(self)? {
             items.push(item);
         }
         Ok(Value::from(items))
@@ -360,11 +401,15 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some(key) = access.next_key_seed(KeySeed)? {
-            match key {
+        while let Some(key) = access.next_key_seed(KeySeed { exact: self.exact })? {
+            let name = match key {
                 Key::Number => return access.next_value::<String>().map(|text| Value::number(&text)),
-                Key::Name(name) => map.insert(name, access.next_value()?),
+                Key::Name(name) => name,
             };
+            let before = map.insert(name, access.next_value_seed(self)?);
+            if let (Some(_), Some(repeats)) = (before, self.repeats) {
+                repeats.set(true);
+            }
         }
         Ok(Value::from(map))
     }
@@ -375,18 +420,41 @@ enum Key {
     Name(Arc<str>),
 }
 
-struct KeySeed;
+#[derive(Clone, Copy)]
+struct KeySeed {
+    exact: bool,
+}
 
-impl<'de> de::DeserializeSeed<'de> for KeySeed {
+impl<'de> DeserializeSeed<'de> for KeySeed {
     type Value = Key;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
-        deserializer.deserialize_str(self)
+        // Asked whether it is there, the key of a map says so and a number's mark does not.
+        if self.exact { deserializer.deserialize_option(self) } else { deserializer.deserialize_str(self) }
     }
 }
 
-impl Visitor<'_> for KeySeed {
+/// The key of a map, whatever it says.
+struct Name;
+
+impl Visitor<'_> for Name {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Arc<str>, E> {
+        Ok(key.into())
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed {
     type Value = Key;
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(Name).map(Key::Name)
+    }
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
@@ -400,8 +468,35 @@ impl Visitor<'_> for KeySeed {
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
 
     use super::*;
+
+    /// A number's text as sign, digits without zeros around them, and the power of ten of the last one.
+    fn digits(text: &str) -> (bool, String, i64) {
+        let (base, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = base.split_once('.').unwrap_or((base, ""));
+        let all = format!("{}{fraction}", whole.trim_start_matches('-'));
+        let (all, kept) = (all.trim_start_matches('0'), all.trim_end_matches('0').trim_start_matches('0'));
+        let power = power.parse::<i64>().unwrap() - i64::try_from(fraction.len()).unwrap();
+        match kept {
+            "" => (false, String::new(), 0),
+            _ => (
+                whole.starts_with('-'),
+                kept.to_owned(),
+                power + i64::try_from(all.len() - kept.len()).unwrap(),
+            ),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_is_exact_or_text(text in r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?") {
+            let value = parse(&text);
+            prop_assert_eq!(digits(&value.to_string()), digits(&text), "{} became {:?}", text, value);
+            prop_assert!(parse(&value.to_json()).same(&value), "{text} became {value:?}");
+        }
+    }
 
     fn parse(text: &str) -> Value {
         Value::from_json(text.as_bytes()).unwrap()
@@ -425,11 +520,35 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_looks_like_a_number_inside_is_a_key() {
+        for text in [
+            r#"{"$serde_json::private::Number":"7"}"#,
+            r#"{"$serde_json::private::Number":7,"b":1.50}"#,
+            r#"[{"a":1,"$serde_json::private::Number":{"b":1.50}}]"#,
+        ] {
+            assert_eq!(parse(text).to_json(), text);
+        }
+    }
+
+    #[test]
+    fn it_is_noted_when_a_key_stands_twice() {
+        let read = |text: &str| Value::from_json_noting(text.as_bytes()).unwrap();
+        let twice = read(r#"{"a":[{"b":1,"b":2}]}"#);
+        assert_eq!((twice.value.to_json().as_str(), twice.repeats), (r#"{"a":[{"b":2}]}"#, true));
+        assert!(!read(r#"{"a":{"b":1},"b":[{"b":1},{"b":1}]}"#).repeats);
+        assert!(Value::from_json_noting(b"{} {}").is_err(), "one value and nothing after it");
+    }
+
+    #[test]
     fn numbers_are_exact() {
         assert_eq!(parse("4500"), Value::Int(4500));
         assert_eq!(parse("1e3").as_decimal(), Some(Decimal::from(1000)));
         assert_eq!(parse("0.30000000000000004").to_json(), "0.30000000000000004");
-        assert_eq!(parse("1e+400"), Value::from("1e+400"), "what no decimal can hold is kept as text");
+        for beyond in
+            ["1e+400", "1.00000000000000000000000000000000001e+2", "0.00000000000000000000000000000000001"]
+        {
+            assert_eq!(parse(beyond), Value::from(beyond), "what no decimal can hold is kept as text");
+        }
     }
 
     #[test]

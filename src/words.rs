@@ -435,8 +435,27 @@ fn rhai_reserved(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(millis in any::<u64>(), count in 1..=u32::MAX) {
+            // All sizes are as likely as each other, not only the largest.
+            let millis = millis >> (millis % 64);
+            let span = Span(Duration::from_millis(millis));
+            prop_assert_eq!(span.to_string().parse(), Ok(span));
+            let rate = Rate { count, per: Duration::from_millis(millis.max(1)) };
+            prop_assert_eq!(rate.to_string().parse(), Ok(rate));
+        }
+
+        #[test]
+        fn what_reads_is_printed_as_the_same(text in "([0-9]{1,4}(ms|s|m|h|d)){1,4}") {
+            let span: Span = text.parse().unwrap();
+            prop_assert_eq!(span.to_string().parse(), Ok(span));
+        }
+    }
 
     #[test]
     fn spans_read_and_print() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 
 use super::abilities::Repeat;
@@ -194,8 +195,13 @@ impl Connection {
             Ok(plan) => self.carry_out(&call, plan).await,
             Err(failure) => Err(failure),
         };
+        self.told(reply, object.as_deref())
+    }
+
+    /// An outcome as it leaves here: in the client's own words, without what is secret.
+    fn told(&self, reply: Result<Reply, Failure>, object: Option<&str>) -> Result<Reply, Failure> {
         match reply {
-            Ok(reply) => Ok(self.names.inward(self.clean(reply), object.as_deref())),
+            Ok(reply) => Ok(self.names.inward(self.clean(reply), object)),
             Err(failure) => Err(self.redacted(failure)),
         }
     }
@@ -247,6 +253,26 @@ impl Connection {
         preview().map_err(|failure| self.redacted(failure))
     }
 
+    /// What this answer to `call` would be taken for. Hidden: it is the way of bytes to a reply without a system that
+    /// sends them, which only a fuzzer has a use for.
+    #[doc(hidden)]
+    pub fn read_answer(
+        &self,
+        call: &Call,
+        status: u16,
+        headers: HeaderMap,
+        body: &[u8],
+    ) -> Result<Reply, Failure> {
+        let (call, object) = self.names.outward(call);
+        let read = || {
+            let plan = self.manifest.plan(&call.action)?;
+            let context = self.context(&call, plan, &self.likely_auth());
+            let circumstances = self.circumstances(&call, plan.operation);
+            self.read(&call, plan, &context, &Answer::read(status, headers, body), circumstances)
+        };
+        self.told(read(), object.as_deref())
+    }
+
     async fn carry_out(&self, call: &Call, plan: Plan<'_>) -> Result<Reply, Failure> {
         plan.operation.check_params(&call.action)?;
         let mut refused: Option<Arc<Grant>> = None;
@@ -278,15 +304,27 @@ impl Connection {
             self.used.store(usage.used, Ordering::Relaxed);
             self.quota.store(usage.of, Ordering::Relaxed);
         }
+        self.read(call, plan, &context, &answer, circumstances)
+    }
+
+    /// What an answer says when it is a good one, else what went wrong.
+    fn read(
+        &self,
+        call: &Call,
+        plan: Plan<'_>,
+        context: &Context,
+        answer: &Answer,
+        circumstances: Circumstances,
+    ) -> Result<Reply, Failure> {
         let context = context.with("response", answer.to_value());
-        if plan.operation.response.is_success(&answer, &context) {
+        if plan.operation.response.is_success(answer, &context) {
             let id = plan.object.map_or(&["id".to_owned()][..], |object| &object.id).to_vec();
-            return plan.operation.response.read(&call.action, &id, &answer, &context, circumstances);
+            return plan.operation.response.read(&call.action, &id, answer, &context, circumstances);
         }
         let circumstances =
-            Circumstances { readable: plan.operation.response.is_readable(&answer), ..circumstances };
+            Circumstances { readable: plan.operation.response.is_readable(answer), ..circumstances };
         let layers = classify::layers(&plan.operation.errors, &self.manifest.errors);
-        let failure = classify(&answer, &context, &layers, circumstances);
+        let failure = classify(answer, &context, &layers, circumstances);
         self.judge(failure, call, plan.operation)
     }
 

@@ -318,3 +318,169 @@ fn standing(run: &QueuedRun) -> Standing {
 fn weight(queued: &Queued) -> usize {
     if queued.carried.is_some() { queued.run.weight.saturating_mul(6) } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Stale;
+    use crate::store::{Place, Version};
+
+    /// What can happen next; numbers choose among what is there.
+    #[derive(Debug, Clone)]
+    enum Event {
+        Arrives { lane: u8, created: i64, rank: u32 },
+        Starts,
+        Ends(usize),
+        Settles(usize),
+        Refills(usize),
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            4 => (0..3_u8, 0..5_i64, 0..3_u32).prop_map(|(lane, created, rank)| Event::Arrives { lane, created, rank }),
+            3 => Just(Event::Starts),
+            3 => any::<usize>().prop_map(Event::Ends),
+            2 => any::<usize>().prop_map(Event::Settles),
+            2 => any::<usize>().prop_map(Event::Refills),
+        ];
+        proptest::collection::vec(event, 0..60)
+    }
+
+    /// The lanes, and beside them the plainest thing that could be right: sets of what is where.
+    #[derive(Default)]
+    struct Model {
+        lanes: ClientLanes,
+        /// In memory or in the store, not started.
+        waiting: BTreeSet<(u8, Standing)>,
+        blocked: BTreeSet<(u8, Standing)>,
+        unsettled: Vec<(u8, Standing)>,
+        running: Vec<(u8, Standing)>,
+        refilling: Vec<u8>,
+    }
+
+    const LIMIT: usize = 3;
+
+    fn run(lane: u8, (created, rank, id): Standing, state: RunState) -> QueuedRun {
+        let place = Place { lane: lane.to_string().into(), key: "k".into(), created, rank };
+        QueuedRun {
+            id,
+            client: "acme".into(),
+            pipeline: "p".into(),
+            version: Version("v".into()),
+            place,
+            stale: Stale::Apply,
+            state,
+            attempts: 0,
+            received: Timestamp::UNIX_EPOCH,
+            behind: false,
+            weight: 10,
+        }
+    }
+
+    impl Model {
+        fn happens(&mut self, event: &Event, id: i64) {
+            match event {
+                Event::Arrives { lane, created, rank } => {
+                    let standing = (Timestamp::from_second(*created).unwrap(), *rank, RunId(id));
+                    self.waiting.insert((*lane, standing));
+                    let run = run(*lane, standing, RunState::Ready);
+                    if self.lanes.place(Queued { run: run.clone(), carried: None }, LIMIT) == Placed::Spilled
+                    {
+                        self.lanes.spill(&run);
+                        self.blocked.insert((*lane, standing));
+                        self.unsettled.push((*lane, standing));
+                    }
+                }
+                Event::Starts => self.starts(),
+                Event::Ends(which) if !self.running.is_empty() => {
+                    let (lane, standing) = self.running.swap_remove(which % self.running.len());
+                    let behind = self.lanes.finished(&run(lane, standing, RunState::Ready), false);
+                    assert!(behind.is_empty(), "nothing is held");
+                    self.lanes.settled(standing.2);
+                    self.refill(lane);
+                }
+                Event::Settles(which) if !self.unsettled.is_empty() => {
+                    let (lane, standing) = self.unsettled.swap_remove(which % self.unsettled.len());
+                    self.lanes.settled(standing.2);
+                    self.lanes.spill_settled(&key(lane));
+                    self.refill(lane);
+                }
+                Event::Refills(which) if !self.refilling.is_empty() => {
+                    let lane = self.refilling.swap_remove(which % self.refilling.len());
+                    self.refilled(lane);
+                }
+                Event::Ends(_) | Event::Settles(_) | Event::Refills(_) => {}
+            }
+        }
+
+        /// Whoever starts is the first of its lane, and alone in it.
+        fn starts(&mut self) {
+            let Some(queued) = self.lanes.start() else { return };
+            let lane: u8 = queued.run.place.lane.parse().unwrap();
+            assert!(self.running.iter().all(|(other, _)| *other != lane), "one at a time");
+            let first = *self.waiting.iter().find(|(other, _)| *other == lane).unwrap();
+            assert_eq!(first, (lane, standing(&queued.run)), "the oldest first");
+            self.waiting.remove(&first);
+            self.running.push(first);
+        }
+
+        fn refill(&mut self, lane: u8) {
+            if self.lanes.needs_refill(&key(lane)) {
+                self.lanes.read_begins();
+                self.refilling.push(lane);
+            }
+        }
+
+        fn refilled(&mut self, lane: u8) {
+            let found = self.blocked.iter().filter(|(other, _)| *other == lane).take(LIMIT);
+            let found: Vec<(u8, Standing)> = found.copied().collect();
+            let version = self.lanes.held_version;
+            assert!(self.lanes.refilled(&key(lane), version, found.len() >= LIMIT));
+            for (lane, standing) in found {
+                if self.lanes.is_new(standing.2) {
+                    self.blocked.remove(&(lane, standing));
+                    self.lanes.left(RunState::Blocked);
+                    self.lanes
+                        .place_next(Queued { run: run(lane, standing, RunState::Blocked), carried: None });
+                }
+            }
+            self.lanes.read_ends();
+            self.refill(lane);
+        }
+
+        /// Everything goes on until nothing is left to do.
+        fn finish(&mut self) {
+            for _ in 0..1_000 {
+                self.starts();
+                self.happens(&Event::Ends(0), 0);
+                self.happens(&Event::Settles(0), 0);
+                self.happens(&Event::Refills(0), 0);
+            }
+        }
+    }
+
+    fn key(lane: u8) -> LaneKey {
+        (lane.to_string().into(), "k".into())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        /// Invariant 3, whatever the order of arrivals, ends and reads: and nobody is forgotten.
+        #[test]
+        fn lanes_go_one_at_a_time_and_the_oldest_first(events in events()) {
+            let mut model = Model::default();
+            for (id, event) in (1..).zip(&events) {
+                model.happens(event, id);
+            }
+            model.finish();
+            prop_assert!(model.waiting.is_empty(), "left behind: {:?}", model.waiting);
+            prop_assert!(model.lanes.is_idle());
+            prop_assert_eq!((model.lanes.queued, model.lanes.running, model.lanes.bytes), (0, 0, 0));
+        }
+    }
+}

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::json_path::TooManyNodes;
+
 /// A mistake in a written expression, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -97,6 +99,9 @@ pub enum EvalError {
     /// A condition gave something else than true or false.
     #[error("a condition must be true or false, and this one gave {0}")]
     NotBoolean(&'static str),
+    /// A JSONPath looked at more than it may.
+    #[error(transparent)]
+    Nodes(#[from] TooManyNodes),
     /// A script used more than it may.
     #[error("the script was stopped: {0}")]
     Limit(String),

@@ -23,7 +23,7 @@ pub use context::{Context, Frame};
 pub use engine::{Condition, Engine};
 pub use expression::{Expr, OnNothing, Trace, TraceStep, Write};
 pub use fault::{EvalError, Fault, FaultKind, FaultSeg};
-pub use json_path::{JsonPath, PathError, Segment, Selector};
+pub use json_path::{JsonPath, PathError, Segment, Selector, TooManyNodes};
 pub use known::Known;
 pub use names::{Names, Reference, ReferenceKind, ReferenceSeg};
 pub use rhai::{Library, Script, ScriptAnswer, ScriptCall, ScriptOutcome};

@@ -88,6 +88,10 @@ fn stripped(value: &Value, in_card: bool) -> Option<Value> {
             Cow::Owned(masked) => Some(masked.into()),
         },
         Value::Int(int) => has_card_number(&int.to_string()).then(|| Value::from(MASK)),
+        // One that went through a spreadsheet or a floating-point number: `4242424242424242.0`.
+        Value::Decimal(number) if number.fract().is_zero() => {
+            has_card_number(&number.trunc().to_string()).then(|| Value::from(MASK))
+        }
         Value::List(items) => {
             let changed = items.iter().map(|item| stripped(item, in_card)).collect::<Vec<_>>();
             changed.iter().any(Option::is_some).then(|| {
@@ -110,12 +114,14 @@ fn stripped_map(map: &Map, in_card: bool) -> Option<Value> {
     for (place, (key, value)) in map.iter().enumerate() {
         let drop = is_forbidden(key, in_card);
         let new = if drop { None } else { stripped(value, is_card(key)) };
-        if (drop || new.is_some()) && !changed {
+        let name = masked(key);
+        if (drop || new.is_some() || matches!(name, Cow::Owned(_))) && !changed {
             changed = true;
             kept = map.iter().take(place).map(|(key, value)| (key.clone(), value.clone())).collect();
         }
         if changed && !drop {
-            kept.insert(key.clone(), new.unwrap_or_else(|| value.clone()));
+            let name = if let Cow::Owned(name) = name { name.into() } else { key.clone() };
+            kept.insert(name, new.unwrap_or_else(|| value.clone()));
         }
     }
     changed.then(|| kept.into())
@@ -147,8 +153,12 @@ fn masked(text: &str) -> Cow<'_, str> {
 /// The fewest and most digits of a card number (ISO/IEC 7812).
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
-/// The bytes of the first card number in a text.
+/// The bytes of the first card number in a text, the longest that begins there.
 fn find(text: &str) -> Option<std::ops::Range<usize>> {
+    // What is shorter needs no look.
+    if text.len() < *DIGITS.start() {
+        return None;
+    }
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -156,35 +166,42 @@ fn find(text: &str) -> Option<std::ops::Range<usize>> {
             at += 1;
             continue;
         }
-        let (end, digits) = run(bytes, at);
-        // A name or a longer number around the digits (`in_4242...`, 25 digits) is an identifier, not a card.
-        let joined =
-            |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-        let alone =
-            !joined(at.checked_sub(1).and_then(|before| bytes.get(before))) && !joined(bytes.get(end));
-        if alone && DIGITS.contains(&digits.len()) && is_issued(&digits) && luhn(&digits) {
+        let group = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        // A name around the digits (`in_4242...`) is an identifier, not a card.
+        let alone = !joined(at.checked_sub(1).and_then(|before| bytes.get(before)));
+        if alone && let Some(end) = card_end(bytes, at) {
             return Some(at..end);
         }
-        at = end;
+        at += group;
     }
     None
 }
 
-/// The digits from `start` on, over single spaces and hyphens between them, and where they end.
-fn run(bytes: &[u8], start: usize) -> (usize, Vec<u8>) {
-    let (mut at, mut end, mut digits) = (start, start, Vec::new());
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'0'..=b'9' => {
-                digits.push(byte - b'0');
-                end = at + 1;
+fn joined(byte: Option<&u8>) -> bool {
+    byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
+/// Where the longest card number ends that begins at `start`: whole groups of digits with single spaces and hyphens
+/// between them. What stands around it (an amount, an expiry) may be digits as well.
+fn card_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let (mut at, mut end, mut digits) = (start, None, Vec::with_capacity(*DIGITS.end()));
+    loop {
+        while let Some(byte) = bytes.get(at).filter(|byte| byte.is_ascii_digit()) {
+            digits.push(byte - b'0');
+            at += 1;
+            if digits.len() > *DIGITS.end() {
+                return end;
             }
-            b' ' | b'-' if at == end => {}
-            _ => break,
+        }
+        if DIGITS.contains(&digits.len()) && !joined(bytes.get(at)) && is_issued(&digits) && luhn(&digits) {
+            end = Some(at);
+        }
+        let next_is_digit = bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+        if !(matches!(bytes.get(at), Some(b' ' | b'-')) && next_is_digit) {
+            return end;
         }
         at += 1;
     }
-    (end, digits)
 }
 
 /// Whether a card network issues numbers of this beginning and length: what passes the check digit by chance (one
@@ -244,6 +261,16 @@ mod tests {
             ),
             (r#"{"n":4242424242424242}"#, r#"{"n":"[card number removed]"}"#),
             (r#"["5555-5555-5555-4444","x"]"#, r#"["[card number removed]","x"]"#),
+            (
+                r#"{"n":4242424242424242.0,"m":4.242424242424242e15}"#,
+                r#"{"n":"[card number removed]","m":"[card number removed]"}"#,
+            ),
+            (r#"{"rate":0.4242424242424242}"#, r#"{"rate":0.4242424242424242}"#),
+            (r#"{"a":1,"4242 4242 4242 4242":2}"#, r#"{"a":1,"[card number removed]":2}"#),
+            (
+                r#"{"note":"4 x, 4242 4242 4242 4242 12/30 123, 12 5555-5555-5555-4444"}"#,
+                r#"{"note":"4 x, [card number removed] 12/30 123, 12 [card number removed]"}"#,
+            ),
         ];
         for (before, after) in cases {
             assert_eq!(strip_json(before), after);

@@ -14,7 +14,7 @@ use crate::engine::Incoming;
 use crate::expr::pci;
 use crate::secret::Secret;
 use crate::store::Source;
-use crate::value::Value;
+use crate::value::{FromJson, Value};
 
 /// How often at most a connection's refusals are logged, in seconds: a stranger can post as often as he likes.
 const COMPLAINT_EVERY: i64 = 60;
@@ -98,7 +98,7 @@ impl Hook {
 
     /// Proves that a delivery is the system's own, and reads what every event tells. Card data does not get beyond
     /// this point (invariant 5).
-    pub(super) fn open(&self, delivery: &Delivery, now: Timestamp) -> Result<Incoming, Refusal> {
+    pub fn open(&self, delivery: &Delivery, now: Timestamp) -> Result<Incoming, Refusal> {
         let manifest = self.connection.manifest();
         let no_webhooks = || Refusal::NoWebhooks { connection: self.name.to_string() };
         let webhook = manifest.webhook().ok_or_else(no_webhooks)?;
@@ -118,15 +118,16 @@ impl Hook {
 
     /// The event, and its bytes as they are kept: without card data, and without what is secret here.
     fn read(&self, body: &Bytes) -> Result<(Value, Bytes), Refusal> {
-        let event =
-            Value::from_json(body).map_err(|error| Refusal::NotAnEvent(format!("no JSON ({error})")))?;
+        let FromJson { value: event, repeats } = Value::from_json_noting(body)
+            .map_err(|error| Refusal::NotAnEvent(format!("no JSON ({error})")))?;
         if event.as_map().is_none() {
             return Err(Refusal::NotAnEvent("no JSON object".to_owned()));
         }
         let stripped = pci::strip(event.clone());
         let kept = self.connection.without_secrets(&stripped).unwrap_or(stripped);
-        // What holds neither is kept byte for byte as it came.
-        let body = if same_nodes(&event, &kept) { body.clone() } else { Bytes::from(kept.to_json()) };
+        // What holds neither is kept byte for byte as it came. Of a key that stands twice only one entry was looked at.
+        let body =
+            if same_nodes(&event, &kept) && !repeats { body.clone() } else { Bytes::from(kept.to_json()) };
         Ok((kept, body))
     }
 

@@ -47,9 +47,46 @@ pub(super) fn is_plus_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
     use rust_decimal::Decimal;
 
     use super::*;
+
+    /// What another reader of YAML 1.2 takes a plain scalar for.
+    fn elsewhere(text: &str) -> serde_json::Value {
+        let options = serde_yaml::options! {
+            strict_booleans: true,
+            leading_zero_numbers_as_strings: true,
+            underscored_numbers_as_strings: true,
+        };
+        serde_yaml::from_str_with_options(text, options).unwrap()
+    }
+
+    proptest! {
+        /// Where this reader sees more than text, so does the other, and the same; the other way round it guesses
+        /// more: exponents, a plus, other bases, a bare point.
+        #[test]
+        fn nothing_but_text_is_read_as_elsewhere(
+            text in "-?[0-9]{1,20}|-?[0-9]{1,9}\\.[0-9]{1,9}|true|False|TRUE|yes|no|on|off|y|n|null|Null|~|[+.]?[0-9_ex.]{1,6}|[a-z]{1,8}"
+        ) {
+            let other = elsewhere(&text);
+            match plain(&text) {
+                Data::Null => prop_assert!(other.is_null(), "{text}"),
+                Data::Bool(bool) => prop_assert_eq!(other.as_bool(), Some(bool), "{}", text),
+                Data::Int(int) => prop_assert_eq!(other.as_i64(), Some(int), "{}", text),
+                Data::Decimal(decimal) => {
+                    let other = other.to_string().parse::<f64>().unwrap();
+                    let ours = decimal.to_string().parse::<f64>().unwrap();
+                    prop_assert!((ours - other).abs() <= ours.abs() * 1e-12, "{}: {}", text, other);
+                }
+                _ => {
+                    let guessed = !other.is_string();
+                    let looks_so = text.contains(['e', 'x', '_', '+', '.', 'o']) || text.starts_with("-0") || text.starts_with('0');
+                    prop_assert!(!guessed || looks_so, "{}: {}", text, other);
+                }
+            }
+        }
+    }
 
     #[test]
     fn plain_scalars_are_what_they_look_like_and_nothing_is_guessed() {

@@ -93,7 +93,7 @@ impl Convert {
                 Ok(format.write(value, &time::zone(name)?)?)
             }
             Self::Table(Table::Fixed(entries)) => in_fixed(entries, value),
-            Self::Table(Table::Read(path)) => match path.one(context.root()) {
+            Self::Table(Table::Read(path)) => match path.one(context.root())? {
                 Some(Value::Map(entries)) => in_read(entries, value),
                 found => {
                     let kind = found.map_or("nothing", Value::kind);

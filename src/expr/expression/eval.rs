@@ -37,7 +37,7 @@ impl Form {
     pub(super) fn eval(&self, context: &Context) -> Result<Value, EvalError> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
-            Self::Path(path) => Ok(path.select(context.root())),
+            Self::Path(path) => Ok(path.select(context.root())?),
             Self::Script { program, .. } => program.eval(context),
             Self::Text(pieces) => text(pieces, context),
             Self::First(nodes) => {

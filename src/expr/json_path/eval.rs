@@ -1,43 +1,74 @@
 //! Walks a compiled query over a value.
 
+use std::cell::Cell;
+
 use super::filter::Filter;
 use super::model::{JsonPath, Segment, Selector};
 use crate::value::Value;
 
+/// How many nodes an evaluation may look at: a few times those of the largest event. Queries inside filters can look at
+/// all of them for each of them.
+const NODES_MAX: u32 = 2_000_000;
+
+/// A query that would take too long over this document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the JSONPath was stopped: it looks at more than {NODES_MAX} nodes")]
+pub struct TooManyNodes;
+
 impl JsonPath {
     /// What the query selects, as one value: the node of a singular path, or nothing; else the list of nodes.
-    pub fn select(&self, root: &Value) -> Value {
+    pub fn select(&self, root: &Value) -> Result<Value, TooManyNodes> {
         if self.singular {
-            self.one(root).cloned().unwrap_or_default()
-        } else {
-            Value::list(self.all(root).into_iter().cloned())
+            return Ok(singular(&self.segments, root).cloned().unwrap_or_default());
         }
+        self.all(root).map(|nodes| Value::list(nodes.into_iter().cloned()))
     }
 
     /// The first node that the query selects.
-    pub fn one<'v>(&self, root: &'v Value) -> Option<&'v Value> {
+    pub fn one<'v>(&self, root: &'v Value) -> Result<Option<&'v Value>, TooManyNodes> {
         if self.singular {
-            return singular(&self.segments, root);
+            return Ok(singular(&self.segments, root));
         }
         let mut first = None;
-        walk(&self.segments, root, root, &mut |node| {
+        self.visit(root, &mut |node| {
             first = Some(node);
             false
-        });
-        first
+        })?;
+        Ok(first)
     }
 
     /// All nodes that the query selects, in document order as the RFC has it.
-    pub fn all<'v>(&self, root: &'v Value) -> Vec<&'v Value> {
+    pub fn all<'v>(&self, root: &'v Value) -> Result<Vec<&'v Value>, TooManyNodes> {
         if self.singular {
-            return singular(&self.segments, root).into_iter().collect();
+            return Ok(singular(&self.segments, root).into_iter().collect());
         }
         let mut nodes = Vec::new();
-        walk(&self.segments, root, root, &mut |node| {
+        self.visit(root, &mut |node| {
             nodes.push(node);
             true
-        });
-        nodes
+        })?;
+        Ok(nodes)
+    }
+
+    fn visit<'v>(&self, root: &'v Value, visit: Visit<'_, 'v>) -> Result<(), TooManyNodes> {
+        let ground = Ground { root, left: Cell::new(NODES_MAX) };
+        walk(&self.segments, &ground, root, visit);
+        if ground.left.get() == 0 { Err(TooManyNodes) } else { Ok(()) }
+    }
+}
+
+/// What an evaluation stands on: the document, and how many nodes it may still look at.
+pub(super) struct Ground<'v> {
+    pub(super) root: &'v Value,
+    left: Cell<u32>,
+}
+
+impl Ground<'_> {
+    /// Counts a node; false when there have been too many.
+    fn counts(&self) -> bool {
+        let left = self.left.get().saturating_sub(1);
+        self.left.set(left);
+        left > 0
     }
 }
 
@@ -61,12 +92,20 @@ fn place(index: i64, len: usize) -> Option<usize> {
     }
 }
 
-/// Visits the nodes that `segments` select from `node`; false when `visit` ended the walk.
-pub(super) fn walk<'v>(segments: &[Segment], root: &'v Value, node: &'v Value, visit: Visit<'_, 'v>) -> bool {
+/// Visits the nodes that `segments` select from `node`; false when `visit` ended the walk, or it took too long.
+pub(super) fn walk<'v>(
+    segments: &[Segment],
+    ground: &Ground<'v>,
+    node: &'v Value,
+    visit: Visit<'_, 'v>,
+) -> bool {
+    if !ground.counts() {
+        return false;
+    }
     match segments.split_first() {
         None => visit(node),
-        Some((segment, rest)) if segment.descendant => descend(segment, rest, root, node, visit),
-        Some((segment, rest)) => apply(segment, rest, root, node, visit),
+        Some((segment, rest)) if segment.descendant => descend(segment, rest, ground, node, visit),
+        Some((segment, rest)) => apply(segment, rest, ground, node, visit),
     }
 }
 
@@ -74,14 +113,15 @@ pub(super) fn walk<'v>(segments: &[Segment], root: &'v Value, node: &'v Value, v
 fn descend<'v>(
     segment: &Segment,
     rest: &[Segment],
-    root: &'v Value,
+    ground: &Ground<'v>,
     node: &'v Value,
     visit: Visit<'_, 'v>,
 ) -> bool {
-    apply(segment, rest, root, node, visit)
+    ground.counts()
+        && apply(segment, rest, ground, node, visit)
         && match node {
-            Value::List(items) => items.iter().all(|child| descend(segment, rest, root, child, visit)),
-            Value::Map(map) => map.values().all(|child| descend(segment, rest, root, child, visit)),
+            Value::List(items) => items.iter().all(|child| descend(segment, rest, ground, child, visit)),
+            Value::Map(map) => map.values().all(|child| descend(segment, rest, ground, child, visit)),
             _ => true,
         }
 }
@@ -89,11 +129,11 @@ fn descend<'v>(
 fn apply<'v>(
     segment: &Segment,
     rest: &[Segment],
-    root: &'v Value,
+    ground: &Ground<'v>,
     node: &'v Value,
     visit: Visit<'_, 'v>,
 ) -> bool {
-    let mut go_on = |child| walk(rest, root, child, visit);
+    let mut go_on = |child| walk(rest, ground, child, visit);
     segment.selectors.iter().all(|selector| match (selector, node) {
         (Selector::Name(name), Value::Map(map)) => map.get(&**name).is_none_or(&mut go_on),
         (Selector::Index(index), Value::List(items)) => {
@@ -101,8 +141,10 @@ fn apply<'v>(
         }
         (Selector::Wildcard, Value::List(items)) => items.iter().all(&mut go_on),
         (Selector::Wildcard, Value::Map(map)) => map.values().all(&mut go_on),
-        (Selector::Filter(filter), Value::List(items)) => filtered(&filter.0, root, items.iter(), &mut go_on),
-        (Selector::Filter(filter), Value::Map(map)) => filtered(&filter.0, root, map.values(), &mut go_on),
+        (Selector::Filter(filter), Value::List(items)) => {
+            filtered(&filter.0, ground, items.iter(), &mut go_on)
+        }
+        (Selector::Filter(filter), Value::Map(map)) => filtered(&filter.0, ground, map.values(), &mut go_on),
         (Selector::Slice { start, end, step }, Value::List(items)) => {
             slice(*start, *end, *step, items.len()).filter_map(|place| items.get(place)).all(&mut go_on)
         }
@@ -112,11 +154,11 @@ fn apply<'v>(
 
 fn filtered<'v>(
     filter: &Filter,
-    root: &'v Value,
+    ground: &Ground<'v>,
     mut children: impl Iterator<Item = &'v Value>,
     go_on: &mut dyn FnMut(&'v Value) -> bool,
 ) -> bool {
-    children.all(|child| !filter.holds(root, child) || go_on(child))
+    children.all(|child| !filter.holds(ground, child) || go_on(child))
 }
 
 /// The places that a slice selects (RFC 9535, 2.3.4.2.2).
@@ -144,10 +186,78 @@ fn slice(start: Option<i64>, end: Option<i64>, step: i64, len: usize) -> impl It
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::expr::json_path::PathError;
+
+    /// Any small document, with names that have to be escaped.
+    fn documents() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            ".{0,4}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let name = r#"[a-z'"\\\]\[.$@é😀 \n\x00-\x1f]{0,4}"#;
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((name, inner), 0..4).prop_map(Value::map),
+            ]
+        })
+    }
+
+    /// Each node with its normalized path (RFC 9535, 2.7).
+    fn nodes<'v>(value: &'v Value, path: &str, all: &mut Vec<(String, &'v Value)>) {
+        all.push((path.to_owned(), value));
+        match value {
+            Value::List(items) => {
+                items.iter().enumerate().for_each(|(at, item)| nodes(item, &format!("{path}[{at}]"), all));
+            }
+            Value::Map(map) => {
+                map.iter()
+                    .for_each(|(name, value)| nodes(value, &format!("{path}['{}']", normal(name)), all));
+            }
+            _ => {}
+        }
+    }
+
+    fn normal(name: &str) -> String {
+        name.chars().fold(String::new(), |mut text, char| {
+            match char {
+                '\'' | '\\' => text.extend(['\\', char]),
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                '\u{8}' => text.push_str("\\b"),
+                '\u{c}' => text.push_str("\\f"),
+                '\0'..='\x1f' => write!(text, "\\u{:04x}", u32::from(char)).unwrap(),
+                _ => text.push(char),
+            }
+            text
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn the_normalized_path_of_a_node_selects_that_node(document in documents()) {
+            let mut all = Vec::new();
+            nodes(&document, "$", &mut all);
+            for (text, node) in &all {
+                let path = JsonPath::parse(text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+                prop_assert!(path.is_singular(), "{text}");
+                prop_assert_eq!(path.one(&document), Ok(Some(*node)), "{}", text);
+                let parts = path.segments().iter().map(|segment| &text[segment.range.clone()]).collect::<String>();
+                prop_assert_eq!(format!("${parts}"), text.clone(), "the segments' places are the whole path");
+            }
+            let everything = JsonPath::parse("$..*").unwrap().all(&document).unwrap();
+            prop_assert_eq!(everything.len(), all.len() - 1, "all but the root, each once");
+        }
+    }
 
     fn json(text: &str) -> Value {
         Value::from_json(text.as_bytes()).unwrap()
@@ -165,7 +275,7 @@ mod tests {
             Ok(path) => path,
         };
         let document = case.get("document").unwrap();
-        let found = Value::list(path.all(document).into_iter().cloned());
+        let found = Value::list(path.all(document).unwrap().into_iter().cloned());
         let one = case.get("result").into_iter();
         let several = case.get("results").and_then(Value::as_list).unwrap_or_default();
         let is_right = one.chain(several).any(|expected| expected.same(&found));
@@ -195,9 +305,15 @@ mod tests {
             ("$.object.lines[?@.n > 1].n", "[2]"),
             ("$..n", "[1,2]"),
             ("$.object.missing[*]", "[]"),
+            // A pattern that would only be one between the anchors is none.
+            ("$[?match(@.id, 'x)|(.*')]", "[]"),
         ];
         for (path, expected) in cases {
-            assert_eq!(JsonPath::parse(path).unwrap().select(&document).to_json(), expected, "{path}");
+            assert_eq!(
+                JsonPath::parse(path).unwrap().select(&document).unwrap().to_json(),
+                expected,
+                "{path}"
+            );
         }
     }
 
@@ -222,6 +338,14 @@ mod tests {
             assert_eq!(format!("{at}: {message}"), expected, "{path}");
         }
         assert!(JsonPath::parse(&format!("$[?{}@.a{}]", "(".repeat(200), ")".repeat(200))).is_err());
+    }
+
+    #[test]
+    fn a_query_that_looks_at_all_nodes_for_each_node_is_stopped() {
+        let document = Value::list((0..500).map(|at| Value::map([("at", Value::from(at))])));
+        let path = JsonPath::parse("$..[?count($..[?count($..*)>1])>1]").unwrap();
+        assert_eq!(path.select(&document), Err(TooManyNodes));
+        assert_eq!(JsonPath::parse("$..at").unwrap().all(&document).unwrap().len(), 500);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use regex::Regex;
 
-use super::eval::{singular, walk};
+use super::eval::{Ground, singular, walk};
 use super::model::Segment;
 use super::regexp;
 use crate::value::Value;
@@ -63,17 +63,16 @@ pub(super) enum Whole {
 }
 
 impl Filter {
-    pub(super) fn holds(&self, root: &Value, current: &Value) -> bool {
+    pub(super) fn holds<'v>(&'v self, ground: &Ground<'v>, current: &'v Value) -> bool {
         match self {
-            Self::Or(parts) => parts.iter().any(|part| part.holds(root, current)),
-            Self::And(parts) => parts.iter().all(|part| part.holds(root, current)),
-            Self::Not(part) => !part.holds(root, current),
-            Self::Exists(query) => !query.visit(root, current, &mut |_| false),
-            Self::Compare(operator, left, right) => {
-                operator.holds(left.value(root, current).as_deref(), right.value(root, current).as_deref())
-            }
-            Self::Matches { text, pattern, whole } => match text.value(root, current).as_deref() {
-                Some(Value::Text(text)) => pattern.matches(text, *whole, root, current),
+            Self::Or(parts) => parts.iter().any(|part| part.holds(ground, current)),
+            Self::And(parts) => parts.iter().all(|part| part.holds(ground, current)),
+            Self::Not(part) => !part.holds(ground, current),
+            Self::Exists(query) => !query.visit(ground, current, &mut |_| false),
+            Self::Compare(operator, left, right) => operator
+                .holds(left.value(ground, current).as_deref(), right.value(ground, current).as_deref()),
+            Self::Matches { text, pattern, whole } => match text.value(ground, current).as_deref() {
+                Some(Value::Text(text)) => pattern.matches(text, *whole, ground, current),
                 _ => false,
             },
         }
@@ -84,11 +83,11 @@ impl Query {
     /// Visits the nodes until `visit` returns false; false when it did.
     fn visit<'v>(
         &self,
-        root: &'v Value,
+        ground: &Ground<'v>,
         current: &'v Value,
         visit: &mut dyn FnMut(&'v Value) -> bool,
     ) -> bool {
-        walk(&self.segments, root, if self.absolute { root } else { current }, visit)
+        walk(&self.segments, ground, if self.absolute { ground.root } else { current }, visit)
     }
 }
 
@@ -126,13 +125,12 @@ fn less(left: Option<&Value>, right: Option<&Value>) -> bool {
 }
 
 impl Operand {
-    fn value<'v>(&'v self, root: &'v Value, current: &'v Value) -> Option<Cow<'v, Value>> {
+    fn value<'v>(&'v self, ground: &Ground<'v>, current: &'v Value) -> Option<Cow<'v, Value>> {
         match self {
             Self::Literal(value) => Some(Cow::Borrowed(value)),
-            Self::One(query) => {
-                singular(&query.segments, if query.absolute { root } else { current }).map(Cow::Borrowed)
-            }
-            Self::Length(operand) => match operand.value(root, current)?.as_ref() {
+            Self::One(query) => singular(&query.segments, if query.absolute { ground.root } else { current })
+                .map(Cow::Borrowed),
+            Self::Length(operand) => match operand.value(ground, current)?.as_ref() {
                 Value::Text(text) => Some(count(text.chars().count())),
                 Value::List(items) => Some(count(items.len())),
                 Value::Map(map) => Some(count(map.len())),
@@ -140,7 +138,7 @@ impl Operand {
             },
             Self::Count(query) => {
                 let mut nodes = 0;
-                query.visit(root, current, &mut |_| {
+                query.visit(ground, current, &mut |_| {
                     nodes += 1;
                     true
                 });
@@ -148,7 +146,7 @@ impl Operand {
             }
             Self::ValueOf(query) => {
                 let (mut nodes, mut last) = (0, None);
-                query.visit(root, current, &mut |node| {
+                query.visit(ground, current, &mut |node| {
                     nodes += 1;
                     last = Some(node);
                     nodes < 2
@@ -164,10 +162,10 @@ fn count(number: usize) -> Cow<'static, Value> {
 }
 
 impl Pattern {
-    fn matches(&self, text: &str, whole: Whole, root: &Value, current: &Value) -> bool {
+    fn matches<'v>(&'v self, text: &str, whole: Whole, ground: &Ground<'v>, current: &'v Value) -> bool {
         match self {
             Self::Fixed(regex) => regex.as_ref().is_some_and(|regex| regex.is_match(text)),
-            Self::Read(operand) => match operand.value(root, current).as_deref() {
+            Self::Read(operand) => match operand.value(ground, current).as_deref() {
                 Some(Value::Text(pattern)) => {
                     regexp::compile(pattern, whole).is_some_and(|regex| regex.is_match(text))
                 }

@@ -14,4 +14,5 @@ mod model;
 mod places;
 mod regexp;
 
+pub use eval::TooManyNodes;
 pub use model::{JsonPath, PathError, Segment, Selector};

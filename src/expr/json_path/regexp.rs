@@ -9,9 +9,11 @@ const SIZE_MAX: usize = 1 << 20;
 
 /// Compiles a pattern; `None` when it is not one.
 pub(super) fn compile(pattern: &str, whole: Whole) -> Option<Regex> {
+    let compiled = |pattern: &str| RegexBuilder::new(pattern).size_limit(SIZE_MAX).build().ok();
     let translated = translate(pattern);
-    let anchored = if whole == Whole::Yes { format!("^(?:{translated})$") } else { translated };
-    RegexBuilder::new(&anchored).size_limit(SIZE_MAX).build().ok()
+    // By itself first: `a)|(b` is no pattern, and would become one between the anchors.
+    let alone = compiled(&translated)?;
+    if whole == Whole::Yes { compiled(&format!("^(?:{translated})$")) } else { Some(alone) }
 }
 
 /// `.` matches everything but `\n` and `\r` in an I-Regexp; the crate's dot matches `\r` too.

@@ -373,9 +373,66 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::connector::{
+        Action, Call, Connection, ConnectionParts, Http, MemoryVault, Select as Wanted, Surroundings, builtin,
+    };
+    use crate::sandbox::reply::pairs;
+    use crate::secret::Redactor;
+    use crate::value::{Map, Value};
+
+    thread_local!(static CONNECTION: Connection = connection());
+
+    fn connection() -> Connection {
+        let config =
+            br#"{"login_url":"https://acme.my.salesforce.com","client_id":"c","client_secret":"secret"}"#;
+        let parts = ConnectionParts {
+            client: "acme".into(),
+            name: "crm".into(),
+            manifest: builtin("salesforce").unwrap(),
+            config: Value::from_json(config).unwrap().as_map().unwrap().clone(),
+            rate_limit: None,
+            concurrency: None,
+            timeout: None,
+            fields: [].into(),
+        };
+        let around = Surroundings {
+            http: Http::new().unwrap(),
+            clock: Arc::new(SystemClock),
+            redactor: Redactor::default(),
+            vault: Arc::new(MemoryVault::default()),
+        };
+        Connection::open(parts, around).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        /// What the manifest writes, the simulator reads back: one comparison with that very text, whatever is in it.
+        #[test]
+        fn a_looked_up_text_is_read_back_as_itself(text in r#"[^\x00]{0,12}|['"\\%_ \n\r\t\x08\x0c=)(]{1,8}"#) {
+            let identity: Map = [("Name".into(), Value::from(text.as_str()))].into_iter().collect();
+            let action = Action::Find { object: "Account".into(), identity, select: Wanted::All, limit: 2 };
+            let Ok(request) = CONNECTION.with(|connection| connection.preview(&Call::new("crm", action))) else {
+                prop_assert!(text.chars().any(char::is_control), "{:?} is refused", text);
+                return Ok(());
+            };
+            let query = request.url.split_once('?').map_or("", |(_, query)| query);
+            let soql = pairs(query).into_iter().find(|(key, _)| key == "q").map(|(_, soql)| soql).unwrap();
+            let read = parse(&soql).map_err(|error| TestCaseError::fail(format!("{soql}: {error:?}")))?;
+            let Some(Filter::Compare { path, operator: Operator::Equal, literal }) = read.filter else {
+                return Err(TestCaseError::fail(soql));
+            };
+            prop_assert_eq!(path, ["Name"]);
+            let Literal::Text { value, .. } = literal else { return Err(TestCaseError::fail(soql)) };
+            prop_assert_eq!(value, text);
+        }
+    }
 
     #[test]
     fn escapes_are_read_as_salesforce_writes_them() {

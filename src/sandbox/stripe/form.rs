@@ -72,10 +72,71 @@ fn listed(key: &str, value: Json) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::connector::{
+        Action, Call, Connection, ConnectionParts, Http, MemoryVault, Surroundings, builtin,
+    };
+    use crate::secret::Redactor;
+    use crate::value::Value;
+
+    thread_local!(static CONNECTION: Connection = connection());
+
+    fn connection() -> Connection {
+        let parts = ConnectionParts {
+            client: "acme".into(),
+            name: "stripe".into(),
+            manifest: builtin("stripe").unwrap(),
+            config: [("api_key".into(), Value::from("sk_test_form"))].into_iter().collect(),
+            rate_limit: None,
+            concurrency: None,
+            timeout: None,
+            fields: [].into(),
+        };
+        let around = Surroundings {
+            http: Http::new().unwrap(),
+            clock: Arc::new(SystemClock),
+            redactor: Redactor::default(),
+            vault: Arc::new(MemoryVault::default()),
+        };
+        Connection::open(parts, around).unwrap()
+    }
+
+    /// Trees as parameters have them: texts, maps with names of any kind, lists without gaps.
+    fn trees() -> impl Strategy<Value = Json> {
+        let leaf = r#"[a-z&=+%\[\]#?"'é😀 \n]{1,8}"#.prop_map(Json::String);
+        leaf.prop_recursive(3, 16, 3, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 1..3).prop_map(Json::Array),
+                proptest::collection::btree_map("[a-z&=+%#é ]{1,5}", inner, 1..3)
+                    .prop_map(|map| Json::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        /// What the manifest's encoding writes, the simulator reads back: no value becomes another parameter.
+        #[test]
+        fn parameters_are_read_back_as_they_were_given(metadata in "[a-z=&\\+]{0,6}", tree in trees()) {
+            let given = json!({ "description": "x", "metadata": { "note": metadata }, "custom": tree });
+            let fields = Value::from(&given).as_map().cloned().unwrap();
+            let action = Action::Create { object: "customer".into(), fields };
+            let request = CONNECTION.with(|connection| connection.preview(&Call::new("stripe", action))).unwrap();
+            let read = tree_of(&request.body.unwrap());
+            prop_assert_eq!(read, given);
+        }
+    }
+
+    fn tree_of(form: &str) -> Json {
+        Json::Object(tree(pairs(form)).unwrap())
+    }
     use crate::sandbox::reply::pairs;
 
     #[test]
