@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,10 +15,27 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-/// From a webhook's arrival to the end of its last run: milliseconds when idle, minutes behind a slow CRM, hours
-/// behind a dead one.
-const LAG_BUCKETS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0];
+/// From an event to the end of a run of it: milliseconds when idle, minutes behind a slow CRM, hours behind a dead one,
+/// days when the sender could not reach us.
+const LAG_BUCKETS: [f64; 15] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0];
+
+/// How long after its event a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// Since the event happened, by its sender's clock: what a client sees. Senders often tell whole seconds.
+    pub since_created: Duration,
+    /// Since the event reached us: what is ours to answer for.
+    pub since_received: Duration,
+}
+
+impl Lag {
+    /// The lag of what ended at `now`; a sender's clock that is ahead gives none.
+    pub fn between(created: Timestamp, received: Timestamp, now: Timestamp) -> Self {
+        let since = |time: Timestamp| Duration::try_from(now.duration_since(time)).unwrap_or_default();
+        Self { since_created: since(created), since_received: since(received) }
+    }
+}
 
 /// One call to a system.
 const CALL_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -32,7 +50,9 @@ pub struct Metrics {
     runs: Family<Run, Counter>,
     calls: Family<Call, Counter>,
     call_time: Family<Connection, Histogram, fn() -> Histogram>,
+    events_ended: Family<Ended, Counter>,
     lag: Family<Client, Histogram, fn() -> Histogram>,
+    lag_since_received: Family<Client, Histogram, fn() -> Histogram>,
     attempts: Family<Attempt, Counter>,
     waiting: Gauge,
     in_memory: Gauge,
@@ -73,6 +93,12 @@ struct Run {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    client: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Attempt {
     client: Arc<str>,
     pipeline: Arc<str>,
@@ -103,7 +129,9 @@ impl Metrics {
             runs: Family::default(),
             calls: Family::default(),
             call_time: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
+            events_ended: Family::default(),
             lag: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
+            lag_since_received: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
             attempts: Family::default(),
             waiting: Gauge::default(),
             in_memory: Gauge::default(),
@@ -138,11 +166,22 @@ impl Metrics {
             Unit::Seconds,
             self.call_time.clone(),
         );
+        registry.register(
+            "events_ended",
+            "Events that ended without a run, by outcome",
+            self.events_ended.clone(),
+        );
         registry.register_with_unit(
-            "event_lag",
-            "From an event's arrival to the end of a run of it",
+            "lag",
+            "From an event, by its sender's clock, to the end of a run of it",
             Unit::Seconds,
             self.lag.clone(),
+        );
+        registry.register_with_unit(
+            "lag_since_received",
+            "From an event's arrival to the end of a run of it",
+            Unit::Seconds,
+            self.lag_since_received.clone(),
         );
         registry.register(
             "attempts_failed",
@@ -183,11 +222,18 @@ impl Metrics {
         self.refused.get_or_create(&labels).inc();
     }
 
-    /// A run ended, so long after its event had arrived.
-    pub fn run_ended(&self, client: &Arc<str>, pipeline: &Arc<str>, outcome: &'static str, lag: Duration) {
+    /// An event ended that started no run.
+    pub fn event_ended(&self, client: &Arc<str>, outcome: &'static str) {
+        self.events_ended.get_or_create(&Ended { client: Arc::clone(client), outcome }).inc();
+    }
+
+    /// A run ended, so long after its event.
+    pub fn run_ended(&self, client: &Arc<str>, pipeline: &Arc<str>, outcome: &'static str, lag: Lag) {
         let labels = Run { client: Arc::clone(client), pipeline: Arc::clone(pipeline), outcome };
         self.runs.get_or_create(&labels).inc();
-        self.lag.get_or_create(&Client { client: Arc::clone(client) }).observe(lag.as_secs_f64());
+        let client = Client { client: Arc::clone(client) };
+        self.lag.get_or_create(&client).observe(lag.since_created.as_secs_f64());
+        self.lag_since_received.get_or_create(&client).observe(lag.since_received.as_secs_f64());
     }
 
     /// A call was answered or failed. `class` is `ok` or the failure's.
@@ -255,7 +301,10 @@ mod tests {
         metrics.received(&acme, &stripe);
         metrics.refused(Some((&acme, &stripe)), "signature");
         metrics.refused(None, "unknown_address");
-        metrics.run_ended(&acme, &Arc::from("sync"), "succeeded", Duration::from_millis(7));
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
+        let lag = Lag::between(at(0), at(1_000), at(1_007));
+        metrics.run_ended(&acme, &Arc::from("sync"), "succeeded", lag);
+        metrics.event_ended(&acme, "conflict");
         metrics.called(&acme, &stripe, "ok", Duration::from_millis(3));
         metrics.unfinished(12);
         metrics.paused([(&acme, &stripe)]);
@@ -266,7 +315,10 @@ mod tests {
             r#"lockstep_deliveries_refused_total{client="acme",connection="stripe",reason="signature"} 1"#,
             r#"lockstep_deliveries_refused_total{client="",connection="",reason="unknown_address"} 1"#,
             r#"lockstep_runs_ended_total{client="acme",pipeline="sync",outcome="succeeded"} 1"#,
-            r#"lockstep_event_lag_seconds_bucket{le="0.01",client="acme"} 1"#,
+            r#"lockstep_events_ended_total{client="acme",outcome="conflict"} 1"#,
+            r#"lockstep_lag_since_received_seconds_bucket{le="0.01",client="acme"} 1"#,
+            r#"lockstep_lag_seconds_bucket{le="1.0",client="acme"} 0"#,
+            r#"lockstep_lag_seconds_bucket{le="5.0",client="acme"} 1"#,
             r#"lockstep_calls_total{client="acme",connection="stripe",class="ok"} 1"#,
             "lockstep_runs_unfinished 12",
             r#"lockstep_connection_paused{client="acme",connection="stripe"} 1"#,

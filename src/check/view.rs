@@ -67,7 +67,8 @@ impl<'a> View<'a> {
         let connections = self.client.connections.iter();
         connections
             .filter_map(|(name, connection)| {
-                Some((Arc::clone(&name.0), Arc::clone(self.manifest(connection)?.abilities())))
+                let abilities = self.manifest(connection)?.abilities();
+                Some((Arc::clone(&name.0), abilities.with_words(&connection.fields)))
             })
             .collect()
     }

@@ -14,7 +14,8 @@ use crate::connector::{Abilities, Call, Failure, Gateway, Reply};
 use crate::listing::{EventDetailView, RunDetailView};
 use crate::project::{Client, Pipeline, Trigger};
 use crate::rehearsal::Memory;
-use crate::steps::{self, ClientFacts, EventInput, Observer, RunInput, Sight, World};
+use crate::secret::Redactor;
+use crate::steps::{self, ClientFacts, EventInput, Observer, RunInput, Sight, Spent, World};
 use crate::store::Outcome;
 use crate::value::Value;
 
@@ -142,17 +143,26 @@ impl Decided {
 /// The pipeline's condition, decided without calling anything: what is beyond it is not carried out.
 async fn decide(client: &Client, pipeline: &Pipeline, detail: &EventDetailView) -> Option<Decided> {
     let (object, previous) = read(client, detail)?;
-    let facts = ClientFacts {
-        name: Arc::clone(client.name()),
-        zone: client.zone.clone(),
-        // Where a variable's placeholder cannot be filled here, its text stands for it.
-        vars: client.resolve(&System).map_or_else(|_| client.vars.clone(), |resolved| resolved.vars),
-    };
+    // Where a variable's placeholder cannot be filled here, its text stands for it.
+    let (vars, secrets) = client
+        .resolve(&System)
+        .map_or_else(|_| (client.vars.clone(), Vec::new()), |resolved| (resolved.vars, resolved.secrets));
+    let facts = ClientFacts { name: Arc::clone(client.name()), zone: client.zone.clone(), vars };
     let event =
         EventInput { envelope: detail.body.clone(), object, previous, source: detail.event.source.into() };
     let begun: Timestamp = detail.event.received;
-    let run = RunInput { id: "why".into(), attempt: 1, began: begun, now: begun, event: Arc::new(event) };
-    let (memory, witness, nothing) = (Memory::default(), Witness::default(), Nothing(client));
+    let run = RunInput {
+        id: "why".into(),
+        attempt: 1,
+        spent: Spent::default(),
+        began: begun,
+        now: begun,
+        event: Arc::new(event),
+    };
+    let redactor = Redactor::default();
+    redactor.learn_all(secrets.iter().map(String::as_str));
+    let witness = Witness { redactor, decided: Mutex::default() };
+    let (memory, nothing) = (Memory::default(), Nothing(client));
     let journal = memory.journal("why");
     let world = World {
         gateway: &nothing,
@@ -162,7 +172,7 @@ async fn decide(client: &Client, pipeline: &Pipeline, detail: &EventDetailView) 
         observer: Some(&witness),
     };
     steps::execute(&pipeline.program, &run, &world).await;
-    witness.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    witness.decided.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The event's object and the old values of what changed, as its connector reads them.
@@ -175,21 +185,30 @@ fn read(client: &Client, detail: &EventDetailView) -> Option<(Value, Value)> {
 }
 
 /// Hears the first condition, which is the pipeline's own.
-#[derive(Default)]
-struct Witness(Mutex<Option<Decided>>);
+struct Witness {
+    redactor: Redactor,
+    decided: Mutex<Option<Decided>>,
+}
+
+impl Witness {
+    /// Variables may be secret.
+    fn shown(&self, value: &Value) -> Value {
+        value.as_str().map_or_else(|| value.clone(), |text| Value::from(self.redactor.redact(text)))
+    }
+}
 
 impl Observer for Witness {
     fn saw(&self, step: &str, sight: &Sight<'_>) {
         let Sight::Condition { text, holds, values } = sight else { return };
         if step == "trigger" {
-            let values = values.iter().map(|(path, value)| (path.as_str(), value.clone()));
+            let values = values.iter().map(|(path, value)| (path.as_str(), self.shown(value)));
             let decided = Decided {
                 text: (*text).to_owned(),
                 holds: Some(*holds),
                 values: Value::map(values),
                 said: String::new(),
             };
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(decided);
+            self.decided.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(decided);
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io::Read;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use crate::diagnostic::Path;
 use crate::value::Value;
@@ -72,6 +73,38 @@ impl Environment for System {
         let mut text = String::new();
         std::fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    }
+}
+
+/// An environment that notes what it gave: values that came from outside the files, and must not be printed.
+pub struct Noting<'a> {
+    environment: &'a dyn Environment,
+    given: Mutex<Vec<String>>,
+}
+
+impl<'a> Noting<'a> {
+    /// Asks `environment`, and has given nothing yet.
+    pub fn new(environment: &'a dyn Environment) -> Self {
+        Self { environment, given: Mutex::default() }
+    }
+
+    /// All that was given.
+    pub fn given(self) -> Vec<String> {
+        self.given.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, value: &str) {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).push(value.to_owned());
+    }
+}
+
+impl Environment for Noting<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.environment.variable(name).inspect(|value| self.note(value))
+    }
+
+    fn file(&self, path: &str) -> std::io::Result<String> {
+        self.environment.file(path).inspect(|content| self.note(content))
     }
 }
 

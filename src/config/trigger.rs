@@ -121,6 +121,9 @@ pub enum LockstepEvent {
 }
 
 impl LockstepEvent {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::RunDead, Self::RunConflict, Self::ConnectionDown];
+
     /// The event's type, as pipelines name it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,30 @@ pub const ANY_OBJECT: &str = "*";
 pub struct Abilities {
     pub(super) objects: IndexMap<Arc<str>, ObjectFacts>,
     pub(super) operations: IndexMap<Arc<str>, OperationFacts>,
+    /// How an id may be written; as it is when nothing says otherwise.
+    pub(super) ids: Option<IdForm>,
+    /// An account's own field names behind words of its client: object -> word -> field.
+    pub(super) words: IndexMap<String, IndexMap<String, String>>,
 }
+
+/// How the ids of a system may be written: long and short forms of one id are known to be the same.
+#[derive(Debug, Clone)]
+pub struct IdForm(pub(super) Regex);
+
+impl IdForm {
+    /// The part of an id that counts; `None` for what is no id.
+    pub fn core<'a>(&self, text: &'a str) -> Option<&'a str> {
+        Some(self.0.captures(text)?.get(1)?.as_str())
+    }
+}
+
+impl PartialEq for IdForm {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for IdForm {}
 
 impl Abilities {
     /// Abilities of these objects and operations, by name.
@@ -31,7 +55,27 @@ impl Abilities {
         Self {
             objects: objects.into_iter().map(|(name, facts)| (name.into(), facts)).collect(),
             operations: operations.into_iter().map(|(name, facts)| (name.into(), facts)).collect(),
+            ..Self::default()
         }
+    }
+
+    /// The same, of an account whose client has words for some of its fields: object -> word -> field.
+    #[must_use]
+    pub fn with_words(self: &Arc<Self>, words: &IndexMap<String, IndexMap<String, String>>) -> Arc<Self> {
+        if words.is_empty() {
+            return Arc::clone(self);
+        }
+        Arc::new(Self { words: words.clone(), ..Self::clone(self) })
+    }
+
+    /// How an id may be written, where there is more than one way.
+    pub fn ids(&self) -> Option<&IdForm> {
+        self.ids.as_ref()
+    }
+
+    /// The system's own name of a field, where `name` is a word of the client for it.
+    pub fn field<'a>(&'a self, object: &str, name: &'a str) -> &'a str {
+        self.words.get(object).and_then(|words| words.get(name)).map_or(name, String::as_str)
     }
 
     /// The facts of `object`: its own, else those of `"*"`.
@@ -63,7 +107,7 @@ impl Abilities {
     pub fn of(&self, action: &Action) -> Option<&OperationFacts> {
         match action {
             Action::Find { object, identity, .. } => {
-                self.object(object)?.find(identity.keys().map(|name| &**name))
+                self.object(object)?.find(identity.keys().map(|name| self.field(object, name)))
             }
             Action::Operation { name, .. } => self.operation(name),
             Action::Get { object, .. }

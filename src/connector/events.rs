@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
-use super::file::{EventsFile, OperationFile};
+use super::file::{EventsFile, OperationFile, StagesFile};
 use super::operation::{Operation, Role};
 use crate::diagnostic::Path;
 use crate::expr::{Context, Frame, Names};
@@ -51,6 +51,8 @@ pub struct Envelope {
     pub order_key: Arc<str>,
     /// Where its type stands in a record's life: lower comes first within one moment.
     pub rank: u8,
+    /// How far the record itself says it is, where the manifest knows: from 1; 0 when nothing tells.
+    pub stage: u8,
     /// True when it tells of an occurrence rather than of a record's state.
     pub occurrence: bool,
     /// Whether it is about real money.
@@ -63,6 +65,13 @@ pub struct Envelope {
     pub mark: Option<Arc<str>>,
     /// True when there is no record in it, only the address of one.
     pub thin: bool,
+}
+
+impl Envelope {
+    /// Where it stands among events of one moment: by its type, then by how far the record itself is.
+    pub fn standing(&self) -> u32 {
+        u32::from(self.rank) << 8 | u32::from(self.stage)
+    }
 }
 
 /// How the events of a connector read.
@@ -84,6 +93,7 @@ pub struct Events {
     expect: Expect,
     occurrences: Vec<String>,
     ranks: Vec<(Vec<String>, u8)>,
+    stages: Vec<StagesFile>,
     pub(super) list: Option<Operation>,
 }
 
@@ -134,6 +144,7 @@ impl Events {
             expect,
             occurrences: file.occurrences.clone(),
             ranks: file.ranks.iter().map(|entry| (entry.types.clone(), entry.rank)).collect(),
+            stages: file.stages.clone(),
             list,
         })
     }
@@ -149,10 +160,12 @@ impl Events {
         let object_id = text(&self.object_id);
         let order_key =
             maybe(&self.order_key).or_else(|| object_id.clone()).unwrap_or_else(|| Arc::clone(&id));
+        let (object, object_type) = (self.object.read(&context), maybe(&self.object_type));
         Ok(Envelope {
-            object: self.object.read(&context),
+            stage: self.stage(object_type.as_deref(), &object),
+            object,
             previous: self.previous.as_ref().map(|part| part.read(&context)).unwrap_or_default(),
-            object_type: maybe(&self.object_type),
+            object_type,
             rank: self.rank(&kind),
             occurrence: self.is_occurrence(&kind),
             livemode: self.livemode.as_ref().and_then(|part| part.read(&context).as_bool()),
@@ -200,6 +213,16 @@ impl Events {
     pub fn rank(&self, kind: &str) -> u8 {
         let fits = |types: &[String]| types.iter().any(|pattern| matches_type(pattern, kind));
         self.ranks.iter().find(|(types, _)| fits(types)).map_or(RANK, |(_, rank)| *rank)
+    }
+
+    /// How far a record says it is, from 1; 0 when nothing tells.
+    fn stage(&self, kind: Option<&str>, object: &Value) -> u8 {
+        let stages = self.stages.iter().find(|stages| Some(&*stages.object) == kind);
+        let place = stages.and_then(|stages| {
+            let told = object.get(&stages.field)?.as_str()?;
+            stages.order.iter().position(|values| values.iter().any(|value| value == told))
+        });
+        place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(0)
     }
 
     /// True when a type tells of an occurrence rather than of a record's state.

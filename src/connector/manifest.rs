@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 use reqwest::header::HeaderName;
 
-use super::abilities::Abilities;
+use super::abilities::{Abilities, IdForm};
 use super::auth::Auth;
 use super::call::Action;
 use super::classify::Errors;
@@ -181,9 +181,12 @@ impl Manifest {
         let idempotency = Idempotency::compile(compiler, &root.key("idempotency"), idempotency);
         let webhook = Webhook::compile(compiler, &root.key("webhook"), file.webhook.as_ref(), &config);
         let events = Events::compile(compiler, &root.key("events"), file.events.as_ref(), &config, &role);
+        let ids = ids(compiler, &root.key("ids"), file.ids.as_deref());
         let abilities = Abilities {
             objects: objects.iter().map(|(name, object)| (Arc::clone(name), object.facts())).collect(),
             operations: operations.iter().map(|(name, op)| (Arc::clone(name), op.facts.clone())).collect(),
+            ids,
+            ..Abilities::default()
         };
         Some(Self {
             name: Arc::clone(&file.name.0),
@@ -307,6 +310,16 @@ impl Manifest {
             }
         }
     }
+}
+
+/// How ids may be written.
+fn ids(compiler: &mut Compiler, at: &Path, pattern: Option<&str>) -> Option<IdForm> {
+    let form = compiler.whole_regex(at, pattern?)?;
+    if form.captures_len() < 2 {
+        compiler.fault(at, "a group has to say which part of an id counts: `(...)`");
+        return None;
+    }
+    Some(IdForm(form))
 }
 
 fn hosts(compiler: &mut Compiler, at: &Path, files: &[String]) -> Vec<HostPattern> {

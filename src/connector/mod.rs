@@ -45,7 +45,7 @@ mod template;
 mod webhook;
 
 pub use abilities::{
-    ANY_OBJECT, Abilities, AfterUnknown, Finder, ObjectFacts, OperationFacts, ParamFacts, Repeat,
+    ANY_OBJECT, Abilities, AfterUnknown, Finder, IdForm, ObjectFacts, OperationFacts, ParamFacts, Repeat,
 };
 pub use auth::{Kept, MemoryVault, Origin, Vault, VaultError};
 pub use builtin::{Builtin, builtin, builtins};

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::alerts::Alerts;
 use super::applied::Unsettled;
 use super::archive::Archive;
 use super::carry_out::Workshop;
@@ -21,11 +22,11 @@ use super::runnable::{Runnable, Runnables};
 use super::scheduler::{Doors, Scheduler};
 use crate::clock::SharedClock;
 use crate::connector::Gateway;
-use crate::metrics::Metrics;
+use crate::metrics::{Lag, Metrics};
 use crate::secret::Redactor;
-use crate::steps::EventInput;
+use crate::steps::{EventInput, Spent};
 use crate::store::{
-    Accepted, EventSeq, NewEvent, NewRun, Outcome, Place, QueuedRun, RunBody, RunId, RunState, Store,
+    Accepted, Change, EventSeq, NewEvent, NewRun, Outcome, Place, QueuedRun, RunBody, RunId, RunState, Store,
     StoreError,
 };
 
@@ -74,6 +75,8 @@ pub struct Engine {
     generations: Arc<ArcSwap<Generations>>,
     store: Arc<dyn Store>,
     clock: SharedClock,
+    metrics: Arc<Metrics>,
+    alerts: Arc<Alerts>,
     arrivals: mpsc::Sender<Vec<Queued>>,
     wake: Arc<Notify>,
     stop: watch::Sender<Option<Duration>>,
@@ -89,6 +92,7 @@ impl Engine {
         let EngineOptions { runnables, archive, store, gateway, clock, jitter, limits, metrics, redactor } =
             options;
         let held = store.take_up().await?;
+        let alerts = Arc::new(Alerts::new(store.alert_windows().await?));
         let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
         let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
         let circuits = Arc::new(circuits);
@@ -105,12 +109,13 @@ impl Engine {
             clock: Arc::clone(&clock),
             jitter,
             limits,
-            metrics,
+            metrics: Arc::clone(&metrics),
             redactor,
             generations: Arc::clone(&generations),
             archive,
             fetching: tokio::sync::Mutex::default(),
             unsettled: Unsettled::default(),
+            alerts: Arc::clone(&alerts),
         });
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let (stop, stopped) = watch::channel(None);
@@ -119,7 +124,7 @@ impl Engine {
             Doors { arrivals: arrived, circuits: circuits_heard, wake: Arc::clone(&wake), stop: stopped };
         let scheduler = tokio::spawn(Scheduler::new(workshop, circuits, doors, held).run());
         let scheduler = Mutex::new(Some(AbortOnDropHandle::new(scheduler)));
-        Ok(Self { generations, store, clock, arrivals, wake, stop, scheduler })
+        Ok(Self { generations, store, clock, metrics, alerts, arrivals, wake, stop, scheduler })
     }
 
     /// Takes an event. Answered means on disk, together with the runs that it starts (invariant 1); an event
@@ -132,14 +137,38 @@ impl Engine {
         if !generations.present().has(&incoming.client) {
             return Err(AcceptError::NoClient { client: incoming.client });
         }
-        let event = event_of(generations.present(), &incoming, self.clock.now());
-        let stored = self.store.accept(vec![event.clone()]).await;
-        let accepted = stored?.pop().unwrap_or(Accepted::Duplicate);
+        let now = self.clock.now();
+        let event = event_of(generations.present(), &incoming, now);
+        let reported = self.alerts.about_accepted(&event, generations.present(), now);
+        let told = !reported.is_empty();
+        let events = std::iter::once(event.clone()).chain(reported.events).collect();
+        let stored = self.store.accept(events).await?;
+        let accepted = stored.into_iter().next().unwrap_or(Accepted::Duplicate);
         super::failpoint!("after-accept");
+        if told {
+            // Queued, and soon on disk: losing it means telling a group a little earlier than promised.
+            let windows = reported.windows.into_iter().map(Change::Alerts).collect();
+            drop(self.store.commit(windows));
+            self.wake.notify_one();
+        }
         if let Accepted::New { seq, runs } = &accepted {
+            self.measure(&event, now);
             self.hand_over(&event, &incoming, *seq, runs);
         }
         Ok(accepted)
+    }
+
+    /// Counts what ended while it was taken in.
+    fn measure(&self, event: &NewEvent, now: jiff::Timestamp) {
+        if let Some((outcome, _)) = &event.ended {
+            self.metrics.event_ended(&event.client, outcome.word());
+        }
+        for run in &event.runs {
+            if let Some((outcome, _)) = &run.ended {
+                let lag = Lag::between(event.created, event.received, now);
+                self.metrics.run_ended(&event.client, &run.pipeline, outcome.word(), lag);
+            }
+        }
     }
 
     /// Hands new runs to the scheduler. Should it have no room for them, it finds them in the store.
@@ -259,6 +288,7 @@ fn queued(event: &NewEvent, run: &NewRun, id: RunId) -> QueuedRun {
         stale: run.stale,
         state: RunState::Ready,
         attempts: 0,
+        spent: Spent::default(),
         received: event.received,
         behind: false,
         weight: event.body.len(),

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 
+use super::alerts::Alerts;
 use super::applied::Unsettled;
 use super::archive::{Archive, Unavailable};
 use super::circuit::GuardedGateway;
@@ -41,6 +42,7 @@ pub(super) struct Workshop {
     /// Held while a version is fetched: the many runs of one version wait for one of them.
     pub(super) fetching: tokio::sync::Mutex<()>,
     pub(super) unsettled: Unsettled,
+    pub(super) alerts: Arc<Alerts>,
 }
 
 /// A run that was carried out once.
@@ -92,7 +94,7 @@ impl Workshop {
         let succeeded = matches!(outcomes.ending, Ending::Succeeded);
         let case = Case {
             attempts: run.attempts,
-            received: run.received,
+            spent: run.spent.clone(),
             now: self.clock.now(),
             retry: outcomes.retry,
             paused_until: self.paused_until(&run.client, &outcomes.ending),
@@ -225,6 +227,7 @@ impl Workshop {
         let input = RunInput {
             id: format!("{}-{}", self.store.mark(), run.id).into(),
             attempt: run.attempts + 1,
+            spent: run.spent.clone(),
             began: run.received,
             now: run.received,
             event,

@@ -1,6 +1,6 @@
 //! Circuit breakers: a connection that is down is left alone, and tried now and then.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) enum CircuitChange {
 
 /// The circuits of all connections.
 pub(super) struct Circuits {
-    all: Mutex<HashMap<Key, Circuit>>,
+    all: Mutex<BTreeMap<Key, Circuit>>,
     changes: mpsc::UnboundedSender<CircuitChange>,
 }
 
@@ -88,7 +88,7 @@ impl Circuits {
         Self { all: Mutex::new(open.collect()), changes }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Circuit>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Circuit>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -4,7 +4,7 @@
 //! runs, in order; what does not fit is blocked in the store and fetched when the lane runs dry. No I/O happens
 //! here: the methods say what has to be written or read.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -58,7 +58,7 @@ pub(super) enum Placed {
 /// One client's runs in memory.
 #[derive(Debug, Default)]
 pub(super) struct ClientLanes {
-    lanes: HashMap<LaneKey, Lane>,
+    lanes: BTreeMap<LaneKey, Lane>,
     /// Lanes whose first run may go, in the order in which they came to it.
     going: VecDeque<LaneKey>,
     /// Runs in memory, and runs whose last change is not on disk yet: the store still shows those as they were.
@@ -289,6 +289,13 @@ impl ClientLanes {
         }
     }
 
+    /// What was to be written about so many runs of a lane could not be: they may still be blocked in the store, where
+    /// nobody but a refill finds them.
+    pub(super) fn doubt(&mut self, key: &LaneKey, runs: usize) {
+        self.blocked += runs;
+        self.lanes.entry(key.clone()).or_default().spilled = true;
+    }
+
     /// A blocked run is on disk.
     pub(super) fn spill_settled(&mut self, key: &LaneKey) {
         if let Some(lane) = self.lanes.get_mut(key) {
@@ -328,6 +335,7 @@ mod tests {
 
     use super::*;
     use crate::config::Stale;
+    use crate::steps::Spent;
     use crate::store::{Place, Version};
 
     /// What can happen next; numbers choose among what is there.
@@ -376,6 +384,7 @@ mod tests {
             stale: Stale::Apply,
             state,
             attempts: 0,
+            spent: Spent::default(),
             received: Timestamp::UNIX_EPOCH,
             behind: false,
             weight: 10,

@@ -9,7 +9,7 @@ use super::jitter::Jitter;
 use crate::config::RetryFile;
 use crate::connector::{Class, Failure};
 use crate::secret::Redactor;
-use crate::steps::Ending;
+use crate::steps::{CallId, Ending, Spent, StepRetry};
 use crate::store::Outcome;
 use crate::value::Value;
 
@@ -25,9 +25,9 @@ pub(super) enum Verdict {
         attempts: u32,
     },
     /// It keeps its lane, and is tried again.
-    Hold { until: Until, attempts: u32, reason: String },
+    Hold { until: Until, attempts: u32, spent: Spent, reason: String },
     /// It leaves its lane, and is tried again.
-    Wait { due: Timestamp, reason: String },
+    Wait { due: Timestamp, spent: Spent, reason: String },
 }
 
 impl Verdict {
@@ -58,12 +58,12 @@ pub(super) enum Until {
 }
 
 /// What is known of the run that is judged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Case {
     /// Failed attempts before this one.
     pub(super) attempts: u32,
-    /// When its event reached us.
-    pub(super) received: Timestamp,
+    /// What steps with rules of their own have used up before this one.
+    pub(super) spent: Spent,
     /// The present.
     pub(super) now: Timestamp,
     /// The pipeline's rule.
@@ -75,11 +75,20 @@ pub(super) struct Case {
 /// The first delay when somebody else holds a record: locks last for moments.
 const LOCKED_FIRST: Duration = Duration::from_millis(250);
 
+/// Under which name it is kept since when a run waits for an identity; no call has it.
+const HELD: &str = "held";
+
+/// How long a run waits for an identity at the head of its lane: a create takes less.
+const HELD_IN_LANE: Duration = Duration::from_secs(10);
+
 /// The wait when a throttled system names none.
 const THROTTLED: Duration = Duration::from_secs(5);
 
 /// How long after the next try of a paused connection the run that made the last one is looked at again.
 const AFTER_TRY: Duration = Duration::from_secs(1);
+
+/// Said of a run that found nothing to do its work on.
+const MISSED: &str = "what it looked for is not there, and nothing was written";
 
 /// When a run that the store has interrupted is looked at again.
 const INTERRUPTED: Duration = Duration::from_secs(2);
@@ -93,18 +102,15 @@ impl Case {
     pub(super) fn judge(&self, ending: Ending, jitter: &Jitter) -> Verdict {
         match ending {
             Ending::Succeeded => self.end(Outcome::Succeeded, String::new()),
+            Ending::Missed => self.end(Outcome::Succeeded, MISSED.to_owned()),
             Ending::Skipped { reason } => self.end(Outcome::Skipped, reason),
             Ending::Conflict { reason, candidates } => {
                 Verdict::End { outcome: Outcome::Conflict, reason, candidates, attempts: self.attempts }
             }
-            Ending::Waiting { reason, at_most } => self.waiting(reason, at_most),
-            Ending::Held => self.hold(
-                jitter.of(LOCKED_FIRST * 4),
-                self.attempts,
-                "another run is about to create the same record".to_owned(),
-            ),
+            Ending::Waiting { call, reason, at_most } => self.waiting(&call, reason, at_most),
+            Ending::Held => self.held(jitter),
             Ending::Failed { step, failure, connection, retry } => {
-                self.failed(&step, failure, connection, retry.unwrap_or(self.retry), jitter)
+                self.failed(&step, failure, connection, retry.as_ref(), jitter)
             }
             Ending::Interrupted { reason } => self.hold(INTERRUPTED, self.attempts, reason),
         }
@@ -115,7 +121,7 @@ impl Case {
         step: &str,
         failure: Failure,
         connection: Option<Arc<str>>,
-        retry: RetryFile,
+        own: Option<&StepRetry>,
         jitter: &Jitter,
     ) -> Verdict {
         let reason = format!("step {step}: {failure}");
@@ -139,48 +145,78 @@ impl Case {
                 Some(tried) => Verdict::Hold {
                     until: Until::Due(after(tried, AFTER_TRY)),
                     attempts: self.attempts,
+                    spent: self.spent.clone(),
                     reason,
                 },
-                None => self.again(retry, retry.backoff.first, asked, jitter, reason),
+                None => self.again(own, None, asked, jitter, reason),
             },
-            Class::Locked => self.again(retry, LOCKED_FIRST, asked, jitter, reason),
+            Class::Locked => self.again(own, Some(LOCKED_FIRST), asked, jitter, reason),
             Class::Expired | Class::ConnectionDown => match connection {
                 Some(connection) => {
-                    Verdict::Hold { until: Until::Back(connection), attempts: self.attempts, reason }
+                    let (attempts, spent) = (self.attempts, self.spent.clone());
+                    Verdict::Hold { until: Until::Back(connection), attempts, spent, reason }
                 }
                 None => self.end(Outcome::Dead, reason),
             },
         }
     }
 
-    /// Exponential backoff from `first` with full jitter, as long as there are attempts left; never sooner than the
-    /// system asked for.
+    /// Exponential backoff from `first` (the rule's own when it is not given) with full jitter, as long as there are
+    /// attempts left; never sooner than the system asked for. A step with a rule of its own counts its own failures,
+    /// and the pipeline's rule those of all other steps.
     fn again(
         &self,
-        retry: RetryFile,
-        first: Duration,
+        own: Option<&StepRetry>,
+        first: Option<Duration>,
         asked: Duration,
         jitter: &Jitter,
         reason: String,
     ) -> Verdict {
+        let mut spent = self.spent.clone();
+        let (rule, failures) = match own {
+            Some(own) => (own.rule, spent.failures(&own.call)),
+            None => (self.retry, self.attempts.saturating_sub(spent.all_failures())),
+        };
         let attempts = self.attempts + 1;
-        if attempts >= retry.attempts {
-            let reason = format!("{reason}; given up after {attempts} attempts");
+        if failures + 1 >= rule.attempts {
+            let reason = format!("{reason}; given up after {} attempts", failures + 1);
             return Verdict::End { outcome: Outcome::Dead, reason, candidates: Vec::new(), attempts };
         }
-        let doubled = first.saturating_mul(2_u32.saturating_pow(self.attempts));
-        let delay = jitter.of(doubled.min(retry.backoff.longest.max(first)));
-        self.hold(delay.max(asked), attempts, reason)
+        if let Some(own) = own {
+            spent.fail(&own.call);
+        }
+        let first = first.unwrap_or(rule.backoff.first);
+        let doubled = first.saturating_mul(2_u32.saturating_pow(failures));
+        let delay = jitter.of(doubled.min(rule.backoff.longest.max(first))).max(asked);
+        Verdict::Hold { until: Until::Due(after(self.now, delay)), attempts, spent, reason }
     }
 
-    /// Looked at again after a quarter of the time that it has waited: often at first, seldom later.
-    fn waiting(&self, reason: String, at_most: Duration) -> Verdict {
-        let waited = Duration::try_from(self.now.duration_since(self.received)).unwrap_or_default();
+    /// Looked at again after a quarter of the time that it has waited: often at first, seldom later. Counted from the
+    /// first miss, not from the event: one that was kept while lockstep stood still has waited for nothing yet.
+    fn waiting(&self, call: &CallId, reason: String, at_most: Duration) -> Verdict {
+        let mut spent = self.spent.clone();
+        let since = spent.miss(call, self.now);
+        let waited = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
         if waited >= at_most {
             return self.end(Outcome::Dead, format!("{reason}; waited for it as long as was allowed"));
         }
         let pause = (waited / 4).clamp(WAIT_FIRST, WAIT_LONGEST).min(at_most.saturating_sub(waited));
-        Verdict::Wait { due: after(self.now, pause), reason }
+        Verdict::Wait { due: after(self.now, pause), spent, reason }
+    }
+
+    /// Another run holds an identity that this one needs. It is waited for at the head of the lane, as long as that is a
+    /// matter of seconds; then those behind it go first, for one of them may be the one that holds it: begun before this
+    /// older one came, and stopped half-way by a lost answer or a crash.
+    fn held(&self, jitter: &Jitter) -> Verdict {
+        let reason = "another run is about to create the same record".to_owned();
+        let mut spent = self.spent.clone();
+        let since = spent.miss(&CallId(HELD.into()), self.now);
+        let waited = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
+        let due = after(self.now, jitter.of(LOCKED_FIRST * 4));
+        if waited < HELD_IN_LANE {
+            return Verdict::Hold { until: Until::Due(due), attempts: self.attempts, spent, reason };
+        }
+        Verdict::Wait { due, spent, reason }
     }
 
     fn end(&self, outcome: Outcome, reason: String) -> Verdict {
@@ -188,7 +224,8 @@ impl Case {
     }
 
     fn hold(&self, wait: Duration, attempts: u32, reason: String) -> Verdict {
-        Verdict::Hold { until: Until::Due(after(self.now, wait)), attempts, reason }
+        let (until, spent) = (Until::Due(after(self.now, wait)), self.spent.clone());
+        Verdict::Hold { until, attempts, spent, reason }
     }
 }
 
@@ -207,7 +244,7 @@ mod tests {
     fn case(attempts: u32) -> Case {
         Case {
             attempts,
-            received: Timestamp::UNIX_EPOCH,
+            spent: Spent::default(),
             now: after(Timestamp::UNIX_EPOCH, Duration::from_secs(100)),
             retry: RetryFile { attempts: 4, backoff: Backoff::default() },
             paused_until: None,
@@ -271,11 +308,32 @@ mod tests {
 
     #[test]
     fn a_step_has_its_own_rule_when_it_names_one() {
-        let mut ending = failed(Class::Transient, None);
-        if let Ending::Failed { retry, .. } = &mut ending {
-            *retry = Some(RetryFile { attempts: 1, backoff: Backoff::default() });
-        }
-        assert!(matches!(case(0).judge(ending, &Jitter::None), Verdict::End { outcome: Outcome::Dead, .. }));
+        let rule = RetryFile { attempts: 2, backoff: Backoff::default() };
+        let call = CallId("1".into());
+        let own = || {
+            let mut ending = failed(Class::Transient, None);
+            if let Ending::Failed { retry, .. } = &mut ending {
+                *retry = Some(StepRetry { call: call.clone(), rule });
+            }
+            ending
+        };
+        // Three failures of other steps are not its own.
+        let first = case(3).judge(own(), &Jitter::None);
+        assert_eq!(held(&first), Some((2, 4)));
+        let Verdict::Hold { attempts, spent, .. } = first else { panic!("{first:?}") };
+        assert_eq!(spent.failures(&call), 1);
+        let second = Case { attempts, spent, ..case(0) };
+        assert!(matches!(
+            second.judge(own(), &Jitter::None),
+            Verdict::End { outcome: Outcome::Dead, attempts: 5, reason, .. } if reason.ends_with("given up after 2 attempts")
+        ));
+        // Nor are its failures those of the others: the run's own rule of 4 attempts has used up 3.
+        assert!(matches!(
+            second.judge(failed(Class::Transient, None), &Jitter::None),
+            Verdict::End { outcome: Outcome::Dead, .. }
+        ));
+        let fewer = Case { attempts: 3, ..second };
+        assert_eq!(held(&fewer.judge(failed(Class::Transient, None), &Jitter::None)), Some((8, 4)));
     }
 
     #[test]
@@ -298,11 +356,33 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_long_for_an_identity_lets_those_behind_it_go_first() {
+        let first = case(2).judge(Ending::Held, &Jitter::None);
+        let Verdict::Hold { attempts: 2, spent, .. } = first else { panic!("{first:?}") };
+        let later = |seconds: u64| Case {
+            now: after(Timestamp::UNIX_EPOCH, Duration::from_secs(100 + seconds)),
+            spent: spent.clone(),
+            ..case(2)
+        };
+        assert!(matches!(later(9).judge(Ending::Held, &Jitter::None), Verdict::Hold { .. }));
+        assert!(matches!(later(10).judge(Ending::Held, &Jitter::None), Verdict::Wait { .. }));
+    }
+
+    #[test]
     fn waiting_ends_with_its_time() {
+        let call = CallId("0".into());
+        let waiting = |at_most| Ending::Waiting {
+            call: call.clone(),
+            reason: "no account yet".into(),
+            at_most: Duration::from_secs(at_most),
+        };
+        // However old the event is, the first miss begins the waiting.
+        let first = case(0).judge(waiting(3), &Jitter::None);
+        assert!(matches!(first, Verdict::Wait { due, .. } if due.as_second() == 103), "{first:?}");
         let judge = |at_most| {
-            let ending =
-                Ending::Waiting { reason: "no account yet".into(), at_most: Duration::from_secs(at_most) };
-            case(0).judge(ending, &Jitter::None)
+            let mut spent = Spent::default();
+            spent.miss(&call, Timestamp::UNIX_EPOCH);
+            Case { spent, ..case(0) }.judge(waiting(at_most), &Jitter::None)
         };
         let due = |verdict| if let Verdict::Wait { due, .. } = verdict { due.as_second() - 100 } else { -1 };
         assert_eq!(due(judge(3_600)), 25, "a quarter of the 100 s that it has waited");

@@ -132,6 +132,7 @@ impl Hook {
     }
 
     fn incoming(&self, envelope: Envelope, event: Value, body: Bytes, unfit: Option<String>) -> Incoming {
+        let rank = envelope.standing();
         Incoming {
             client: Arc::clone(&self.client),
             connection: Arc::clone(&self.name),
@@ -143,7 +144,7 @@ impl Hook {
             previous: envelope.previous,
             key: envelope.order_key,
             created: envelope.created,
-            rank: u32::from(envelope.rank),
+            rank,
             occurrence: envelope.occurrence,
             source: Source::Webhook,
             body,

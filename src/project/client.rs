@@ -68,6 +68,8 @@ pub struct ConnectionConfig {
 pub struct Resolved {
     /// The variables; a map.
     pub vars: Value,
+    /// What placeholders in the variables stand for: nobody may read it anywhere.
+    pub secrets: Vec<String>,
     /// The configuration of each connection; maps.
     pub configs: IndexMap<Arc<str>, Value>,
 }
@@ -125,7 +127,9 @@ impl Client {
     /// Replaces every placeholder, or tells all that is missing.
     pub fn resolve(&self, environment: &dyn Environment) -> Result<Resolved, Vec<MissingSetting>> {
         let mut missing = Vec::new();
-        let vars = env::fill(&self.vars, &Path::root().key("vars"), environment, &mut missing);
+        let noting = env::Noting::new(environment);
+        let vars = env::fill(&self.vars, &Path::root().key("vars"), &noting, &mut missing);
+        let secrets = noting.given();
         let connections = Path::root().key("connections");
         let configs = self
             .connections
@@ -136,7 +140,7 @@ impl Client {
             })
             .collect();
         if missing.is_empty() {
-            return Ok(Resolved { vars, configs });
+            return Ok(Resolved { vars, secrets, configs });
         }
         Err(self.missing(missing))
     }

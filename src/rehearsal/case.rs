@@ -12,7 +12,7 @@ use super::journal::Memory;
 use crate::clock::FixedClock;
 use crate::config::test_file::{ExpectedOutcome, TestCase};
 use crate::project::{Client, Pipeline, Trigger};
-use crate::steps::{ClientFacts, Ending, EventInput, Observer, RunInput, World, execute};
+use crate::steps::{ClientFacts, Ending, EventInput, Observer, RunInput, Spent, World, execute};
 use crate::value::Map;
 
 /// What came of a case.
@@ -90,7 +90,8 @@ pub struct Rehearsal<'a> {
 impl Rehearsal<'_> {
     /// Runs the pipeline once, for `event`, at `now`.
     pub async fn run(&self, id: Arc<str>, event: Arc<EventInput>, now: Timestamp) -> Ending {
-        let input = RunInput { id: Arc::clone(&id), attempt: 1, began: now, now, event };
+        let spent = Spent::default();
+        let input = RunInput { id: Arc::clone(&id), attempt: 1, spent, began: now, now, event };
         let facts = ClientFacts {
             name: Arc::clone(self.client.name()),
             zone: self.client.zone.clone(),
@@ -114,7 +115,7 @@ impl Rehearsal<'_> {
 /// An ending as tests speak of it. Nothing passes by itself in memory, so every failure is for good.
 pub fn told(ending: Ending) -> (ExpectedOutcome, Option<String>) {
     match ending {
-        Ending::Succeeded => (ExpectedOutcome::Succeeded, None),
+        Ending::Succeeded | Ending::Missed => (ExpectedOutcome::Succeeded, None),
         Ending::Skipped { reason } => (ExpectedOutcome::Skipped, Some(reason)),
         Ending::Conflict { reason, .. } => (ExpectedOutcome::Conflict, Some(reason)),
         Ending::Waiting { reason, .. } => (ExpectedOutcome::Waiting, Some(reason)),

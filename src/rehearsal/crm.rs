@@ -12,7 +12,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 
-use crate::connector::{Abilities, Action, Call, Class, Failure, Fields, Gateway, Record, Reply, Select};
+use crate::connector::{
+    Abilities, Action, Call, Class, Failure, Fields, Gateway, IdForm, Record, Reply, Select,
+};
 use crate::steps::same_identity;
 use crate::value::{Map, Value};
 
@@ -105,7 +107,7 @@ impl Crm {
             Some(object) => self.id_field(&call.connection, object),
             None => "id".into(),
         };
-        self.state().act(&call.connection, &id_field, &call.action)
+        self.state().act(&call.connection, (&id_field, abilities.ids()), &call.action)
     }
 }
 
@@ -126,8 +128,13 @@ impl fmt::Debug for Crm {
 }
 
 impl State {
-    fn act(&mut self, connection: &Arc<str>, id_field: &Arc<str>, action: &Action) -> Result<Reply, Failure> {
-        let mut at = At { state: self, connection, id_field };
+    fn act(
+        &mut self,
+        connection: &Arc<str>,
+        (id_field, ids): (&Arc<str>, Option<&IdForm>),
+        action: &Action,
+    ) -> Result<Reply, Failure> {
+        let mut at = At { state: self, connection, id_field, ids };
         match action {
             Action::Find { object, identity, select, limit } => {
                 Ok(records(at.matching(object, identity, select, *limit)))
@@ -176,6 +183,8 @@ struct At<'a> {
     state: &'a mut State,
     connection: &'a Arc<str>,
     id_field: &'a Arc<str>,
+    /// How the system may write an id.
+    ids: Option<&'a IdForm>,
 }
 
 impl At<'_> {
@@ -184,11 +193,11 @@ impl At<'_> {
     }
 
     fn matching(&mut self, object: &Arc<str>, identity: &Fields, select: &Select, limit: u32) -> Vec<Record> {
-        let id_field = Arc::clone(self.id_field);
+        let (id_field, ids) = (Arc::clone(self.id_field), self.ids);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let fits = |record: &Map| {
             identity.iter().all(|(name, wanted)| {
-                record.get(name).is_some_and(|held| !held.is_blank() && same_identity(wanted, held))
+                record.get(name).is_some_and(|held| !held.is_blank() && same_identity(ids, wanted, held))
             })
         };
         let found = self.of(object).iter().filter(|(_, record)| fits(record)).take(limit);

@@ -73,7 +73,7 @@ fn agrees(wanted: &ExpectedWrite, written: &Write) -> bool {
 
 /// `null` says that the field was not written, or was cleared.
 fn field_agrees(written: &Write, name: &str, wanted: &Value) -> bool {
-    same(wanted, written.fields.get(name).unwrap_or(&Value::Null))
+    same(None, wanted, written.fields.get(name).unwrap_or(&Value::Null))
 }
 
 fn verb_of(wanted: &ExpectedWrite) -> Option<(&'static str, &ObjectRef)> {

@@ -40,6 +40,8 @@ impl Opener {
         before: Option<&Running>,
     ) -> Result<Option<Running>, Vec<String>> {
         let resolved = client.resolve(&*self.environment).map_err(in_words)?;
+        // What a variable takes from outside the files may be a secret.
+        self.around.redactor.learn_all(resolved.secrets.iter().map(String::as_str));
         if before.is_some_and(|before| before.version == client.version && before.resolved == resolved) {
             return Ok(None);
         }

@@ -86,7 +86,7 @@ impl Operation<'_> {
             && let Some(id) = run.known(identity).await?
         {
             let given = Given::new(Outcome::Found).id(Some(&id)).into();
-            return self.record(at, run, given, Sent::No, None).await;
+            return self.record(at, run, given, Sent::No, Some(&id)).await;
         }
         let again = before == Before::Intended;
         let note = if again { run.again(at, self.facts)? } else { None };
@@ -98,7 +98,8 @@ impl Operation<'_> {
         match run.send(&at.step.label, &call).await {
             Ok(reply) => self.done(at, run, reply, note).await,
             Err(failure) if self.accepts(failure.class) => {
-                let id = failure.other.clone();
+                // Somebody has done it, perhaps not us: only a record that the answer names is what the key stands for.
+                let id = failure.other.clone().filter(|_| failure.class == Class::Duplicate);
                 let given = Given::word(failure.class.word()).id(id.as_ref()).with("error", told(&failure));
                 self.record(at, run, given.into(), Sent::No, id.as_ref()).await
             }
@@ -120,21 +121,30 @@ impl Operation<'_> {
         note: Option<&'static str>,
     ) -> Result<Value, Stop> {
         let given = Given::new(Outcome::Done).id(reply.id.as_ref()).with("result", reply.result);
-        self.record(at, run, given.into(), Sent::Yes { note }, reply.id.as_ref()).await
+        let id = reply.id.unwrap_or_else(|| DONE.into());
+        self.record(at, run, given.into(), Sent::Yes { note }, Some(&id)).await
     }
 
+    /// Keeps what came of it. `known`: the record that its key stands for from now on.
     async fn record(
         &self,
         at: &At<'_>,
         run: &Execution<'_>,
         given: Value,
         sent: Sent,
-        id: Option<&Arc<str>>,
+        known: Option<&Arc<str>>,
     ) -> Result<Value, Stop> {
         let entry = match sent {
             Sent::No => None,
             Sent::Yes { note } => {
-                let mut entry = audit(at, "call", self.connection, self.name, id, self.changes());
+                let mut entry = audit(
+                    at,
+                    "call",
+                    self.connection,
+                    self.name,
+                    known.filter(|id| &***id != DONE),
+                    self.changes(),
+                );
                 entry.note = note.map(Arc::from);
                 Some(entry)
             }
@@ -144,12 +154,13 @@ impl Operation<'_> {
             Repeat::Harmless => Durability::WithNextCommit,
             Repeat::HarmlessWithKey(_) | Repeat::Doubles => Durability::BeforeGoingOn,
         };
-        let id = id.map_or_else(|| DONE.into(), Arc::clone);
+        let identified =
+            self.identity.iter().zip(known).map(|(identity, id)| (identity.clone(), Arc::clone(id)));
         run.record(Written {
             fingerprint: self.fingerprint,
             given,
             audit: entry,
-            identified: self.identity.iter().map(|identity| (identity.clone(), Arc::clone(&id))).collect(),
+            identified: identified.collect(),
             durability,
             at,
         })

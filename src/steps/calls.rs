@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::ending::Ending;
+use super::ending::{Ending, StepRetry};
 use super::execute::{Execution, Stop};
 use super::journal::{
     AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent,
@@ -34,7 +34,7 @@ impl At<'_> {
             step: Arc::clone(&self.step.label),
             failure,
             connection: connection.map(Arc::clone),
-            retry: self.step.retry,
+            retry: self.step.retry.map(|rule| StepRetry { call: self.call.clone(), rule }),
         })
     }
 

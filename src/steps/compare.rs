@@ -5,25 +5,28 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
+use crate::connector::IdForm;
 use crate::value::Value;
 
 /// True when `current` means what `wanted` says.
 ///
 /// Nothing, empty text and empty lists are one. Numbers compare by value, also against text that is a number, for
-/// systems that give all values as text; times by their instant; ids and everything else as text. Of a map only
-/// the wanted keys count: a nested payload changes what it names.
-pub(crate) fn same(wanted: &Value, current: &Value) -> bool {
+/// systems that give all values as text; times by their instant; ids by what counts of them (`ids`: how the system
+/// may write one); everything else as text. Of a map only the wanted keys count: a nested payload changes what it names.
+pub(crate) fn same(ids: Option<&IdForm>, wanted: &Value, current: &Value) -> bool {
     if wanted.is_blank() || current.is_blank() {
         return wanted.is_blank() && current.is_blank();
     }
     match (wanted, current) {
         (Value::Map(wanted), Value::Map(current)) => {
-            wanted.iter().all(|(key, wanted)| same(wanted, current.get(key).unwrap_or(&Value::Null)))
+            wanted.iter().all(|(key, wanted)| same(ids, wanted, current.get(key).unwrap_or(&Value::Null)))
         }
         (Value::List(wanted), Value::List(current)) => {
-            wanted.len() == current.len() && wanted.iter().zip(current.iter()).all(|(a, b)| same(a, b))
+            wanted.len() == current.len() && wanted.iter().zip(current.iter()).all(|(a, b)| same(ids, a, b))
         }
-        (Value::Text(wanted), Value::Text(current)) => wanted == current || same_time(wanted, current),
+        (Value::Text(wanted), Value::Text(current)) => {
+            wanted == current || same_time(wanted, current) || same_id(ids, wanted, current)
+        }
         _ => same_scalar(wanted, current),
     }
 }
@@ -34,6 +37,12 @@ fn same_scalar(wanted: &Value, current: &Value) -> bool {
         (Some(wanted), Some(current)) => wanted == current,
         _ => wanted.to_text().is_some_and(|wanted| current.to_text() == Some(wanted)),
     }
+}
+
+/// True when both are ids, and one id.
+fn same_id(ids: Option<&IdForm>, a: &str, b: &str) -> bool {
+    let core = |text| ids.and_then(|ids| ids.core(text));
+    core(a).is_some_and(|a| core(b) == Some(a))
 }
 
 fn number(value: &Value) -> Option<Decimal> {
@@ -70,10 +79,10 @@ fn is_email(text: &str) -> bool {
 }
 
 /// True when two values identify the same: as [`same`], and e-mails trimmed and case-folded.
-pub(crate) fn same_identity(a: &Value, b: &Value) -> bool {
+pub(crate) fn same_identity(ids: Option<&IdForm>, a: &Value, b: &Value) -> bool {
     match (a.as_str(), b.as_str()) {
-        (Some(a), Some(b)) => folded(a) == folded(b),
-        _ => same(a, b),
+        (Some(a), Some(b)) => folded(a) == folded(b) || same_id(ids, a.trim(), b.trim()),
+        _ => same(ids, a, b),
     }
 }
 
@@ -99,7 +108,7 @@ mod tests {
             (r#"{"a":1}"#, r#"{"a":1.0,"b":2}"#),
             (r"[1,2]", r"[1,2.0]"),
         ] {
-            assert!(same(&value(wanted), &value(current)), "{wanted} and {current}");
+            assert!(same(None, &value(wanted), &value(current)), "{wanted} and {current}");
         }
     }
 
@@ -117,13 +126,30 @@ mod tests {
             ("[1,2]", "[2,1]"),
             (r#""001000000000001""#, r#""001000000000001AAA""#),
         ] {
-            assert!(!same(&value(wanted), &value(current)), "{wanted} and {current}");
+            assert!(!same(None, &value(wanted), &value(current)), "{wanted} and {current}");
         }
     }
 
     #[test]
+    fn ids_are_compared_as_their_system_writes_them() {
+        let manifest = crate::connector::builtin("salesforce").unwrap();
+        let ids = manifest.abilities().ids();
+        let (short, long) = (value(r#""001Hs00001a2B3c""#), value(r#""001Hs00001a2B3cIAF""#));
+        let other = value(r#""001Hs00001a2B3CIAF""#);
+        assert!(same(ids, &short, &long) && same(ids, &long, &short) && same_identity(ids, &short, &long));
+        assert!(!same(ids, &short, &other), "case counts");
+        assert!(!same(ids, &value(r#""001Hs00001a2B3cIAx""#), &long), "no id");
+        assert!(!same(None, &short, &long), "where nothing says so");
+        assert!(same(
+            ids,
+            &value(r#"[{"WhatId":"001Hs00001a2B3c"}]"#),
+            &value(r#"[{"WhatId":"001Hs00001a2B3cIAF"}]"#)
+        ));
+    }
+
+    #[test]
     fn emails_identify_trimmed_and_case_folded() {
-        assert!(same_identity(&value(r#"" Ann@X.example ""#), &value(r#""ann@x.example""#)));
-        assert!(!same_identity(&value(r#""CUS_1""#), &value(r#""cus_1""#)));
+        assert!(same_identity(None, &value(r#"" Ann@X.example ""#), &value(r#""ann@x.example""#)));
+        assert!(!same_identity(None, &value(r#""CUS_1""#), &value(r#""cus_1""#)));
     }
 }

@@ -284,7 +284,8 @@ impl Work<'_> {
     fn contradicts(&self, hit: &Hit) -> bool {
         match &self.sought {
             Sought::Fields(fields) => {
-                identity::contradiction(&hit.record, std::slice::from_ref(fields)).is_some()
+                identity::contradiction(&self.create.target, &hit.record, std::slice::from_ref(fields))
+                    .is_some()
             }
             Sought::Nothing | Sought::Value(_) => false,
         }

@@ -29,7 +29,7 @@ impl Delete {
         let Some(id) = run.eval_id(at, "record", &self.record)? else {
             return Err(at.refuse(format!("no {target} to delete: `record` gave nothing")));
         };
-        let fingerprint = fingerprint(&["delete", &target.to_string(), &id]);
+        let fingerprint = fingerprint(&["delete", &target.to_string(), target.id_core(&id)]);
         if let Before::Done(given) = run.before(at, fingerprint)? {
             return Ok(given);
         }

@@ -29,6 +29,17 @@ pub(super) struct Execution<'a> {
     pub(super) world: &'a World<'a>,
     pub(super) context: Context,
     pub(super) reads: Reads,
+    /// What its steps came to so far.
+    pub(super) seen: Seen,
+}
+
+/// What the steps of a run came to: whether its event was applied to anything.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// A look-up found nothing.
+    missed: bool,
+    /// Something was written, or found to be as it should be.
+    applied: bool,
 }
 
 /// Executes a run, from its beginning: what an earlier attempt has done is taken from the journal (invariant 2).
@@ -36,8 +47,10 @@ pub(super) struct Execution<'a> {
 /// Never sleeps and never tries again; the engine decides what follows from the ending.
 pub async fn execute(program: &Program, run: &RunInput, world: &World<'_>) -> Ending {
     let context = context(program, run, world);
-    let mut execution = Execution { program, run, world, context, reads: Reads::default() };
+    let (reads, seen) = (Reads::default(), Seen::default());
+    let mut execution = Execution { program, run, world, context, reads, seen };
     match execution.whole().await {
+        Ok(()) if execution.seen.missed && !execution.seen.applied => Ending::Missed,
         Ok(()) => Ending::Succeeded,
         Err(ending) => *ending,
     }
@@ -139,8 +152,17 @@ impl Execution<'_> {
             Ok(given) => given,
             Err(ended) => self.failed(at, ended).await?,
         };
+        self.note(step.verb.changes(), &given);
         self.give(step, given, replayed);
         Ok(())
+    }
+
+    /// Notes what a step, or a call of a script, came to.
+    pub(super) fn note(&mut self, changes: bool, given: &Value) {
+        let outcome = given.get("outcome").and_then(Value::as_str).unwrap_or_default();
+        let is = |known: Outcome| outcome == known.word();
+        self.seen.applied |= changes && !is(Outcome::Failed);
+        self.seen.missed |= !changes && is(Outcome::Missing);
     }
 
     /// Makes what a step gave visible to the later ones.
@@ -155,7 +177,7 @@ impl Execution<'_> {
     /// else ends the run, and is tried again first.
     async fn failed(&self, at: &At<'_>, stop: Stop) -> Result<Value, Stop> {
         let Ending::Failed { failure, .. } = &*stop else { return Err(stop) };
-        if at.step.on_error != OnError::Continue || !self.is_final(at.step, failure.class) {
+        if at.step.on_error != OnError::Continue || !self.is_final(at, failure.class) {
             return Err(stop);
         }
         self.record_failed(at, failure).await
@@ -185,13 +207,19 @@ impl Execution<'_> {
         }
     }
 
-    /// True when no further attempt of the run could change the failure. Throttled and paused connections use up no
-    /// attempt, so they never are.
-    pub(super) fn is_final(&self, step: &Step, class: Class) -> bool {
+    /// True when no further attempt could change the failure. Throttled and paused connections use up no attempt, so
+    /// they never are.
+    pub(super) fn is_final(&self, at: &At<'_>, class: Class) -> bool {
         match class {
             Class::Missing | Class::Duplicate | Class::Permanent | Class::Partial => true,
             Class::Transient | Class::Locked | Class::Expired | Class::Unknown => {
-                self.run.attempt >= step.retry.unwrap_or(self.program.retry).attempts
+                let spent = &self.run.spent;
+                match at.step.retry {
+                    Some(rule) => spent.failures(&at.call) + 1 >= rule.attempts,
+                    None => {
+                        self.run.attempt.saturating_sub(spent.all_failures()) >= self.program.retry.attempts
+                    }
+                }
             }
             Class::Throttled | Class::ConnectionDown => false,
         }

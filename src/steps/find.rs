@@ -212,7 +212,7 @@ impl Lowering<'_> {
     /// True when the connector can look a record up by these fields; else a finding says by which it can.
     pub(super) fn finds_by(&mut self, path: &Path, target: &Target, names: &[&str]) -> bool {
         let Some(facts) = target.facts() else { return true };
-        if facts.find(names.iter().copied()).is_some() {
+        if facts.find(names.iter().map(|name| target.field(name))).is_some() {
             return true;
         }
         let fact = format!("`{target}` cannot be looked up by {}", names.join(" and "));

@@ -1,5 +1,6 @@
 //! What identifies a record: alternatives in order, and the canonical form in which identities are locked and kept.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -8,21 +9,23 @@ use sha2::{Digest, Sha256};
 use super::compare;
 use super::journal::Identity;
 use super::target::Target;
-use crate::connector::Fields;
+use crate::connector::{Fields, IdForm};
 use crate::value::{Map, Value};
 
 impl Identity {
-    /// The identity that `fields` together give a record of `target`. Fields in any order give the same one.
+    /// The identity that `fields` together give a record of `target`. Fields in any order, by their own names or by the
+    /// client's words for them, give the same one.
     pub(super) fn of_fields(target: &Target, fields: &Fields) -> Self {
-        let mut names: Vec<&Arc<str>> = fields.keys().collect();
-        names.sort();
-        let key = Value::map(names.into_iter().map(|name| (Arc::clone(name), canonical(&fields[name]))));
+        // By the system's own names: who writes a client's word for a field means the same as who names the field.
+        let named: BTreeMap<&str, &Value> =
+            fields.iter().map(|(name, value)| (target.field(name), value)).collect();
+        let key = Value::map(named.into_iter().map(|(name, value)| (name, canonical(target.ids(), value))));
         Self::new(target, &key)
     }
 
     /// The identity that a bare value gives a record of `target`, in our own store.
     pub(super) fn of_value(target: &Target, value: &Value) -> Self {
-        Self::new(target, &canonical(value))
+        Self::new(target, &canonical(target.ids(), value))
     }
 
     /// The identity of a call of an operation.
@@ -30,7 +33,7 @@ impl Identity {
         Self {
             connection: Arc::clone(connection),
             object: Arc::clone(operation),
-            key: digest(&canonical(value)),
+            key: digest(&canonical(None, value)),
         }
     }
 
@@ -54,15 +57,21 @@ fn digest(key: &Value) -> Arc<str> {
     text.into()
 }
 
-/// One form for all that identifies the same: scalars as text, e-mails folded, decimals without trailing zeros.
-fn canonical(value: &Value) -> Value {
+/// One form for all that identifies the same: scalars as text, e-mails folded, ids by what counts of them, decimals
+/// without trailing zeros.
+fn canonical(ids: Option<&IdForm>, value: &Value) -> Value {
     match value {
-        Value::Text(text) => Value::from(compare::folded(text)),
+        Value::Text(text) => match ids.and_then(|ids| ids.core(text.trim())) {
+            Some(core) => Value::from(core),
+            None => Value::from(compare::folded(text)),
+        },
         Value::Decimal(decimal) => Value::from(decimal.normalize().to_string()),
         Value::Bool(_) | Value::Int(_) => Value::from(value.to_string()),
         Value::Null => Value::Null,
-        Value::List(items) => Value::list(items.iter().map(canonical)),
-        Value::Map(map) => Value::map(map.iter().map(|(key, value)| (Arc::clone(key), canonical(value)))),
+        Value::List(items) => Value::list(items.iter().map(|item| canonical(ids, item))),
+        Value::Map(map) => {
+            Value::map(map.iter().map(|(key, value)| (Arc::clone(key), canonical(ids, value))))
+        }
     }
 }
 
@@ -74,12 +83,13 @@ pub(super) fn in_words(fields: &Fields) -> String {
 
 /// The first field of `earlier` identities that `record` carries with another value: it belongs to somebody else.
 pub(super) fn contradiction<'a>(
+    target: &Target,
     record: &Value,
     earlier: &'a [Fields],
 ) -> Option<(&'a Arc<str>, &'a Value, Value)> {
     earlier.iter().flat_map(Map::iter).find_map(|(name, wanted)| {
         let carried = record.get(name).filter(|carried| !carried.is_blank())?;
-        (!compare::same_identity(wanted, carried)).then(|| (name, wanted, carried.clone()))
+        (!compare::same_identity(target.ids(), wanted, carried)).then(|| (name, wanted, carried.clone()))
     })
 }
 
@@ -88,5 +98,42 @@ pub(super) fn trimmed(value: Value) -> Value {
     match value.as_str() {
         Some(text) if text.trim().len() != text.len() => Value::from(text.trim()),
         _ => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::connector::{Abilities, ObjectFacts};
+
+    fn target(words: &[(&str, &str)]) -> Target {
+        let abilities = Arc::new(Abilities::new::<&str, &str>([("*", ObjectFacts::default())], []));
+        let words = words.iter().map(|(word, field)| ((*word).to_owned(), (*field).to_owned())).collect();
+        let abilities = abilities.with_words(&[("Account".to_owned(), words)].into_iter().collect());
+        Target { connection: "crm".into(), object: "Account".into(), abilities }
+    }
+
+    fn fields(json: &str) -> Fields {
+        Value::from_json(json.as_bytes()).unwrap().as_map().cloned().unwrap()
+    }
+
+    #[test]
+    fn one_identity_is_one_however_it_is_written() {
+        let target = target(&[("stripe_id", "Ref__c")]);
+        for (one, other) in [
+            (r#"{"stripe_id":"cus_1"}"#, r#"{"Ref__c":"cus_1"}"#),
+            (
+                r#"{"stripe_id":"cus_1","Email":" Ann@X.example"}"#,
+                r#"{"Email":"ann@x.example","Ref__c":"cus_1 "}"#,
+            ),
+            (r#"{"Number":5}"#, r#"{"Number":"5"}"#),
+        ] {
+            let (one, other) = (fields(one), fields(other));
+            assert_eq!(Identity::of_fields(&target, &one), Identity::of_fields(&target, &other));
+        }
+        let (one, other) = (fields(r#"{"Ref__c":"cus_1"}"#), fields(r#"{"Ref__c":"CUS_1"}"#));
+        assert_ne!(Identity::of_fields(&target, &one), Identity::of_fields(&target, &other));
     }
 }

@@ -74,7 +74,9 @@ impl Link {
         to: Value,
     ) -> Result<bool, Stop> {
         let (target, verb) = (&self.target, self.direction.kind().word());
-        let fingerprint = fingerprint(&[verb, &target.to_string(), id, &self.relation, &to.to_string()]);
+        let (record, other) = (target.id_core(id), to.to_string());
+        let fingerprint =
+            fingerprint(&[verb, &target.to_string(), record, &self.relation, target.id_core(&other)]);
         if let Before::Done(given) = run.before(at, fingerprint)? {
             return Ok(given == Value::from(true));
         }

@@ -58,7 +58,9 @@ impl Execution<'_> {
             match self.look_up_one(at, look, wanted, &select).await? {
                 Found::None => {}
                 Found::One(hit) => {
-                    if let Some((field, ours, theirs)) = identity::contradiction(&hit.record, earlier) {
+                    if let Some((field, ours, theirs)) =
+                        identity::contradiction(look.target, &hit.record, earlier)
+                    {
                         let words = format!(
                             "the {} found by {} carries another {field}: {} instead of {}",
                             look.target,
@@ -181,7 +183,9 @@ impl Execution<'_> {
                 Err(Box::new(Ending::Conflict { reason: reason()?, candidates: Vec::new() }))
             }
             NoneFound::Fail => Err(at.refuse(reason()?)),
-            NoneFound::Wait(at_most) => Err(Box::new(Ending::Waiting { reason: reason()?, at_most })),
+            NoneFound::Wait(at_most) => {
+                Err(Box::new(Ending::Waiting { call: at.call.clone(), reason: reason()?, at_most }))
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::execute::{Execution, Stop};
 use super::identity;
 use super::journal::FieldChange;
 use super::observe::Sight;
+use super::target::Target;
 use crate::connector::Fields;
 use crate::expr::{Expr, OnNothing, Write};
 use crate::value::{Map, Value};
@@ -174,13 +175,14 @@ impl Difference {
     }
 
     /// What `current` does not hold yet; by the write policy of each field.
-    pub(super) fn from(mapped: Vec<Mapped>, current: &Value) -> Self {
+    pub(super) fn from(target: &Target, mapped: Vec<Mapped>, current: &Value) -> Self {
         let mut difference = Self::default();
         for field in mapped {
             let before = current.get(&field.name).cloned().unwrap_or_default();
             match (field.value.is_nothing(), field.on_nothing) {
                 (true, OnNothing::Leave) => difference.left_alone.push(field.name),
-                _ if !may_write(field.write, &before) || compare::same(&field.value, &before) => {}
+                _ if !may_write(field.write, &before)
+                    || compare::same(target.ids(), &field.value, &before) => {}
                 _ => difference.write(field.name, before, field.value),
             }
         }

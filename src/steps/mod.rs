@@ -38,6 +38,7 @@ mod reads;
 mod run;
 mod script;
 mod set;
+mod spent;
 mod target;
 mod update;
 mod upsert;
@@ -48,7 +49,7 @@ mod uses;
 mod tests;
 
 pub(crate) use compare::{same, same_identity};
-pub use ending::Ending;
+pub use ending::{Ending, StepRetry};
 pub use execute::execute;
 pub use journal::{
     AuditEntry, CallId, CallOutcome, Durability, Entry, EntryState, FieldChange, Grant, Identity, Intent,
@@ -58,4 +59,5 @@ pub use lower::{ClientScope, connection, finding_of, order_key};
 pub use observe::{Observer, Sight};
 pub use program::Program;
 pub use run::{ClientFacts, EventInput, RunInput, World};
+pub use spent::Spent;
 pub use target::Target;

@@ -67,6 +67,27 @@ pub(super) enum Verb {
 }
 
 impl Verb {
+    /// True when it is there to change something, whether or not it has to.
+    pub(super) fn changes(&self) -> bool {
+        match self {
+            Self::Create(_)
+            | Self::Update(_)
+            | Self::Upsert(_)
+            | Self::Delete(_)
+            | Self::Link(_)
+            | Self::Call(_) => true,
+            Self::Find(_)
+            | Self::Get(_)
+            | Self::List(_)
+            | Self::Script(_)
+            | Self::Set(_)
+            | Self::ForEach(_)
+            | Self::Choose(_)
+            | Self::Check(_)
+            | Self::Use(_) => false,
+        }
+    }
+
     /// Does it, and tells what later steps read as `steps.<id>`.
     pub(super) async fn perform(&self, at: &At<'_>, run: &mut Execution<'_>) -> Result<Value, Stop> {
         match self {

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::journal::Journal;
 use super::observe::Observer;
+use super::spent::Spent;
 use crate::clock::Clock;
 use crate::connector::Gateway;
 use crate::value::Value;
@@ -18,7 +19,9 @@ pub struct RunInput {
     pub id: Arc<str>,
     /// Which attempt this is, from 1. A wait for a throttled or paused connection uses up none.
     pub attempt: u32,
-    /// When the run began: `none: wait 1h` and the life of idempotency keys count from here.
+    /// What steps with rules of their own have used up in earlier attempts.
+    pub spent: Spent,
+    /// When the run began: the life of idempotency keys counts from here.
     pub began: Timestamp,
     /// What `now` and `today()` give: frozen for the run, the same in every attempt.
     pub now: Timestamp,

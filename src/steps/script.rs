@@ -77,9 +77,13 @@ impl Script {
             return Ok(failed(&given));
         }
         match self.perform_call(at, run, call).await {
-            Ok(given) => Ok(ScriptAnswer::Given(given)),
+            Ok(given) => {
+                let reads = matches!(&*call.verb, "find" | "get" | "list");
+                run.note(!reads, &given);
+                Ok(ScriptAnswer::Given(given))
+            }
             Err(stop) => match &*stop {
-                Ending::Failed { failure, .. } if run.is_final(at.step, failure.class) => {
+                Ending::Failed { failure, .. } if run.is_final(at, failure.class) => {
                     run.record_failed(at, failure).await.map(|given| failed(&given))
                 }
                 _ => Err(stop),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::connector::{Abilities, ActionKind, Fields, ObjectFacts, OperationFacts, Record};
+use crate::connector::{Abilities, ActionKind, Fields, IdForm, ObjectFacts, OperationFacts, Record};
 use crate::value::{Map, Value};
 
 /// An object that a step acts on: known to exist, its connector's facts at hand.
@@ -28,7 +28,22 @@ impl Target {
 
     /// The facts of the look-up that `identity` would use.
     pub(super) fn finder(&self, identity: &Fields) -> Option<&OperationFacts> {
-        self.facts()?.find(identity.keys().map(|name| &**name))
+        self.facts()?.find(identity.keys().map(|name| self.field(name)))
+    }
+
+    /// The system's own name of a field that may be named by a word of the client.
+    pub(super) fn field<'a>(&'a self, name: &'a str) -> &'a str {
+        self.abilities.field(&self.object, name)
+    }
+
+    /// How the system may write an id.
+    pub(super) fn ids(&self) -> Option<&IdForm> {
+        self.abilities.ids()
+    }
+
+    /// What counts of an id, so that it is the same however it is written.
+    pub(super) fn id_core<'a>(&self, id: &'a str) -> &'a str {
+        self.ids().and_then(|ids| ids.core(id)).unwrap_or(id)
     }
 
     /// The field of a record that holds its id.

@@ -36,7 +36,7 @@ impl Update {
         let Some(id) = run.eval_id(at, "record", &self.record)? else {
             return Err(at.refuse(format!("no {target} to update: `record` gave nothing")));
         };
-        let fingerprint = fingerprint(&["update", &target.to_string(), &id]);
+        let fingerprint = fingerprint(&["update", &target.to_string(), target.id_core(&id)]);
         if let Before::Done(given) = run.before(at, fingerprint)? {
             return Ok(given);
         }
@@ -46,7 +46,7 @@ impl Update {
             (Hit { id, record: Value::Null }, Difference::blind(mapped))
         } else {
             let hit = self.current(at, run, &id).await?;
-            let difference = Difference::from(mapped, &hit.record);
+            let difference = Difference::from(target, mapped, &hit.record);
             (hit, difference)
         };
         let change = Change {

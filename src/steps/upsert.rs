@@ -145,7 +145,7 @@ impl Work<'_> {
 
     async fn update(self, at: &At<'_>, run: &mut Execution<'_>, hit: Hit) -> Result<Value, Stop> {
         let mapped = self.upsert.fields.eval(at, run)?;
-        let difference = Difference::from(mapped, &hit.record);
+        let difference = Difference::from(&self.upsert.target, mapped, &hit.record);
         let (outcome, note) = if self.perhaps_ours {
             (Outcome::Created, Some(FOUND_AFTER_LOSS))
         } else {

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::event::{EventSeq, NewEvent};
 use super::run::{Outcome, RunId, Version};
-use crate::steps::{AuditEntry, CallId, CallOutcome, Intent};
+use crate::config::LockstepEvent;
+use crate::steps::{AuditEntry, CallId, CallOutcome, Intent, Spent};
 use crate::value::Value;
 
 /// One change. Several that are handed over together come to disk together or not at all.
@@ -58,6 +59,8 @@ pub enum Change {
         connection: Option<Arc<str>>,
         /// Failed attempts so far.
         attempts: u32,
+        /// What steps with rules of their own have used up.
+        spent: Spent,
         /// Why, for a person.
         reason: String,
     },
@@ -67,6 +70,8 @@ pub enum Change {
         run: RunId,
         /// When it is tried again.
         due: Timestamp,
+        /// What steps with rules of their own have used up, this wait included.
+        spent: Spent,
         /// What it waits for.
         reason: String,
     },
@@ -99,6 +104,8 @@ pub enum Change {
     SecretKept(SealedSecret),
     /// lockstep reports about its own work: an event, with the runs that it starts.
     Reported(NewEvent),
+    /// How far an alert that is started only so often has got.
+    Alerts(AlertWindow),
 }
 
 /// What a connection has to remember and nobody may see, sealed before it comes here.
@@ -217,4 +224,30 @@ pub enum CircuitState {
         /// When the next one tries.
         probe_at: Timestamp,
     },
+}
+
+/// A stretch of time in which a pipeline that listens for reports is started only so often (`at_most`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertWindow {
+    /// The client.
+    pub client: Arc<str>,
+    /// The pipeline.
+    pub pipeline: Arc<str>,
+    /// When it ends.
+    pub ends: Timestamp,
+    /// Runs that were started in it.
+    pub started: u32,
+    /// Reports that started none and are not told yet.
+    pub grouped: u32,
+    /// The last of these, by which the others are told when the window ends.
+    pub untold: Option<UntoldReport>,
+}
+
+/// A report that is told later.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UntoldReport {
+    /// What it reports.
+    pub what: LockstepEvent,
+    /// What it says: a map.
+    pub object: Value,
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::change::UntoldReport;
 use super::run::{Outcome, RunState};
-use crate::config::Stale;
-use crate::steps::{AuditEntry, FieldChange};
+use crate::config::{LockstepEvent, Stale};
+use crate::steps::{AuditEntry, FieldChange, Spent};
 use crate::value::Value;
 
 /// The due time of a run that waits for a connection and not for a time.
@@ -77,6 +78,20 @@ pub(super) fn small(number: i64) -> u32 {
 /// The JSON of a column, or what is wrong with it.
 pub(super) fn json(text: &str) -> Result<Value, String> {
     Value::from_json(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+/// What steps have used up (nothing for nearly all runs), or what is wrong with it.
+pub(super) fn spent(text: Option<&str>) -> Result<Spent, String> {
+    let Some(text) = text else { return Ok(Spent::default()) };
+    Spent::from_json(text).ok_or_else(|| format!("`{text}` does not say what steps have used up"))
+}
+
+/// A report that was not told yet, of its kind and what it says; `None` when all were told.
+pub(super) fn untold(kind: Option<&str>, object: Option<&str>) -> Result<Option<UntoldReport>, String> {
+    let (Some(kind), Some(object)) = (kind, object) else { return Ok(None) };
+    let what = LockstepEvent::ALL.into_iter().find(|what| what.as_str() == kind);
+    let what = what.ok_or_else(|| format!("`{kind}` is no report"))?;
+    Ok(Some(UntoldReport { what, object: json(object)? }))
 }
 
 /// The words that an audit entry's verb can be.

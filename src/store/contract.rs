@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::chain::{ChainState, SealedEntry};
-use super::change::{Change, ConnectionState, NewIntent, Settled};
+use super::change::{AlertWindow, Change, ConnectionState, NewIntent, Settled};
 use super::erase::{ErasablePage, Erasing, ErasureFilter};
 use super::error::StoreError;
 use super::event::{Accepted, EventSeq, NewEvent};
@@ -47,7 +47,8 @@ pub trait Store: Send + Sync {
     /// Writes changes, all or none. They are queued when this returns, and on disk when its future is done.
     fn commit(&self, changes: Vec<Change>) -> Answer<'static, ()>;
 
-    /// Takes up after a stop or a crash: runs that stood behind others are ready again, to be put in order anew.
+    /// Takes up after a stop or a crash: runs that stood behind others are ready again, to be put in order anew, and those
+    /// that wait for a connection which is not paused, as far as it is known, are due.
     /// Gives the number of held runs by client.
     fn take_up(&self) -> Answer<'static, BTreeMap<Arc<str>, u64>>;
 
@@ -86,6 +87,9 @@ pub trait Store: Send + Sync {
 
     /// The sealed secret that a connection kept last.
     fn secret<'a>(&'a self, client: &'a str, connection: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+
+    /// How far alerts that are started only so often have got.
+    fn alert_windows(&self) -> Answer<'_, Vec<AlertWindow>>;
 
     /// How many runs are where.
     fn counts(&self) -> Answer<'_, Counts>;

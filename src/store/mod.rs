@@ -25,7 +25,10 @@ mod version;
 
 pub use address::{AddressError, StoreAddress};
 pub use chain::{ChainHead, ChainHeadError, ChainState, Link, Sealable, SealedEntry};
-pub use change::{Applied, Change, CircuitState, ConnectionState, Matter, NewIntent, SealedSecret, Settled};
+pub use change::{
+    AlertWindow, Applied, Change, CircuitState, ConnectionState, Matter, NewIntent, SealedSecret, Settled,
+    UntoldReport,
+};
 pub use contract::Store;
 pub use erase::{Erasable, ErasablePage, Erasing, Erasure, ErasureFilter, Kept};
 pub use error::StoreError;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::event::{EventSeq, Source};
 use crate::config::Stale;
-use crate::steps::{CallId, Entry};
+use crate::steps::{CallId, Entry, Spent};
 
 /// A run's number in this store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,7 +156,9 @@ pub struct QueuedRun {
     pub state: RunState,
     /// Failed attempts so far.
     pub attempts: u32,
-    /// When it was accepted: the beginning of its waiting, and of the lag that is measured.
+    /// What steps with rules of their own have used up so far.
+    pub spent: Spent,
+    /// When it was accepted.
     pub received: Timestamp,
     /// True when a held run of the same lane and key comes before it.
     pub behind: bool,

@@ -15,6 +15,7 @@ mod ingest;
 mod kill;
 mod looking;
 mod operating;
+mod order;
 mod pipelines;
 mod postgres;
 mod reload;

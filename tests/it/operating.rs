@@ -24,7 +24,7 @@ async fn metrics_count_what_happened() {
         r#"lockstep_runs_ended_total{client="acme",pipeline="log-payment",outcome="succeeded"} 1"#,
         r#"lockstep_runs_ended_total{client="acme",pipeline="large-payment",outcome="skipped"} 1"#,
         r#"lockstep_runs_ended_total{client="acme",pipeline="refund",outcome="conflict"} 1"#,
-        r#"lockstep_event_lag_seconds_count{client="acme"} 3"#,
+        r#"lockstep_lag_since_received_seconds_count{client="acme"} 3"#,
         "lockstep_runs_unfinished 0",
     ] {
         assert!(page.lines().any(|known| known == line), "{line} is not in\n{page}");

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep::config::{FileSet, FileText, Stale};
+use lockstep::config::{FileSet, FileText, LockstepEvent, Stale};
 use lockstep::steps::{
-    AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent,
+    AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent, Spent,
 };
 use lockstep::store::{
-    Accepted, Access, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter, EventSeq,
-    GoodClient, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId,
-    RunState, SealedSecret, Source, Store, StoreAddress, StoreError, Version,
+    Accepted, Access, AlertWindow, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter,
+    EventSeq, GoodClient, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook, Place, QueuedRun, RunFilter,
+    RunId, RunState, SealedSecret, Source, Store, StoreAddress, StoreError, UntoldReport, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -87,6 +87,8 @@ suite! {
     the_last_good_version_of_a_client_is_kept_over_a_restart
     a_version_that_a_client_comes_back_to_stays
     versions_that_nobody_needs_are_forgotten_and_no_others
+    how_far_alerts_have_got_is_kept
+    nobody_waits_for_a_connection_that_is_not_paused
 }
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -199,6 +201,7 @@ fn held(run: RunId, until: Option<i64>, connection: Option<&str>) -> Change {
         due: until.map(at),
         connection: connection.map(Arc::from),
         attempts: 3,
+        spent: Spent::default(),
         reason: "503".into(),
     }
 }
@@ -309,7 +312,7 @@ async fn an_ended_run_stays_ended(bench: Bench) {
         ended(run, Outcome::Succeeded, ""),
         held(run, Some(2_000), None),
         Change::Blocked { run },
-        Change::Waiting { run, due: at(0), reason: String::new() },
+        Change::Waiting { run, due: at(0), spent: Spent::default(), reason: String::new() },
         Change::Versioned { run, version: Version("v2".into()) },
     ] {
         let refused = store.commit(vec![change.clone()]).await;
@@ -379,7 +382,10 @@ async fn the_outlook_names_each_client_once(bench: Bench) {
             store.accept(vec![NewEvent { client: client.into(), ..event(id, 0, "a") }]).await.unwrap();
         }
     }
-    let waiting = Change::Waiting { run: RunId(1), due: at(7_000), reason: "no account yet".into() };
+    let mut spent = Spent::default();
+    spent.miss(&CallId("0".into()), at(1_500));
+    let reason = "no account yet".into();
+    let waiting = Change::Waiting { run: RunId(1), due: at(7_000), spent: spent.clone(), reason };
     store.commit(vec![waiting, ended(RunId(2), Outcome::Succeeded, "")]).await.unwrap();
     let outlook = |client: &str, due_now, next| Outlook { client: client.into(), due_now, next };
     assert_eq!(
@@ -390,6 +396,8 @@ async fn the_outlook_names_each_client_once(bench: Bench) {
             outlook("initech", false, Some(at(7_000))),
         ]
     );
+    let due = store.due("initech", at(7_000), 10).await.unwrap();
+    assert_eq!(due[0].spent, spent, "what it has used up is kept with it");
     let counts = store.counts().await.unwrap();
     assert_eq!(counts.unfinished.values().copied().collect::<Vec<_>>(), [2, 2, 1]);
     assert_eq!(counts.oldest, Some(at(1_000)));
@@ -597,8 +605,15 @@ async fn versions_that_nobody_needs_are_forgotten_and_no_others(bench: Bench) {
 
     // Held, waiting or blocked, it is unfinished all the same.
     let waits = [
-        Change::Held { run: unfinished, due: None, connection: None, attempts: 1, reason: String::new() },
-        Change::Waiting { run: unfinished, due: at(2_000), reason: String::new() },
+        Change::Held {
+            run: unfinished,
+            due: None,
+            connection: None,
+            attempts: 1,
+            spent: Spent::default(),
+            reason: String::new(),
+        },
+        Change::Waiting { run: unfinished, due: at(2_000), spent: Spent::default(), reason: String::new() },
         Change::Blocked { run: unfinished },
     ];
     for change in waits {
@@ -619,4 +634,40 @@ async fn a_version_that_a_client_comes_back_to_stays(bench: Bench) {
     assert_eq!(store.forget_versions(at(100)).await.unwrap(), 2);
     assert!(store.files(&sync_of(&first)).await.unwrap().is_some());
     assert_eq!(store.files(&sync_of(&second)).await.unwrap(), None);
+}
+
+async fn how_far_alerts_have_got_is_kept(bench: Bench) {
+    let store = &*bench.store;
+    let object = Value::map([("run", Value::from(7_i64))]);
+    let window = |grouped, untold| AlertWindow {
+        client: "acme".into(),
+        pipeline: "alert".into(),
+        ends: at(2_000),
+        started: 1,
+        grouped,
+        untold,
+    };
+    let untold = Some(UntoldReport { what: LockstepEvent::RunDead, object });
+    for window in [window(0, None), window(3, untold), window(0, None)] {
+        store.commit(vec![Change::Alerts(window.clone())]).await.unwrap();
+        assert_eq!(store.alert_windows().await.unwrap(), [window]);
+    }
+}
+
+async fn nobody_waits_for_a_connection_that_is_not_paused(bench: Bench) {
+    let [paused, other] = ["evt_1", "evt_2"].map(|id| event(id, 0, id));
+    let (paused, other) = (accept_one(&*bench.store, paused).await, accept_one(&*bench.store, other).await);
+    let state = ConnectionState {
+        client: "acme".into(),
+        connection: "crm".into(),
+        circuit: CircuitState::Open { probes: 0, probe_at: at(2_000) },
+        since: at(1_000),
+        reason: "503".into(),
+    };
+    let changes =
+        vec![held(paused, None, Some("crm")), held(other, None, Some("chat")), Change::Connection(state)];
+    bench.store.commit(changes).await.unwrap();
+    assert_eq!(due_ids(&*bench.store, 9_000).await, []);
+    bench.store.take_up().await.unwrap();
+    assert_eq!(due_ids(&*bench.store, 9_000).await, [other]);
 }

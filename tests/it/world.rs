@@ -125,6 +125,12 @@ impl World {
         Self::with(ACME).await
     }
 
+    /// The client `acme` with these pipelines in place of its own, and nothing running yet.
+    pub(crate) async fn with_pipelines(pipelines: &str) -> Self {
+        let client = ACME.split("# file: pipelines/acme/log-payment.yaml").next().unwrap_or_default();
+        Self::with(&format!("{client}{}", pipelines.trim_start())).await
+    }
+
     /// A project of these files, and nothing running yet.
     pub(crate) async fn with(example: &str) -> Self {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();

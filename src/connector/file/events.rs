@@ -114,6 +114,9 @@ pub struct EventsFile {
     /// The order of types within one moment of time: the first entry that fits decides.
     #[serde(default)]
     pub ranks: Vec<EventRankFile>,
+    /// Where the record itself tells how far it is: what decides between events of one moment and one rank.
+    #[serde(default)]
+    pub stages: Vec<StagesFile>,
     /// Reads a page of past events, newest first.
     #[serde(default)]
     pub list: Option<OperationFile>,
@@ -129,6 +132,18 @@ pub struct ExpectFile {
     pub account: Option<Written>,
     /// The version of the API whose shape they have.
     pub api_version: Option<Written>,
+}
+
+/// How far a record is, by a field of its own.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StagesFile {
+    /// The kind of record, as `object_type` names it.
+    pub object: String,
+    /// The field that tells.
+    pub field: String,
+    /// Its values, the earliest stage first; values of one stage stand together: `[[draft], [open], [paid, void]]`.
+    pub order: Vec<Vec<String>>,
 }
 
 /// Where in a record's life some event types stand.

@@ -50,6 +50,10 @@ pub struct ManifestFile {
     /// How the system knows a repeated request.
     #[serde(default)]
     pub idempotency: Option<IdempotencyFile>,
+    /// How an id may be written, where there is more than one way: a regular expression for a whole text, whose first group
+    /// is what counts. Two texts that match are one id when their groups are equal: `'([0-9A-Za-z]{15})([A-Z0-5]{3})?'`.
+    #[serde(default)]
+    pub ids: Option<String>,
     /// Query languages and text formats, by the name that `quoted` and `escaped` use.
     #[serde(default)]
     pub languages: IndexMap<Identifier, LanguageFile>,

@@ -16,7 +16,8 @@ mod setting;
 pub use auth::{AuthChoiceFile, AuthFile, BasicFile, JwtFile, OAuth2File, TokenRequestFile};
 pub use errors::{BodyKind, ErrorsFile, RuleFile, StatusRange, Statuses, Words};
 pub use events::{
-    EventRankFile, EventsFile, ExpectFile, SignatureEncoding, SignatureFile, SignatureScheme, WebhookFile,
+    EventRankFile, EventsFile, ExpectFile, SignatureEncoding, SignatureFile, SignatureScheme, StagesFile,
+    WebhookFile,
 };
 pub use manifest::{
     DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile, UsageFile,

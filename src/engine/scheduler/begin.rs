@@ -81,6 +81,10 @@ impl Scheduler {
         }
         self.looking = true;
         self.probe();
+        for (client, connection) in std::mem::take(&mut self.owed) {
+            self.release(client, connection, None);
+        }
+        self.tell();
         let workshop = Arc::clone(&self.workshop);
         let now = workshop.clock.now();
         self.tasks.spawn(async move { Report::Looked(workshop.store.outlook(now).await) });
@@ -97,9 +101,24 @@ impl Scheduler {
         }
     }
 
+    /// Tells what was grouped for alerts that are started only so often.
+    fn tell(&mut self) {
+        let generations = self.workshop.generations.load_full();
+        let reported = self.workshop.alerts.overdue(generations.present(), self.workshop.clock.now());
+        for event in &reported.events {
+            let note = Note { client: Some(Arc::clone(&event.client)), news: true, ..Note::default() };
+            self.commit(vec![Change::Reported(event.clone())], note);
+        }
+        if !reported.windows.is_empty() {
+            self.commit(reported.windows.into_iter().map(Change::Alerts).collect(), Note::default());
+        }
+    }
+
     pub(super) fn release(&mut self, client: Arc<str>, connection: Arc<str>, at_most: Option<u32>) {
         let due = self.workshop.clock.now();
-        let note = Note { client: Some(Arc::clone(&client)), news: true, ..Note::default() };
+        // One that tries is followed by another when it is overdue; the others are called once.
+        let released = at_most.is_none().then(|| (Arc::clone(&client), Arc::clone(&connection)));
+        let note = Note { client: Some(Arc::clone(&client)), news: true, released, ..Note::default() };
         self.commit(vec![Change::Released { client, connection, due, at_most }], note);
     }
 

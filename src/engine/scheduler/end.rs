@@ -1,7 +1,6 @@
 //! What becomes of a run that was carried out, and of a connection whose circuit has changed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,7 +10,8 @@ use crate::engine::circuit::CircuitChange;
 use crate::engine::failpoint;
 use crate::engine::lanes::key_of;
 use crate::engine::verdict::{Until, Verdict};
-use crate::store::{Change, NewEvent, RunState, StoreError};
+use crate::metrics::Lag;
+use crate::store::{Change, RunState, StoreError};
 
 impl Scheduler {
     pub(super) fn ran(&mut self, done: Done) {
@@ -19,11 +19,17 @@ impl Scheduler {
         self.running -= 1;
         let client = Arc::clone(&done.run.client);
         let now = self.workshop.clock.now();
-        let reported = self.alerts.about_run(&done, self.workshop.generations.load().present(), now);
-        let mut note = Note { client: Some(Arc::clone(&client)), runs: vec![done.run.id], ..Note::default() };
+        let generations = self.workshop.generations.load_full();
+        let reported = self.workshop.alerts.about_run(&done, generations.present(), now);
+        let mut note = Note {
+            client: Some(Arc::clone(&client)),
+            runs: vec![done.run.id],
+            of_lane: Some(key_of(&done.run)),
+            ..Note::default()
+        };
         let hold = matches!(done.verdict, Verdict::Hold { .. });
         note.held = hold || done.run.state == RunState::Held;
-        note.news = !reported.is_empty();
+        note.news = !reported.events.is_empty();
         let in_order = self.workshop.store.prefix_durable();
         let lanes = self.lanes(&client);
         lanes.left(done.run.state);
@@ -47,7 +53,7 @@ impl Scheduler {
             note.applied = Some(applied.clone());
         }
         changes.push(self.change(done, now));
-        changes.extend(reported.into_iter().map(Change::Reported));
+        changes.extend(reported.changes());
         if !in_order && !hold {
             note.lane = Some(Box::new(run.clone()));
         }
@@ -59,7 +65,7 @@ impl Scheduler {
 
     pub(super) fn measure(&self, done: &Done, now: Timestamp) {
         if let Verdict::End { outcome, .. } = &done.verdict {
-            let lag = Duration::try_from(now.duration_since(done.run.received)).unwrap_or_default();
+            let lag = Lag::between(done.run.place.created, done.run.received, now);
             let metrics = &self.workshop.metrics;
             metrics.run_ended(&done.run.client, &done.run.pipeline, outcome.word(), lag);
         }
@@ -72,7 +78,7 @@ impl Scheduler {
             Verdict::End { outcome, reason, candidates, attempts } => {
                 Change::Ended { run: run.id, at: now, attempts, outcome, reason, candidates, applied }
             }
-            Verdict::Hold { until, attempts, reason } => {
+            Verdict::Hold { until, attempts, spent, reason } => {
                 let (due, connection) = match until {
                     Until::Due(due) => (Some(due), None),
                     Until::Back(connection) => {
@@ -82,11 +88,11 @@ impl Scheduler {
                     }
                 };
                 self.expect(due);
-                Change::Held { run: run.id, due, connection, attempts, reason }
+                Change::Held { run: run.id, due, connection, attempts, spent, reason }
             }
-            Verdict::Wait { due, reason } => {
+            Verdict::Wait { due, spent, reason } => {
                 self.expect(Some(due));
-                Change::Waiting { run: run.id, due, reason }
+                Change::Waiting { run: run.id, due, spent, reason }
             }
         }
     }
@@ -103,8 +109,14 @@ impl Scheduler {
         if let Some(applied) = &note.applied {
             self.workshop.unsettled.settled(applied);
         }
+        if let (Some(released), Err(_)) = (note.released, result) {
+            self.owed.insert(released);
+        }
         let Some(client) = note.client else { return };
         let lanes = self.lanes(&client);
+        if let (Some(key), Err(_)) = (&note.of_lane, result) {
+            lanes.doubt(key, note.runs.len());
+        }
         for run in note.runs {
             lanes.settled(run);
         }
@@ -149,10 +161,10 @@ impl Scheduler {
         let mut changes = vec![Change::Connection(state.clone())];
         let mut note = Note { client: Some(Arc::clone(&state.client)), ..Note::default() };
         if opened {
-            let generations = self.workshop.generations.load();
-            let reported = self.alerts.about_connection(&state, generations.present(), now);
-            note.news = !reported.is_empty();
-            changes.extend(reported.into_iter().map(|event: NewEvent| Change::Reported(event)));
+            let generations = self.workshop.generations.load_full();
+            let reported = self.workshop.alerts.about_connection(&state, generations.present(), now);
+            note.news = !reported.events.is_empty();
+            changes.extend(reported.changes());
             tracing::warn!(client = %state.client, connection = %state.connection, reason = state.reason, "connection paused");
         }
         self.commit(changes, note);

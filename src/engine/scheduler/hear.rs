@@ -62,6 +62,7 @@ impl Scheduler {
             client: Some(Arc::clone(client)),
             runs: vec![run.id],
             spilled: vec![key_of(run)],
+            of_lane: Some(key_of(run)),
             ..Note::default()
         };
         self.commit(vec![Change::Blocked { run: run.id }], note);

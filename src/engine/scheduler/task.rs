@@ -1,6 +1,6 @@
 //! The scheduler's state, and the loop that waits for its mail.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::engine::alerts::Alerts;
 use crate::engine::carry_out::{Done, Workshop};
 use crate::engine::circuit::{CircuitChange, Circuits};
 use crate::engine::lanes::{ClientLanes, LaneKey, Queued};
@@ -63,6 +62,10 @@ pub(super) struct Note {
     pub(super) applied: Option<Applied>,
     /// The run whose lane goes on now: on stores whose commits do not come to disk in order.
     pub(super) lane: Option<Box<QueuedRun>>,
+    /// The lane of the runs, which has to be looked at again should they not be written.
+    pub(super) of_lane: Option<LaneKey>,
+    /// A connection that is back: those who wait for it are called.
+    pub(super) released: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// How the scheduler is talked to.
@@ -82,15 +85,16 @@ pub(in crate::engine) struct Scheduler {
     pub(super) workshop: Arc<Workshop>,
     pub(super) circuits: Arc<Circuits>,
     pub(super) doors: Doors,
-    pub(super) clients: HashMap<Arc<str>, ClientLanes>,
+    pub(super) clients: BTreeMap<Arc<str>, ClientLanes>,
     /// Clients that have runs that may go, in turn.
     pub(super) turns: VecDeque<Arc<str>>,
     pub(super) tasks: JoinSet<Report>,
-    pub(super) alerts: Alerts,
     pub(super) in_memory: usize,
     pub(super) running: usize,
     /// When something in the store will be due.
     pub(super) next_due: Option<Timestamp>,
+    /// Connections that are back, of which those who wait for them could not be told.
+    pub(super) owed: BTreeSet<(Arc<str>, Arc<str>)>,
     pub(super) looking: bool,
     /// When the store was asked last.
     pub(super) looked: tokio::time::Instant,
@@ -115,10 +119,10 @@ impl Scheduler {
             clients: clients.collect(),
             turns: VecDeque::new(),
             tasks: JoinSet::new(),
-            alerts: Alerts::default(),
             in_memory: 0,
             running: 0,
             next_due: None,
+            owed: BTreeSet::new(),
             looking: false,
             looked: tokio::time::Instant::now(),
             look_again: false,
@@ -136,13 +140,15 @@ impl Scheduler {
             self.begin();
             self.count();
             let look_at = self.look_at();
+            // The rare mail first, and of the frequent one by one: nothing is starved, whatever comes in. Tasks that are done are all heard below, each time.
             tokio::select! {
-                Some(report) = self.tasks.join_next() => self.hear(report),
-                Some(arrived) = self.doors.arrivals.recv() => self.arrived(arrived),
-                Some(change) = self.doors.circuits.recv() => self.circuit(change),
-                () = self.doors.wake.notified() => self.look(),
-                () = tokio::time::sleep_until(look_at) => self.look(),
+                biased;
                 gone = self.doors.stop.changed() => if gone.is_err() { break Duration::ZERO },
+                () = tokio::time::sleep_until(look_at) => self.look(),
+                () = self.doors.wake.notified() => self.look(),
+                Some(change) = self.doors.circuits.recv() => self.circuit(change),
+                Some(arrived) = self.doors.arrivals.recv() => self.arrived(arrived),
+                Some(report) = self.tasks.join_next() => self.hear(report),
             }
             while let Some(report) = self.tasks.try_join_next() {
                 self.hear(report);
@@ -172,11 +178,15 @@ impl Scheduler {
     /// When the store is asked next. Counted from the last look, not from the last piece of mail: however much comes
     /// in, what is due by time is not forgotten.
     fn look_at(&self) -> tokio::time::Instant {
+        if let Some(until) = self.troubled_until.filter(|_| self.is_troubled()) {
+            return until;
+        }
         let now = self.workshop.clock.now();
         let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
         // A try that is overdue finds nobody to make it: that is looked at with everything else.
         let probe = self.circuits.probes().into_iter().map(|(_, at)| at).filter(|at| *at > now).min();
-        let next = [self.next_due, probe].into_iter().flatten().map(until).min();
+        let next =
+            [self.next_due, probe, self.workshop.alerts.next_due()].into_iter().flatten().map(until).min();
         // What is overdue is being looked at already.
         let latest = self.looked + self.workshop.limits.look_around;
         let next = next.map(|pause| (tokio::time::Instant::now() + pause).max(self.looked + LOOK_AGAIN));

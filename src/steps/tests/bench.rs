@@ -20,7 +20,7 @@ use crate::expr::Engine;
 use crate::rehearsal::{Crm, Memory, RunJournal};
 use crate::steps::{
     CallId, CallOutcome, ClientFacts, ClientScope, Ending, Entry, EventInput, Grant, Identity, Intent,
-    Journal, JournalError, Program, RunInput, World, execute,
+    Journal, JournalError, Program, RunInput, Spent, World, execute,
 };
 use crate::value::Value;
 use crate::yaml;
@@ -195,7 +195,8 @@ impl Bench {
             previous: Value::Null,
             source: "webhook".into(),
         };
-        let input = RunInput { id: run.into(), attempt, began: now(), now: now(), event: Arc::new(event) };
+        let (spent, event) = (Spent::default(), Arc::new(event));
+        let input = RunInput { id: run.into(), attempt, spent, began: now(), now: now(), event };
         let client =
             ClientFacts { name: "acme".into(), zone: TimeZone::UTC, vars: json(r#"{"queue":"Q1"}"#) };
         let journal = CutJournal { journal: self.memory.journal(run), bench: self, changes: Mutex::new(0) };
@@ -338,6 +339,7 @@ impl Journal for CutJournal<'_> {
 pub(super) fn line(ending: &Ending) -> String {
     match ending {
         Ending::Succeeded => "succeeded".to_owned(),
+        Ending::Missed => "missed".to_owned(),
         Ending::Skipped { reason } => format!("skipped: {reason}"),
         Ending::Conflict { reason, .. } => format!("conflict: {reason}"),
         Ending::Waiting { reason, .. } => format!("waiting: {reason}"),

@@ -273,3 +273,32 @@ async fn a_call_may_take_a_failure_as_success() {
     let bench = Bench::new().plan([Plan::Fail(failure(Class::Permanent))]);
     assert_eq!(does(&bench, steps).await.0, "failed, permanent: the system says permanent");
 }
+
+#[tokio::test]
+async fn a_duplicate_that_is_accepted_is_not_taken_for_our_own() {
+    let steps = "steps:
+  - id: charged
+    call: { connection: crm, operation: charge, key: $.object.id, accept: [duplicate], params: { amount: 5 } }
+";
+    let bench = Bench::new().plan([Plan::Fail(failure(Class::Duplicate))]);
+    assert_eq!(line(&bench.run(steps, EVENT).await), "succeeded");
+    assert_eq!(line(&bench.attempt(steps, EVENT, "run-2", 1).await), "succeeded");
+    assert_eq!(bench.sent(), ["call", "call"], "whose it was is not known, so the next run asks again");
+    assert_eq!(line(&bench.attempt(steps, EVENT, "run-3", 1).await), "succeeded");
+    assert_eq!(bench.sent().len(), 2, "this one was ours");
+}
+
+#[tokio::test]
+async fn a_run_that_finds_nothing_and_writes_nothing_has_applied_nothing() {
+    let find = "  - id: account
+    find: { object: crm.Account, match: { Ref: $.object.customer } }
+  - when: steps.account.outcome == \"found\"
+    update: { object: crm.Account, record: $.steps.account.id, fields: { Status: Paid } }
+";
+    assert_eq!(does(&Bench::new(), find).await.0, "missed");
+    let given = || Bench::new().given("Account", r#"{"Id":"001","Ref":"cus_1","Status":"Paid"}"#);
+    assert_eq!(does(&given(), find).await, ("succeeded".into(), vec![]), "it is as it should be");
+    let noted =
+        format!("{find}  - create: {{ object: crm.Note, key: $.object.id, fields: {{ Text: Paid }} }}\n");
+    assert_eq!(does(&Bench::new(), &noted).await.0, "succeeded");
+}

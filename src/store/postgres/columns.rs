@@ -137,7 +137,7 @@ pub(super) fn unreadable(reason: String) -> StoreError {
 
 /// The columns that [`queued`] reads, of a run `r` with its payload `p`.
 pub(super) const QUEUED: &str = "r.id, r.client, r.pipeline, r.version, r.lane, r.order_key, r.created, r.rank, \
-     r.stale, r.state, r.attempts, r.received, length(p.body)::bigint, \
+     r.stale, r.state, r.attempts, r.received, r.spent, length(p.body)::bigint, \
      EXISTS (SELECT 1 FROM lockstep.run h WHERE h.state = 2 AND h.lane_hash = r.lane_hash AND h.client = r.client \
      AND h.lane = r.lane AND h.order_key = r.order_key \
      AND (h.created, h.rank, h.id) < (r.created, r.rank, r.id))";
@@ -160,8 +160,9 @@ pub(super) fn queued(row: &Row) -> Result<QueuedRun, StoreError> {
         state: columns::state(cells.short(9)?).map_err(unreadable)?,
         attempts: cells.small(10)?,
         received: cells.time(11)?,
-        weight: usize::try_from(cells.int(12)?).unwrap_or(0),
-        behind: cells.bool(13)?,
+        spent: columns::spent(cells.str_option(12)?).map_err(unreadable)?,
+        weight: usize::try_from(cells.int(13)?).unwrap_or(0),
+        behind: cells.bool(14)?,
     })
 }
 

@@ -11,7 +11,8 @@ use super::db::{Db, Values};
 use crate::steps::{CallId, Entry, EntryState, Identity};
 use crate::store::columns::{self, ENDLESS, micros};
 use crate::store::{
-    CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody, RunId, Source, StoreError,
+    AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody, RunId, Source,
+    StoreError,
 };
 
 /// Held and waiting runs first: they are older, and there are few of them.
@@ -174,6 +175,22 @@ pub(super) async fn secret(db: &Db, client: &str, connection: &str) -> Result<Op
     let sql = "SELECT sealed FROM lockstep.secret WHERE client = $1 AND connection = $2";
     let rows = db.rows(sql, &[(&client, Type::TEXT), (&connection, Type::TEXT)]).await?;
     rows.first().map(|row| Cells(row).bytes(0).map(<[u8]>::to_vec)).transpose()
+}
+
+pub(super) async fn alert_windows(db: &Db) -> Result<Vec<AlertWindow>, StoreError> {
+    let sql = "SELECT client, pipeline, ends, started, grouped, kind, object FROM lockstep.alert";
+    let window = |cells: Cells<'_>| {
+        let untold = columns::untold(cells.str_option(5)?, cells.str_option(6)?).map_err(unreadable)?;
+        Ok(AlertWindow {
+            client: cells.text(0)?,
+            pipeline: cells.text(1)?,
+            ends: cells.time(2)?,
+            started: cells.small(3)?,
+            grouped: cells.small(4)?,
+            untold,
+        })
+    };
+    db.rows(sql, &[]).await?.iter().map(|row| window(Cells(row))).collect()
 }
 
 pub(super) async fn counts(db: &Db) -> Result<Counts, StoreError> {

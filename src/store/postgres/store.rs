@@ -18,9 +18,9 @@ use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::columns::micros;
 use crate::store::{
-    Accepted, Access, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts, ErasablePage,
-    Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent, NewIntent,
-    Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
+    Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
+    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent,
+    NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
     StoreError, Version,
 };
 
@@ -140,6 +140,10 @@ impl Store for PostgresStore {
         read::secret(&self.db, client, connection).boxed()
     }
 
+    fn alert_windows(&self) -> BoxFuture<'_, Result<Vec<AlertWindow>, StoreError>> {
+        read::alert_windows(&self.db).boxed()
+    }
+
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
         read::counts(&self.db).boxed()
     }
@@ -253,7 +257,8 @@ impl Store for PostgresStore {
 async fn retry_dead(db: &Db, run: RunId, now: Timestamp) -> Result<(), StoreError> {
     // A person has mended something, most often the pipeline: the run goes on with the present version.
     let sql = "UPDATE lockstep.run
-        SET state = 0, due = $2, attempts = 0, reason = '', candidates = NULL, ended = NULL, version = $3
+        SET state = 0, due = $2, attempts = 0, spent = NULL, reason = '', candidates = NULL, ended = NULL,
+            version = $3
         WHERE id = $1 AND state = 7";
     let values: Values<'_> =
         &[(&run.0, Type::INT8), (&micros(now), Type::INT8), (&Version::PRESENT, Type::TEXT)];

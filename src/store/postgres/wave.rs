@@ -13,7 +13,7 @@ use super::columns::{digest, identity_digest};
 use crate::steps::{CallId, CallOutcome, Identity};
 use crate::store::columns::{ENDLESS, candidates_json, micros, state_number};
 use crate::store::{
-    Applied, Change, ConnectionState, GoodClient, NewEvent, NewIntent, RunState, SealedSecret,
+    AlertWindow, Applied, Change, ConnectionState, GoodClient, NewEvent, NewIntent, RunState, SealedSecret,
 };
 
 /// What becomes of a run's row. What is `None` stays as it is.
@@ -21,9 +21,11 @@ use crate::store::{
 pub(super) struct RunChange<'a> {
     pub(super) state: Option<i64>,
     pub(super) due: Option<i64>,
-    /// True when `parked` says which connection it waits for, or that it waits for none.
+    /// True when `parked` says which connection it waits for, or that it waits for none, and `spent` what its steps
+    /// have used up.
     pub(super) parks: bool,
     pub(super) parked: Option<&'a str>,
+    pub(super) spent: Option<String>,
     pub(super) attempts: Option<i64>,
     pub(super) reason: Option<&'a str>,
     pub(super) candidates: Option<String>,
@@ -69,6 +71,7 @@ pub(super) struct Wave<'a> {
     pub(super) applied: IndexMap<Vec<u8>, &'a Applied>,
     pub(super) connections: IndexMap<(&'a str, &'a str), &'a ConnectionState>,
     pub(super) secrets: IndexMap<(&'a str, &'a str), &'a SealedSecret>,
+    pub(super) alerts: IndexMap<(&'a str, &'a str), &'a AlertWindow>,
     pub(super) reported: Vec<&'a NewEvent>,
     pub(super) intents: Vec<&'a NewIntent>,
     pub(super) good: Vec<&'a GoodClient>,
@@ -99,6 +102,9 @@ impl<'a> Wave<'a> {
                 self.release = Some(Release { client, connection, due: micros(*due), at_most });
             }
             Change::Reported(event) => self.reported.push(event),
+            Change::Alerts(window) => {
+                self.alerts.insert((&window.client, &window.pipeline), window);
+            }
             Change::Ended { run, applied, .. } => {
                 self.ended.push(run.0);
                 if let Some(applied) = applied {
@@ -163,6 +169,7 @@ impl<'a> Wave<'a> {
             }
             Change::SecretKept(secret) => !self.secrets.contains_key(&(&*secret.client, &*secret.connection)),
             Change::Released { .. } => self.is_empty(),
+            Change::Alerts(window) => !self.alerts.contains_key(&(&*window.client, &*window.pipeline)),
             Change::Reported(_) => true,
         }
     }
@@ -173,6 +180,7 @@ impl<'a> Wave<'a> {
             && self.withdrawn.is_empty()
             && self.connections.is_empty()
             && self.secrets.is_empty()
+            && self.alerts.is_empty()
             && self.reported.is_empty()
             && self.intents.is_empty()
             && self.good.is_empty()
@@ -199,19 +207,21 @@ fn run_change(change: &Change) -> RunChange<'_> {
             ended: Some(micros(*at)),
             ..RunChange::default()
         },
-        Change::Held { due, connection, attempts, reason, .. } => RunChange {
+        Change::Held { due, connection, attempts, spent, reason, .. } => RunChange {
             state: Some(state_number(RunState::Held)),
             due: Some(due.map_or(ENDLESS, micros)),
             parks: true,
             parked: connection.as_deref(),
+            spent: spent.to_json(),
             attempts: Some(i64::from(*attempts)),
             reason: Some(reason),
             ..RunChange::default()
         },
-        Change::Waiting { due, reason, .. } => RunChange {
+        Change::Waiting { due, spent, reason, .. } => RunChange {
             state: Some(state_number(RunState::Waiting)),
             due: Some(micros(*due)),
             parks: true,
+            spent: spent.to_json(),
             reason: Some(reason),
             ..RunChange::default()
         },
@@ -224,6 +234,7 @@ fn run_change(change: &Change) -> RunChange<'_> {
         | Change::Connection(_)
         | Change::Released { .. }
         | Change::SecretKept(_)
+        | Change::Alerts(_)
         | Change::Reported(_) => RunChange::default(),
     }
 }

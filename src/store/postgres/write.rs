@@ -53,6 +53,9 @@ pub(super) async fn wave(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<Vec<Grant>, 
     if !wave.secrets.is_empty() {
         writing.push(secrets(pipe, wave).boxed());
     }
+    if !wave.alerts.is_empty() {
+        writing.push(alerts(pipe, wave).boxed());
+    }
     if !wave.reported.is_empty() {
         writing.push(accept::insert(pipe, &wave.reported).map(|kept| kept.map(drop)).boxed());
     }
@@ -82,12 +85,13 @@ async fn runs(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
     let sql = "UPDATE lockstep.run r
         SET state = coalesce(u.state, r.state), due = coalesce(u.due, r.due),
             parked = CASE WHEN u.parks THEN u.parked ELSE r.parked END,
+            spent = CASE WHEN u.parks THEN u.spent ELSE r.spent END,
             attempts = coalesce(u.attempts, r.attempts), reason = coalesce(u.reason, r.reason),
             candidates = coalesce(u.candidates, r.candidates), ended = coalesce(u.ended, r.ended),
             version = coalesce(u.version, r.version)
         FROM unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::bool[], $5::text[], $6::bigint[], $7::text[],
-                    $8::text[], $9::bigint[], $10::text[])
-             AS u (id, state, due, parks, parked, attempts, reason, candidates, ended, version)
+                    $8::text[], $9::bigint[], $10::text[], $11::text[])
+             AS u (id, state, due, parks, parked, attempts, reason, candidates, ended, version, spent)
         WHERE r.id = u.id AND r.state < 4";
     let ids: Vec<i64> = wave.runs.keys().copied().collect();
     let changes = || wave.runs.values();
@@ -99,6 +103,7 @@ async fn runs(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
     let reasons: Vec<Option<Cow<'_, str>>> = changes().map(|run| clean_option(run.reason)).collect();
     let candidates: Vec<Option<&str>> = changes().map(|run| run.candidates.as_deref()).collect();
     let versions: Vec<Option<&str>> = changes().map(|run| run.version).collect();
+    let spent: Vec<Option<&str>> = changes().map(|run| run.spent.as_deref()).collect();
     let rows = pipe
         .change(
             sql,
@@ -113,6 +118,7 @@ async fn runs(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
                 (&candidates, Type::TEXT_ARRAY),
                 (&number(|run| run.ended), Type::INT8_ARRAY),
                 (&versions, Type::TEXT_ARRAY),
+                (&spent, Type::TEXT_ARRAY),
             ],
         )
         .await?;
@@ -320,6 +326,35 @@ async fn secrets(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
         (&names, Type::TEXT_ARRAY),
         (&sealed, Type::BYTEA_ARRAY),
         (&at, Type::INT8_ARRAY),
+    ];
+    pipe.change(sql, values).await.map(drop)
+}
+
+async fn alerts(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
+    let sql = "INSERT INTO lockstep.alert (client, pipeline, ends, started, grouped, kind, object)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
+               AS u (client, pipeline, ends, started, grouped, kind, object)
+        ORDER BY u.client, u.pipeline
+        ON CONFLICT (client, pipeline) DO UPDATE
+        SET ends = excluded.ends, started = excluded.started, grouped = excluded.grouped, kind = excluded.kind,
+            object = excluded.object";
+    let all = || wave.alerts.values();
+    let clients: Vec<&str> = all().map(|window| &*window.client).collect();
+    let pipelines: Vec<&str> = all().map(|window| &*window.pipeline).collect();
+    let ends: Vec<i64> = all().map(|window| micros(window.ends)).collect();
+    let started: Vec<i64> = all().map(|window| i64::from(window.started)).collect();
+    let grouped: Vec<i64> = all().map(|window| i64::from(window.grouped)).collect();
+    let untold = || all().map(|window| window.untold.as_ref());
+    let kinds: Vec<Option<&str>> = untold().map(|untold| Some(untold?.what.as_str())).collect();
+    let objects: Vec<Option<String>> = untold().map(|untold| Some(untold?.object.to_json())).collect();
+    let values: Values<'_> = &[
+        (&clients, Type::TEXT_ARRAY),
+        (&pipelines, Type::TEXT_ARRAY),
+        (&ends, Type::INT8_ARRAY),
+        (&started, Type::INT8_ARRAY),
+        (&grouped, Type::INT8_ARRAY),
+        (&kinds, Type::TEXT_ARRAY),
+        (&objects, Type::TEXT_ARRAY),
     ];
     pipe.change(sql, values).await.map(drop)
 }

@@ -316,6 +316,12 @@ impl<'a> Waves<'a> {
 /// Runs that stood behind others are ready again: who goes first is decided anew.
 async fn take_up(pipe: Pipe<'_>) -> Result<BTreeMap<Arc<str>, u64>, Fault> {
     pipe.change("UPDATE lockstep.run SET state = 0 WHERE state = 1", &[]).await?;
+    // A crash came before it was written that the connection is paused: nobody would ever call those who wait for it.
+    let sql = "UPDATE lockstep.run r SET due = r.received, parked = NULL
+        WHERE r.state = 2 AND r.parked IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM lockstep.connection_state c
+            WHERE c.client = r.client AND c.connection = r.parked AND c.probe_at IS NOT NULL)";
+    pipe.change(sql, &[]).await?;
     let sql = "SELECT client, count(*) FROM lockstep.run WHERE state = 2 GROUP BY client";
     let held = pipe.rows(sql, &[]).await?;
     let held = held.iter().map(|row| Ok((Cells(row).text(0)?, Cells(row).int(1)?.unsigned_abs())));

@@ -32,7 +32,7 @@ pub(super) fn unreadable(what: String) -> Error {
 
 /// The columns that [`queued`] reads, of a run `r` with its payload `p`.
 pub(super) const QUEUED: &str = "r.id, r.client, r.pipeline, r.version, r.lane, r.order_key, r.created, r.rank, \
-     r.stale, r.state, r.attempts, r.received, length(p.body), \
+     r.stale, r.state, r.attempts, r.received, r.spent, length(p.body), \
      EXISTS (SELECT 1 FROM run h WHERE h.state = 2 AND h.client = r.client AND h.lane = r.lane \
      AND h.order_key = r.order_key AND (h.created, h.rank, h.id) < (r.created, r.rank, r.id))";
 
@@ -53,8 +53,9 @@ pub(super) fn queued(row: &Row<'_>) -> rusqlite::Result<QueuedRun> {
         state: state(row.get(9)?)?,
         attempts: small(row.get(10)?),
         received: time(row.get(11)?),
-        weight: usize::try_from(row.get::<_, i64>(12)?).unwrap_or(0),
-        behind: row.get(13)?,
+        spent: columns::spent(row.get_ref(12)?.as_str_or_null()?).map_err(unreadable)?,
+        weight: usize::try_from(row.get::<_, i64>(13)?).unwrap_or(0),
+        behind: row.get(14)?,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::store::{Access, StoreError};
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_begin.sql"),
     include_str!("migrations/0002_versions.sql"),
+    include_str!("migrations/0003_spent_and_alerts.sql"),
     include_str!("migrations/0004_secret.sql"),
     include_str!("migrations/0005_audit_chain.sql"),
 ];

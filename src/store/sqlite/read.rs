@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::columns::{ENDLESS, QUEUED, json, micros, queued, small, time, unreadable};
 use crate::steps::{CallId, Entry, EntryState, Identity};
+use crate::store::columns;
 use crate::store::{
-    CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody, RunId, Source,
+    AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody, RunId, Source,
 };
 
 /// The queries that go through an unfinished run's state, each with that state as a literal: a test reads their
@@ -194,6 +195,24 @@ pub(super) fn secret(reader: &Connection, client: &str, connection: &str) -> Res
     let mut statement =
         reader.prepare_cached("SELECT sealed FROM secret WHERE client = ?1 AND connection = ?2")?;
     statement.query_row([client, connection], |row| row.get(0)).optional()
+}
+
+pub(super) fn alert_windows(connection: &Connection) -> Result<Vec<AlertWindow>> {
+    let mut statement = connection
+        .prepare_cached("SELECT client, pipeline, ends, started, grouped, kind, object FROM alert")?;
+    let rows = statement.query_map([], |row| {
+        let (kind, object) = (row.get_ref(5)?.as_str_or_null()?, row.get_ref(6)?.as_str_or_null()?);
+        let untold = columns::untold(kind, object).map_err(unreadable)?;
+        Ok(AlertWindow {
+            client: row.get(0)?,
+            pipeline: row.get(1)?,
+            ends: time(row.get(2)?),
+            started: small(row.get(3)?),
+            grouped: small(row.get(4)?),
+            untold,
+        })
+    })?;
+    rows.collect()
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts> {

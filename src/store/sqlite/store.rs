@@ -17,9 +17,9 @@ use super::{erase, look, read, seal, versions};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::{
-    Accepted, Access, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts, ErasablePage,
-    Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent, NewIntent,
-    Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
+    Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
+    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent,
+    NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
     StoreError, Version,
 };
 
@@ -133,6 +133,10 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         let [client, connection] = [client, connection].map(str::to_owned);
         self.readers.ask(move |reader| read::secret(reader, &client, &connection)).boxed()
+    }
+
+    fn alert_windows(&self) -> BoxFuture<'_, Result<Vec<AlertWindow>, StoreError>> {
+        self.readers.ask(read::alert_windows).boxed()
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {

@@ -13,8 +13,9 @@ use super::{erase, versions};
 use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
 use crate::store::columns::{candidates_json, changes_json, texts_json};
 use crate::store::{
-    Accepted, Applied, Change, CircuitState, ConnectionState, Erasing, EventSeq, GoodClient, Matter,
-    NewEvent, NewIntent, NewRun, Outcome, RunId, RunState, SealedSecret, Settled, StoreError, Version,
+    Accepted, AlertWindow, Applied, Change, CircuitState, ConnectionState, Erasing, EventSeq, GoodClient,
+    Matter, NewEvent, NewIntent, NewRun, Outcome, RunId, RunState, SealedSecret, Settled, StoreError,
+    Version,
 };
 use crate::value::Value;
 
@@ -181,16 +182,17 @@ impl<'a> Batch<'a> {
                 self.ended(*run, *at, *attempts, *outcome, reason, candidates)?;
                 applied.as_ref().map_or(Ok(()), |applied| self.applied(applied))
             }
-            Change::Held { run, due, connection, attempts, reason } => self.unfinished(
+            Change::Held { run, due, connection, attempts, spent, reason } => self.unfinished(
                 *run,
-                "UPDATE run SET state = 2, due = ?2, parked = ?3, attempts = ?4, reason = ?5
+                "UPDATE run SET state = 2, due = ?2, parked = ?3, attempts = ?4, reason = ?5, spent = ?6
                  WHERE id = ?1 AND state < 4",
-                params![run.0, due.map_or(ENDLESS, micros), connection, attempts, reason],
+                params![run.0, due.map_or(ENDLESS, micros), connection, attempts, reason, spent.to_json()],
             ),
-            Change::Waiting { run, due, reason } => self.unfinished(
+            Change::Waiting { run, due, spent, reason } => self.unfinished(
                 *run,
-                "UPDATE run SET state = 3, due = ?2, parked = NULL, reason = ?3 WHERE id = ?1 AND state < 4",
-                params![run.0, micros(*due), reason],
+                "UPDATE run SET state = 3, due = ?2, parked = NULL, reason = ?3, spent = ?4
+                 WHERE id = ?1 AND state < 4",
+                params![run.0, micros(*due), reason, spent.to_json()],
             ),
             Change::Blocked { run } => {
                 self.unfinished(*run, "UPDATE run SET state = 1 WHERE id = ?1 AND state < 4", params![run.0])
@@ -212,6 +214,7 @@ impl<'a> Batch<'a> {
             }
             Change::SecretKept(secret) => self.secret(secret),
             Change::Reported(event) => self.accept_one(event).map(drop),
+            Change::Alerts(window) => self.alert_window(window),
         }
     }
 
@@ -298,8 +301,9 @@ impl<'a> Batch<'a> {
         let candidates = candidates_json(candidates);
         self.unfinished(
             run,
-            "UPDATE run SET state = ?2, attempts = ?3, reason = ?4, candidates = ?5, ended = ?6, parked = NULL
-             WHERE id = ?1 AND state < 4",
+            "UPDATE run
+                SET state = ?2, attempts = ?3, reason = ?4, candidates = ?5, ended = ?6, parked = NULL, spent = NULL
+              WHERE id = ?1 AND state < 4",
             params![run.0, state_number(RunState::Ended(outcome)), attempts, reason, candidates, micros(at)],
         )?;
         // Whatever it had in mind, it will not do: others may.
@@ -315,6 +319,21 @@ impl<'a> Batch<'a> {
         )?;
         let Applied { client, pipeline, object, created, rank } = applied;
         upsert.execute(params![client, pipeline, object, micros(*created), rank])?;
+        Ok(())
+    }
+
+    fn alert_window(&self, window: &AlertWindow) -> Written {
+        let AlertWindow { client, pipeline, ends, started, grouped, untold } = window;
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO alert (client, pipeline, ends, started, grouped, kind, object)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (client, pipeline) DO UPDATE
+             SET ends = excluded.ends, started = excluded.started, grouped = excluded.grouped,
+                 kind = excluded.kind, object = excluded.object",
+        )?;
+        let kind = untold.as_ref().map(|untold| untold.what.as_str());
+        let object = untold.as_ref().map(|untold| untold.object.to_json());
+        upsert.execute(params![client, pipeline, micros(*ends), started, grouped, kind, object])?;
         Ok(())
     }
 
@@ -352,6 +371,14 @@ impl<'a> Batch<'a> {
     /// Runs that stood behind others are ready again: who goes first is decided anew.
     pub(super) fn take_up(&self) -> Written<BTreeMap<Arc<str>, u64>> {
         self.connection.execute("UPDATE run SET state = 0 WHERE state = 1", [])?;
+        // A crash came before it was written that the connection is paused: nobody would ever call those who wait for it.
+        self.connection.execute(
+            "UPDATE run SET due = received, parked = NULL
+             WHERE state = 2 AND parked IS NOT NULL AND NOT EXISTS (
+                 SELECT 1 FROM connection_state c
+                 WHERE c.client = run.client AND c.connection = run.parked AND c.probe_at IS NOT NULL)",
+            [],
+        )?;
         let mut held = self.connection.prepare_cached(
             "SELECT client, count(*) FROM run INDEXED BY run_held WHERE state = 2 GROUP BY client",
         )?;
@@ -411,7 +438,7 @@ impl<'a> Batch<'a> {
         let mut update = self.connection.prepare_cached(
             // A person has mended something, most often the pipeline: the run goes on with the present version.
             "UPDATE run
-                SET state = 0, due = ?2, attempts = 0, reason = '', candidates = NULL, ended = NULL, version = ?3
+                SET state = 0, due = ?2, attempts = 0, spent = NULL, reason = '', candidates = NULL, ended = NULL, version = ?3
               WHERE id = ?1 AND state = 7",
         )?;
         let rows = update.execute(params![run.0, micros(now), Version::PRESENT])?;

@@ -176,12 +176,57 @@ fn records_are_born_before_they_change_and_end_last() {
             "invoice.paid",
             "invoice.voided",
         ],
-        vec!["charge.pending", "charge.succeeded", "charge.refunded"],
+        vec!["charge.pending", "charge.succeeded", "charge.captured", "charge.updated", "charge.refunded"],
+        vec!["charge.pending", "charge.failed"],
+        vec![
+            "payment_intent.created",
+            "payment_intent.requires_action",
+            "payment_intent.processing",
+            "payment_intent.payment_failed",
+            "payment_intent.succeeded",
+            "payment_intent.canceled",
+        ],
+        vec!["setup_intent.created", "setup_intent.requires_action", "setup_intent.succeeded"],
+        vec![
+            "checkout.session.completed",
+            "checkout.session.async_payment_failed",
+            "checkout.session.expired",
+        ],
+        vec!["payment_method.attached", "payment_method.updated", "payment_method.detached"],
+        vec![
+            "charge.dispute.created",
+            "charge.dispute.funds_withdrawn",
+            "charge.dispute.updated",
+            "charge.dispute.closed",
+        ],
+        vec!["refund.created", "refund.updated", "refund.failed"],
+        vec!["payout.created", "payout.updated", "payout.paid", "payout.failed"],
+        vec!["quote.created", "quote.finalized", "quote.accepted", "quote.canceled"],
     ];
     for life in lives {
         let ranks: Vec<u8> = life.iter().map(|kind| events.rank(kind)).collect();
         assert!(ranks.is_sorted_by(|a, b| a < b), "{life:?} {ranks:?}");
     }
+}
+
+#[test]
+fn of_two_updates_in_one_second_the_record_tells_which_is_later() {
+    let manifest = stripe();
+    let standing = |kind: &str, object: &str, status: &str| {
+        let event = format!(
+            r#"{{"id":"evt_1","type":"{kind}","created":1,"data":{{"object":{{"id":"x","object":"{object}","status":"{status}"}}}}}}"#
+        );
+        events(&manifest).envelope(&json(&event)).unwrap().standing()
+    };
+    let invoice = |status| standing("invoice.updated", "invoice", status);
+    let subscription = |status| standing("customer.subscription.updated", "subscription", status);
+    assert!(["draft", "open", "uncollectible", "paid"].map(invoice).is_sorted_by(|a, b| a < b));
+    assert!(["incomplete", "active", "canceled"].map(subscription).is_sorted_by(|a, b| a < b));
+    // A subscription goes back and forth between these: they tell nothing.
+    assert_eq!(subscription("active"), subscription("past_due"));
+    // The type comes first.
+    assert!(standing("invoice.finalized", "invoice", "paid") < invoice("draft"));
+    assert!(invoice("paid") < standing("invoice.paid", "invoice", "paid"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockstep::connector::{Action, Call, Class, Failure, Gateway, Select};
+use lockstep::engine::Incoming;
 use lockstep::steps::{
     CallId, CallOutcome, Durability, Ending, EntryState, Grant, Identity, Intent, Journal, RunInput,
 };
@@ -145,6 +146,7 @@ async fn two_runs_that_create_one_record_take_turns() {
                 let run = RunInput {
                     id: "x".into(),
                     attempt: 1,
+                    spent: lockstep::steps::Spent::default(),
                     began: super::world::start(),
                     now: super::world::start(),
                     event: Arc::new(event),
@@ -286,4 +288,38 @@ async fn who_stood_behind_a_held_run_follows_it_although_that_one_was_due_at_the
     let world = world.crash_for(Duration::from_hours(1), vec![failing_once(&log)]).await;
     world.until_states(&["succeeded", "succeeded"]).await;
     assert_eq!(log.lines(), ["first", "first", "second"]);
+}
+
+#[tokio::test]
+async fn an_intent_of_a_step_that_is_gone_blocks_nobody() {
+    // The first version loses the answer of its create and then dies; the mended one has no such step.
+    let losing = Scripted::new("one", |run, gateway, journal| {
+        async move {
+            match create_once(run, gateway, journal).await {
+                Ok(()) => Ending::Succeeded,
+                Err(_) => failed(Class::Permanent, None),
+            }
+        }
+        .boxed()
+    });
+    let world = World::with(vec![losing]).await;
+    world.crm.fails([Failure::new(Class::Unknown, "the answer was lost")]);
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    world.until_states(&["dead"]).await;
+    let dead = world.runs().await[0].id;
+    let without = Scripted { version: "v2".into(), ..Scripted::held_back("one") };
+    let other = Scripted { name: "two".into(), ..creating(None) };
+    let world = world.crash(vec![without, other]).await;
+    world.store.retry_dead(dead, lockstep::clock::Clock::now(&*world.clock)).await.unwrap();
+    world.engine.wake();
+    world.until(async || world.metric("lockstep_runs_running", "") == 1, || "the retry".into()).await;
+    // The same identity, of another pipeline's run.
+    let same = Incoming { id: "evt_2".into(), ..event("evt_1", "cus_2", 1) };
+    world.accept(Incoming { kind: "only.two".into(), ..same }).await;
+    world
+        .until(
+            async || world.crm.tasks.lock().unwrap().len() == 1,
+            || "the create of the other pipeline".into(),
+        )
+        .await;
 }

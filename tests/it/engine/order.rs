@@ -141,6 +141,7 @@ async fn a_waiting_run_leaves_its_lane_and_comes_back() {
         let waits = event_id(run) == "ahead" && run.event.object.get("id").is_some();
         std::future::ready(if waits {
             lockstep::steps::Ending::Waiting {
+                call: lockstep::steps::CallId("0".into()),
                 reason: "no account yet".into(),
                 at_most: Duration::from_mins(1),
             }
@@ -206,4 +207,54 @@ async fn a_backlog_far_beyond_the_memory_is_carried_out_to_the_last_run() {
     world.until(async || world.ended(Outcome::Succeeded) == 10_000, || "10,000 runs".into()).await;
     world.until_idle().await;
     assert!(world.metric("lockstep_runs_in_memory", "") <= 64 + 4);
+}
+
+#[tokio::test]
+async fn waiting_begins_with_the_first_miss_and_not_with_the_event() {
+    let waiting = || {
+        Scripted::new("sync", |_, _, _| {
+            let (call, reason) = (lockstep::steps::CallId("0".into()), "no account yet".into());
+            let ending = lockstep::steps::Ending::Waiting { call, reason, at_most: Duration::from_hours(1) };
+            std::future::ready(ending).boxed()
+        })
+    };
+    // Kept by a lockstep that then stood still for two hours.
+    let world = World::with(vec![Scripted::held_back("sync")]).await;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    let world = world.crash_for(Duration::from_hours(2), vec![waiting()]).await;
+    world.until_states(&["waiting"]).await;
+    let first = world.runs().await[0].due;
+    // The first miss is remembered.
+    let world = world.crash_for(Duration::from_mins(40), vec![waiting()]).await;
+    world.until(async || world.runs().await[0].due > first, || "it was looked at again".into()).await;
+    let world = world.crash_for(Duration::from_mins(21), vec![waiting()]).await;
+    world.until_states(&["dead"]).await;
+}
+
+#[tokio::test]
+async fn what_is_due_by_time_is_not_forgotten_under_constant_mail() {
+    let sync = Scripted::new("sync", |run, _, _| {
+        let held = event_id(run) == "held" && run.attempt == 1;
+        std::future::ready(if held {
+            failed(Class::Transient, None)
+        } else {
+            lockstep::steps::Ending::Succeeded
+        })
+        .boxed()
+    });
+    let world = World::with(vec![sync]).await;
+    world.accept(event("held", "held", 0)).await;
+    world.until_states(&["held"]).await;
+    // Nobody wakes it: time alone passes, while events come without a pause.
+    world.clock.set(super::world::start() + Duration::from_secs(3));
+    let number = std::cell::Cell::new(0);
+    let done = async || {
+        for _ in 0..20 {
+            number.set(number.get() + 1);
+            world.accept(event(&format!("evt_{}", number.get()), &format!("cus_{}", number.get()), 1)).await;
+        }
+        let held = world.store.run(lockstep::store::RunId(1)).await.unwrap().unwrap();
+        held.run.state.word() == "succeeded"
+    };
+    world.until(done, || "the held run's second attempt".into()).await;
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use lockstep::config::{Backoff, RetryFile};
 use lockstep::connector::Class;
 use lockstep::engine::Incoming;
-use lockstep::steps::Ending;
+use lockstep::steps::{CallId, Ending, StepRetry};
 use lockstep::store::{Accepted, Outcome};
 use pretty_assertions::assert_eq;
 
@@ -135,4 +136,39 @@ async fn an_event_for_an_unknown_client_is_refused() {
     let refused =
         world.engine.accept(Incoming { client: "globex".into(), ..event("evt_1", "cus_1", 0) }).await;
     assert_eq!(refused.unwrap_err().to_string(), "client `globex` has no pipelines that can run");
+}
+
+/// Fails four times: three times in its first step, then in its second, which has a rule of its own.
+fn two_steps(log: &Log) -> Scripted {
+    let log = log.clone();
+    Scripted::new("sync", move |_, _, _| {
+        let before = log.lines().len();
+        log.push(format!("execution {before}"));
+        let mut ending = failed(Class::Transient, None);
+        if let Ending::Failed { retry, .. } = &mut ending
+            && before >= 3
+        {
+            let rule = RetryFile { attempts: 2, backoff: Backoff::default() };
+            *retry = Some(StepRetry { call: CallId("1".into()), rule });
+        }
+        std::future::ready(ending).boxed()
+    })
+}
+
+#[tokio::test]
+async fn a_step_with_a_rule_of_its_own_counts_its_own_attempts_through_a_restart_too() {
+    let log = Log::default();
+    let world = World::with(vec![two_steps(&log)]).await;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    for pause in [2, 4, 8] {
+        world.until_states(&["held"]).await;
+        let seen = log.lines().len();
+        world.passes(Duration::from_secs(pause));
+        world.until(async || log.lines().len() > seen, || "the next attempt".into()).await;
+    }
+    world.until(async || world.runs().await[0].attempts == 4, || "the fourth failure is kept".into()).await;
+    let world = world.crash_for(Duration::from_secs(2), vec![two_steps(&log)]).await;
+    world.until_states(&["dead"]).await;
+    let run = world.runs().await.remove(0);
+    assert_eq!((run.reason.as_str(), run.attempts), ("step 1: no; given up after 2 attempts", 5));
 }

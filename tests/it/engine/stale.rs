@@ -84,3 +84,75 @@ async fn a_dead_letter_that_is_tried_again_meets_the_stale_rule() {
     world.until_states(&["skipped", "succeeded"]).await;
     assert_eq!(log.lines(), ["old", "new"]);
 }
+
+#[tokio::test]
+async fn an_object_is_read_anew_in_every_attempt() {
+    let log = Log::default();
+    let noted = log.clone();
+    let sync = Scripted::new("sync", move |run, _, _| {
+        let fresh = run.event.object.get("fresh").unwrap();
+        noted.push(format!("{} {} {fresh}", event_id(run), run.attempt));
+        let fails = event_id(run) == "old" && run.attempt == 1;
+        let ending = if fails {
+            super::world::failed(lockstep::connector::Class::Transient, None)
+        } else {
+            Ending::Succeeded
+        };
+        std::future::ready(ending).boxed()
+    });
+    let world = World::with(vec![Scripted { stale: Some(Stale::Refetch), ..sync }]).await;
+    world.accept(event("new", "cus_1", 60)).await;
+    world.until_idle().await;
+    world.accept(event("old", "cus_1", 0)).await;
+    world.until_states(&["succeeded", "held"]).await;
+    world.passes(Duration::from_secs(2));
+    world.until_idle().await;
+    assert_eq!(log.lines(), ["new 1 false", "old 1 true", "old 2 true"]);
+}
+
+#[tokio::test]
+async fn events_of_one_second_are_decided_by_the_life_of_their_object_and_not_by_arrival() {
+    // (created, rank) as they arrive -> which of them are applied.
+    let cases = [
+        // A paid invoice does not become open again.
+        (vec![(0, 60), (0, 20)], vec!["0"]),
+        (vec![(0, 20), (0, 60)], vec!["0", "1"]),
+        // Of equal rank each is applied as it arrives.
+        (vec![(0, 50), (0, 50)], vec!["0", "1"]),
+        // A second later is later, whatever the rank.
+        (vec![(0, 90), (1, 0)], vec!["0", "1"]),
+        // An update that comes before its create.
+        (vec![(0, 50), (0, 0)], vec!["0"]),
+    ];
+    for (arrivals, applied) in cases {
+        let log = Log::default();
+        let world = World::with(vec![noting(&log, None)]).await;
+        for (number, (created, rank)) in arrivals.iter().enumerate() {
+            let incoming = event(&number.to_string(), "in_1", *created);
+            world.accept(Incoming { rank: *rank, ..incoming }).await;
+            world.until_idle().await;
+        }
+        let seen: Vec<String> =
+            log.lines().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(seen, applied, "{arrivals:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_found_nothing_does_not_make_its_create_stale() {
+    let log = Log::default();
+    let noted = log.clone();
+    let sync = Scripted::new("sync", move |run, _, _| {
+        let id = event_id(run);
+        let made = noted.lines().contains(&"created".to_owned());
+        noted.push(id.clone());
+        std::future::ready(if id == "updated" && !made { Ending::Missed } else { Ending::Succeeded }).boxed()
+    });
+    let world = World::with(vec![sync]).await;
+    world.accept(event("updated", "cus_1", 5)).await;
+    world.until_idle().await;
+    world.accept(event("created", "cus_1", 0)).await;
+    world.until_states(&["succeeded", "succeeded"]).await;
+    assert_eq!(log.lines(), ["updated", "created"]);
+    assert_eq!(world.runs().await[0].reason, "what it looked for is not there, and nothing was written");
+}

@@ -62,6 +62,11 @@ impl Scripted {
         Self::new(name, |_, _, _| std::future::ready(Ending::Succeeded).boxed())
     }
 
+    /// One that never ends.
+    pub(crate) fn held_back(name: &str) -> Self {
+        Self::new(name, |_, _, _| std::future::pending().boxed())
+    }
+
     pub(crate) fn in_lane(self, lane: &str) -> Self {
         Self { lane: lane.into(), ..self }
     }
@@ -81,7 +86,9 @@ impl Runnable for Scripted {
     }
 
     fn starts_on(&self, incoming: &Incoming) -> bool {
-        self.listens.is_none() && !incoming.kind.starts_with("ignored.")
+        // `only.<name>` is for one pipeline.
+        let meant = incoming.kind.strip_prefix("only.").is_none_or(|name| *name == *self.name);
+        self.listens.is_none() && meant && !incoming.kind.starts_with("ignored.")
     }
 
     fn order_key(&self, incoming: &Incoming) -> Result<Arc<str>, String> {
