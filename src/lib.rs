@@ -10,6 +10,7 @@ pub mod connector;
 pub mod diagnostic;
 pub mod engine;
 pub mod expr;
+pub mod failpoint;
 pub mod ingest;
 pub mod listing;
 pub mod metrics;

@@ -74,7 +74,7 @@ struct PausedConnection {
     reason: String,
 }
 
-/// Ready: the store can be reached, and there is a client that runs, or none at all. One broken client among others
+/// Ready: the store can be reached and takes writes, and there is a client that runs, or none at all. One broken client among others
 /// does not take the whole instance out of service. Who may not look is told the bare answer, which is all that a
 /// load balancer needs.
 pub(super) async fn readyz(State(admin): State<Arc<Admin>>, request: Request<Body>) -> Response {
@@ -100,6 +100,7 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>, request: Request<Bod
 }
 
 async fn store(admin: &Admin) -> Result<Details, crate::store::StoreError> {
+    admin.store.writable()?;
     let counts = admin.store.counts().await?;
     let connections = admin.store.connections().await?;
     Ok(Details {

@@ -155,6 +155,7 @@ async fn decide(client: &Client, pipeline: &Pipeline, detail: &EventDetailView) 
         id: "why".into(),
         attempt: 1,
         spent: Spent::default(),
+        resumed: false,
         began: begun,
         now: begun,
         event: Arc::new(event),

@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 use super::answer::Answer;
 use super::failure::Failure;
 use super::request::Outgoing;
+use crate::failpoint::failpoint;
 
 /// A host that does not answer a connection attempt is down, however long its requests may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,6 +71,7 @@ impl Http {
             },
         };
         let mut response = request.send().await.map_err(|error| lost(&error))?;
+        failpoint!("in-answer");
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();

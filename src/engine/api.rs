@@ -22,6 +22,7 @@ use super::runnable::{Runnable, Runnables};
 use super::scheduler::{Doors, Scheduler};
 use crate::clock::SharedClock;
 use crate::connector::Gateway;
+use crate::failpoint::failpoint;
 use crate::metrics::{Lag, Metrics};
 use crate::secret::Redactor;
 use crate::steps::{EventInput, Spent};
@@ -91,7 +92,9 @@ impl Engine {
     pub async fn start(options: EngineOptions) -> Result<Self, StoreError> {
         let EngineOptions { runnables, archive, store, gateway, clock, jitter, limits, metrics, redactor } =
             options;
+        failpoint!("before-take-up");
         let held = store.take_up().await?;
+        failpoint!("after-take-up");
         let alerts = Arc::new(Alerts::new(store.alert_windows().await?));
         let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
         let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
@@ -104,6 +107,7 @@ impl Engine {
             metrics: Arc::clone(&metrics),
         };
         let workshop = Arc::new(Workshop {
+            began: clock.now(),
             store: Arc::clone(&store),
             gateway,
             clock: Arc::clone(&clock),
@@ -142,9 +146,10 @@ impl Engine {
         let reported = self.alerts.about_accepted(&event, generations.present(), now);
         let told = !reported.is_empty();
         let events = std::iter::once(event.clone()).chain(reported.events).collect();
+        failpoint!("before-accept");
         let stored = self.store.accept(events).await?;
         let accepted = stored.into_iter().next().unwrap_or(Accepted::Duplicate);
-        super::failpoint!("after-accept");
+        failpoint!("after-accept");
         if told {
             // Queued, and soon on disk: losing it means telling a group a little earlier than promised.
             let windows = reported.windows.into_iter().map(Change::Alerts).collect();
@@ -155,6 +160,7 @@ impl Engine {
             self.measure(&event, now);
             self.hand_over(&event, &incoming, *seq, runs);
         }
+        failpoint!("after-hand-over");
         Ok(accepted)
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Workshop {
     pub(super) gateway: GuardedGateway,
     pub(super) clock: SharedClock,
     pub(super) jitter: Jitter,
+    /// When this engine began: what was received before may have been begun by another one.
+    pub(super) began: Timestamp,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     /// Blots secrets out of what is written down about runs.
@@ -228,6 +230,7 @@ impl Workshop {
             id: format!("{}-{}", self.store.mark(), run.id).into(),
             attempt: run.attempts + 1,
             spent: run.spent.clone(),
+            resumed: run.attempts > 0 || run.received < self.began,
             began: run.received,
             now: run.received,
             event,

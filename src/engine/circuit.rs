@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::verdict::after;
 use crate::clock::SharedClock;
 use crate::connector::{Abilities, Call, Class, Failure, Gateway, Reply};
+use crate::failpoint::failpoint;
 use crate::metrics::Metrics;
 use crate::store::{CircuitState, ConnectionState};
 
@@ -227,10 +228,11 @@ impl Gateway for GuardedGateway {
                 }
             };
             let began = Instant::now();
+            failpoint!("before-call");
             let answer = self.gateway.call(client, call).await;
             let class = answer.as_ref().map_or_else(|failure| failure.class.word(), |_| "ok");
             self.metrics.called(&key.0, &key.1, class, began.elapsed());
-            super::failpoint!("after-call");
+            failpoint!("after-answer");
             if self.circuits.learn(&key, answer.as_ref().err(), self.clock.now()) {
                 // Those that were let through before this and stand in line would only find out the same.
                 self.gateway.call_off(client, &call.connection);

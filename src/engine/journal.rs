@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::failpoint;
 use crate::clock::SharedClock;
+use crate::failpoint::failpoint;
 use crate::secret::Redactor;
 use crate::steps::{
     CallId, CallOutcome, Durability, Entry, EntryState, Grant, Identity, Intent, Journal, JournalError,
@@ -65,6 +65,7 @@ impl Journal for RunJournal {
         let new = NewIntent { run: self.run, client: Arc::clone(&self.client), at: self.clock.now(), intent };
         let stored = self.store.intend(new);
         async move {
+            failpoint!("before-intent");
             let grant = stored.await.map_err(out_of_reach)?;
             failpoint!("after-intent");
             if grant == Grant::Granted {
@@ -76,12 +77,19 @@ impl Journal for RunJournal {
     }
 
     fn withdraw<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<(), JournalError>> {
+        failpoint!("before-withdrawn");
         self.entries().remove(call);
         let stored = self.store.commit(vec![Change::Withdrawn { run: self.run, call: call.clone() }]);
-        async move { self.unless_queued(stored, Durability::WithNextCommit).await }.boxed()
+        async move {
+            self.unless_queued(stored, Durability::WithNextCommit).await?;
+            failpoint!("after-withdrawn");
+            Ok(())
+        }
+        .boxed()
     }
 
     fn record(&self, mut outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>> {
+        failpoint!("before-record");
         self.blot(&mut outcome);
         let durability = outcome.durability;
         let entry =
@@ -90,6 +98,7 @@ impl Journal for RunJournal {
         let client = Arc::clone(&self.client);
         let change = Change::Called { run: self.run, client, at: self.clock.now(), outcome };
         let stored = self.store.commit(vec![change]);
+        failpoint!("record-queued");
         async move {
             self.unless_queued(stored, durability).await?;
             failpoint!("after-record");

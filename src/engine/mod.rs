@@ -16,7 +16,6 @@ mod applied;
 mod archive;
 mod carry_out;
 mod circuit;
-mod failpoint;
 mod generations;
 mod incoming;
 mod jitter;
@@ -26,9 +25,6 @@ mod limits;
 mod runnable;
 mod scheduler;
 mod verdict;
-
-pub use failpoint::FAILPOINTS;
-use failpoint::failpoint;
 
 pub use api::{AcceptError, Engine, EngineOptions};
 pub use archive::{Archive, Unavailable};

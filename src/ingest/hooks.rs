@@ -17,7 +17,7 @@ use crate::store::Source;
 use crate::value::{FromJson, Value};
 
 /// How often at most a connection's refusals are logged, in seconds: a stranger can post as often as he likes.
-const COMPLAINT_EVERY: i64 = 60;
+const COMPLAINT_EVERY: u64 = 60;
 
 /// All addresses: client -> connection -> hook. Cheap to clone: with a change of one client, the others stay.
 #[derive(Default, Clone)]
@@ -157,7 +157,8 @@ impl Hook {
     /// would be a stranger's way to fill the disk.
     pub(super) fn complain(&self, refusal: &Refusal, now: Timestamp) {
         let last = self.complained.load(Ordering::Relaxed);
-        if now.as_second().saturating_sub(last) < COMPLAINT_EVERY {
+        // Whichever way the clock was set meanwhile.
+        if now.as_second().abs_diff(last) < COMPLAINT_EVERY {
             return;
         }
         let won =

@@ -91,7 +91,8 @@ impl Rehearsal<'_> {
     /// Runs the pipeline once, for `event`, at `now`.
     pub async fn run(&self, id: Arc<str>, event: Arc<EventInput>, now: Timestamp) -> Ending {
         let spent = Spent::default();
-        let input = RunInput { id: Arc::clone(&id), attempt: 1, spent, began: now, now, event };
+        let input =
+            RunInput { id: Arc::clone(&id), attempt: 1, spent, resumed: false, began: now, now, event };
         let facts = ClientFacts {
             name: Arc::clone(self.client.name()),
             zone: self.client.zone.clone(),

@@ -12,6 +12,7 @@ use super::watch::Watch;
 use crate::admin::Health;
 use crate::clock::SharedClock;
 use crate::engine::Engine;
+use crate::failpoint::failpoint;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -101,6 +102,7 @@ impl Reloader {
     /// Hands on what runs now. What a run needs comes before what begins one.
     fn publish(&self) {
         self.to.engine.replace(self.roster.runnables());
+        failpoint!("in-reload");
         self.to.ingest.serve(self.roster.hooks().clone());
         publish_health(&self.roster, &self.to.health, &self.to.metrics);
     }

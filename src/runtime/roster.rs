@@ -13,6 +13,7 @@ use crate::admin::ClientHealth;
 use crate::check::{Checked, MadeOf};
 use crate::clock::SharedClock;
 use crate::engine::Runnables;
+use crate::failpoint::failpoint;
 use crate::ingest::Hooks;
 use crate::store::{GoodClient, Store, StoreError, Version};
 
@@ -181,7 +182,9 @@ impl Roster {
             clients.push((client, standing));
         }
         // A run may name a version only when that is kept.
+        failpoint!("before-kept");
         try_join_all(keeping).await?;
+        failpoint!("after-kept");
         self.root = seen.root;
         self.put(clients);
         Ok(())

@@ -69,6 +69,8 @@ pub(super) struct Written<'a> {
 pub(super) const POSSIBLY_REPEATED: &str = "possibly repeated";
 /// A note of the audit.
 pub(super) const FOUND_AFTER_LOSS: &str = "found after a lost answer";
+/// A note of the audit.
+pub(super) const PERHAPS_WRITTEN: &str = "as wanted already, perhaps by an attempt whose answer was lost";
 
 /// A hash of what identifies a call: what is done to which record, not the values that are written. A value may
 /// change between two attempts (the owner of a record that was read again) without making it another call.

@@ -12,6 +12,7 @@ use super::uses::Role;
 use crate::config::step::ListStep;
 use crate::connector::{Action, ActionKind, Call, Fields, Select};
 use crate::diagnostic::Path;
+use crate::failpoint::failpoint;
 use crate::value::Value;
 
 /// `list`, ready to be performed.
@@ -82,7 +83,10 @@ impl List {
                 Some(_) if empty => {
                     return Err(at.refuse(format!("{} gave an empty page that is not the last", self.target)));
                 }
-                Some(next) => cursor = Some(next),
+                Some(next) => {
+                    failpoint!("between-pages");
+                    cursor = Some(next);
+                }
                 None => return Ok(records),
             }
         }

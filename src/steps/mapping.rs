@@ -48,6 +48,8 @@ pub(super) struct Difference {
     pub(super) fields: Fields,
     pub(super) changes: Vec<FieldChange>,
     pub(super) left_alone: Vec<Arc<str>>,
+    /// The fields that hold what they should already, with what that is.
+    pub(super) same: Vec<FieldChange>,
 }
 
 impl Mapping {
@@ -181,8 +183,11 @@ impl Difference {
             let before = current.get(&field.name).cloned().unwrap_or_default();
             match (field.value.is_nothing(), field.on_nothing) {
                 (true, OnNothing::Leave) => difference.left_alone.push(field.name),
-                _ if !may_write(field.write, &before)
-                    || compare::same(target.ids(), &field.value, &before) => {}
+                _ if !may_write(field.write, &before) => {}
+                _ if compare::same(target.ids(), &field.value, &before) => {
+                    let (field, after) = (field.name, field.value);
+                    difference.same.push(FieldChange { field, before: Value::Null, after });
+                }
                 _ => difference.write(field.name, before, field.value),
             }
         }

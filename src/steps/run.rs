@@ -21,6 +21,8 @@ pub struct RunInput {
     pub attempt: u32,
     /// What steps with rules of their own have used up in earlier attempts.
     pub spent: Spent,
+    /// True when an earlier execution may have done more than the journal tells: it was cut off, or an answer was lost.
+    pub resumed: bool,
     /// When the run began: the life of idempotency keys counts from here.
     pub began: Timestamp,
     /// What `now` and `today()` give: frozen for the run, the same in every attempt.

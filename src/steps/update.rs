@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::calls::{At, Before, Written, audit, fingerprint};
+use super::calls::{At, Before, FOUND_AFTER_LOSS, PERHAPS_WRITTEN, Written, audit, fingerprint};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
-use super::journal::{Durability, Identity};
+use super::journal::{AuditEntry, Durability, FieldChange, Identity};
 use super::look_up::Hit;
 use super::lower::Lowering;
 use super::mapping::{Difference, Mapping, Operand};
@@ -57,7 +57,7 @@ impl Update {
             difference,
             outcome: Outcome::Updated,
             identified: Vec::new(),
-            note: None,
+            lost: None,
             open: false,
         };
         change.perform(at, run).await
@@ -90,7 +90,8 @@ pub(super) struct Change<'a> {
     /// What it is called when something was written.
     pub(super) outcome: Outcome,
     pub(super) identified: Vec<(Identity, Arc<str>)>,
-    pub(super) note: Option<&'static str>,
+    /// The create whose answer was lost, and whose record this is.
+    pub(super) lost: Option<Difference>,
     /// True when an intent of this call is open, so that its outcome must be recorded in any case.
     pub(super) open: bool,
 }
@@ -142,16 +143,16 @@ impl Change<'_> {
             .id(Some(&self.hit.id))
             .object(target)
             .record(target.with_id(&Value::from(record), Some(&self.hit.id)));
-        let mut entry = audit(
-            at,
-            "update",
-            &target.connection,
-            &target.object,
-            Some(&self.hit.id),
-            self.difference.changes,
-        );
-        entry.left_alone = self.difference.left_alone;
-        entry.note = self.note.map(Arc::from);
+        let id = &self.hit.id;
+        let entry = match self.lost {
+            // As it was created and is now: that it took two writes is nobody's concern.
+            Some(lost) => {
+                entry(at, target, id, "create", lost.changes, lost.left_alone, Some(FOUND_AFTER_LOSS))
+            }
+            None => {
+                entry(at, target, id, "update", self.difference.changes, self.difference.left_alone, None)
+            }
+        };
         run.record(Written {
             fingerprint: self.fingerprint,
             given: given.into(),
@@ -171,19 +172,46 @@ impl Change<'_> {
         };
         let given: Value =
             Given::new(outcome).id(Some(&self.hit.id)).object(self.target).record(self.hit.record).into();
-        if !self.open && self.identified.is_empty() {
+        let (target, id) = (self.target, &self.hit.id);
+        let Difference { same, left_alone, .. } = self.difference;
+        let audit = match self.lost {
+            Some(lost) => {
+                Some(entry(at, target, id, "create", lost.changes, lost.left_alone, Some(FOUND_AFTER_LOSS)))
+            }
+            // Nothing is intended before an update: it reads the same whether an earlier execution wrote it or somebody
+            // else. The audit would rather say too much than miss a write.
+            None if run.run.resumed && !same.is_empty() => {
+                Some(entry(at, target, id, "update", same, left_alone, Some(PERHAPS_WRITTEN)))
+            }
+            None => None,
+        };
+        if audit.is_none() && !self.open && self.identified.is_empty() {
             return run.remember(at, self.fingerprint, given).await;
         }
         run.record(Written {
             fingerprint: self.fingerprint,
             given,
-            audit: None,
+            audit,
             identified: self.identified,
             durability: Durability::WithNextCommit,
             at,
         })
         .await
     }
+}
+
+/// What the audit says of it.
+fn entry(
+    at: &At<'_>,
+    target: &Target,
+    id: &Arc<str>,
+    verb: &'static str,
+    changes: Vec<FieldChange>,
+    left_alone: Vec<Arc<str>>,
+    note: Option<&str>,
+) -> AuditEntry {
+    let entry = audit(at, verb, &target.connection, &target.object, Some(id), changes);
+    AuditEntry { left_alone, note: note.map(Arc::from), ..entry }
 }
 
 impl Lowering<'_> {

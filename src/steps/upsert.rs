@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{At, Before, FOUND_AFTER_LOSS, Written, audit, fingerprint};
+use super::calls::{At, Before, Written, audit, fingerprint};
 use super::execute::{Execution, Stop};
 use super::find::{blank_in_words, identities};
 use super::given::{Given, Outcome};
@@ -146,8 +146,8 @@ impl Work<'_> {
     async fn update(self, at: &At<'_>, run: &mut Execution<'_>, hit: Hit) -> Result<Value, Stop> {
         let mapped = self.upsert.fields.eval(at, run)?;
         let difference = Difference::from(&self.upsert.target, mapped, &hit.record);
-        let (outcome, note) = if self.perhaps_ours {
-            (Outcome::Created, Some(FOUND_AFTER_LOSS))
+        let (outcome, lost) = if self.perhaps_ours {
+            (Outcome::Created, Some(self.new_record(at, run)?))
         } else {
             (Outcome::Updated, None)
         };
@@ -161,7 +161,7 @@ impl Work<'_> {
             difference,
             outcome,
             identified,
-            note,
+            lost,
             open: self.open,
         };
         change.perform(at, run).await

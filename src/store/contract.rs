@@ -91,6 +91,11 @@ pub trait Store: Send + Sync {
     /// How far alerts that are started only so often have got.
     fn alert_windows(&self) -> Answer<'_, Vec<AlertWindow>>;
 
+    /// Why something could not be written lately, where whoever reads would not notice.
+    fn writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// How many runs are where.
     fn counts(&self) -> Answer<'_, Counts>;
 

@@ -9,7 +9,9 @@ pub enum StoreError {
     #[error("more events wait to be written than the store takes at once")]
     Busy,
     /// It holds something else, or was damaged.
-    #[error("{store} is not a lockstep store, or is damaged: {reason}")]
+    #[error(
+        "{store} is not a lockstep store, or is damaged: {reason}; restore a backup, or name another store"
+    )]
     Damaged {
         /// Where the store is.
         store: Arc<str>,

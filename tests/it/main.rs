@@ -11,8 +11,6 @@ mod engine;
 mod example;
 mod faults;
 mod ingest;
-#[cfg(feature = "failpoints")]
-mod kill;
 mod looking;
 mod operating;
 mod order;

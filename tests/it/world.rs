@@ -196,11 +196,15 @@ impl World {
 
     /// Starts `lockstep run` and waits until it listens.
     pub(crate) fn start(&mut self, environment: &[(&str, &str)]) {
+        self.start_within(&[], environment);
+    }
+
+    /// The same, by a command that prepares something and becomes what follows it.
+    pub(crate) fn start_within(&mut self, wrapper: &[&str], environment: &[(&str, &str)]) {
         let log =
             OpenOptions::new().create(true).append(true).open(self.folder().join("lockstep.log")).unwrap();
         let arguments = ["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--format", "json"];
-        let mut child = self
-            .command(&arguments)
+        let mut child = within(wrapper, self.command(&arguments))
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -212,6 +216,16 @@ impl World {
         let told = told.unwrap().unwrap();
         let url = |key: &str| format!("http://{}", told[key].as_str().unwrap());
         self.running = Some(Running { child, hooks: url("listen"), admin: url("admin") });
+    }
+
+    /// What a command answered, within a command that prepares something and becomes it.
+    pub(crate) fn run_within(
+        &self,
+        wrapper: &[&str],
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Output {
+        within(wrapper, self.command(arguments)).envs(environment.iter().copied()).output().unwrap()
     }
 
     /// The process of `lockstep run`.
@@ -301,6 +315,18 @@ impl World {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+fn within(wrapper: &[&str], command: Command) -> Command {
+    let Some((program, arguments)) = wrapper.split_first() else { return command };
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    outer
+        .current_dir(command.get_current_dir().unwrap())
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {

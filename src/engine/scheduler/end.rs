@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::task::{Note, Scheduler};
 use crate::engine::carry_out::Done;
 use crate::engine::circuit::CircuitChange;
-use crate::engine::failpoint;
 use crate::engine::lanes::key_of;
 use crate::engine::verdict::{Until, Verdict};
+use crate::failpoint::failpoint;
 use crate::metrics::Lag;
 use crate::store::{Change, RunState, StoreError};
 
@@ -106,6 +106,7 @@ impl Scheduler {
         if let Err(failure) = result {
             self.trouble("what runs have done cannot be written", failure);
         }
+        failpoint!("end-settled");
         if let Some(applied) = &note.applied {
             self.workshop.unsettled.settled(applied);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::task::{Note, Report, SHARE_MAX, SHARE_MIN, Scheduler};
 use crate::engine::lanes::{LaneKey, Placed, Queued, key_of};
+use crate::failpoint::failpoint;
 use crate::store::{Change, Outlook, QueuedRun, StoreError};
 
 impl Scheduler {
@@ -57,6 +58,7 @@ impl Scheduler {
 
     /// Has a run wait in the store behind another of its lane.
     pub(super) fn block(&mut self, client: &Arc<str>, run: &QueuedRun) {
+        failpoint!("before-blocked");
         self.lanes(client).spill(run);
         let note = Note {
             client: Some(Arc::clone(client)),
@@ -85,6 +87,7 @@ impl Scheduler {
             // Who stands behind whom has changed while it was read.
             Ok(_) if lanes.held_version != held_version => lanes.more = true,
             Ok(runs) => {
+                failpoint!("after-load");
                 // Held, waiting and ready runs are asked for separately, up to `asked` of each.
                 lanes.more |= runs.len() >= asked;
                 for run in runs {
@@ -138,6 +141,7 @@ impl Scheduler {
                 self.trouble("blocked runs cannot be read", &failure);
             }
             Ok(runs) => {
+                failpoint!("after-refill");
                 let free = runs.iter().take_while(|run| !run.behind).count();
                 if lanes.refilled(key, held_version, free >= asked) {
                     for run in runs.into_iter().take(free) {

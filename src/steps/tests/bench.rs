@@ -196,7 +196,15 @@ impl Bench {
             source: "webhook".into(),
         };
         let (spent, event) = (Spent::default(), Arc::new(event));
-        let input = RunInput { id: run.into(), attempt, spent, began: now(), now: now(), event };
+        let input = RunInput {
+            id: run.into(),
+            attempt,
+            spent,
+            resumed: attempt > 1,
+            began: now(),
+            now: now(),
+            event,
+        };
         let client =
             ClientFacts { name: "acme".into(), zone: TimeZone::UTC, vars: json(r#"{"queue":"Q1"}"#) };
         let journal = CutJournal { journal: self.memory.journal(run), bench: self, changes: Mutex::new(0) };

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::db::{Db, Link};
 use super::fault::Fault;
+use crate::failpoint::failpoint;
 use crate::store::StoreError;
 
 /// A process that has not renewed its claim for so long is taken for dead.
@@ -102,7 +103,10 @@ impl Claim {
                     tracing::error!(error = %StoreError::Fenced, "this process carries no runs out any more: restart it");
                     return;
                 }
-                Ok(Ok(_)) => self.extend(asked),
+                Ok(Ok(_)) => {
+                    failpoint!("after-renewal");
+                    self.extend(asked);
+                }
                 Ok(Err(fault)) => {
                     tracing::warn!(error = %fault.told(&db.store), "the claim on the store could not be renewed");
                 }

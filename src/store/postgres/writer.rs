@@ -21,6 +21,7 @@ use super::db::{Db, Link, Pipe, Values};
 use super::fault::Fault;
 use super::wave::Wave;
 use super::{versions, write};
+use crate::failpoint::failpoint;
 use crate::steps::Grant;
 use crate::store::{Change, GoodClient, NewIntent, StoreError};
 
@@ -203,8 +204,12 @@ impl Writer {
                 return Err(fault.into());
             }
         };
+        failpoint!("before-commit");
         match link.batch("COMMIT").await {
-            Ok(()) => Ok(done),
+            Ok(()) => {
+                failpoint!("after-commit");
+                Ok(done)
+            }
             Err(fault @ Fault::Lost(_)) => Err(Failed { fault, doubtful: Some(Doubtful { number, done }) }),
             Err(fault) => {
                 link.roll_back().await;

@@ -2,9 +2,9 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::columns::{error, name};
 use crate::store::{Access, StoreError};
@@ -23,6 +23,9 @@ const APPLICATION_ID: i32 = 0x4c4b_5354;
 
 /// How long one process waits for another one's transaction, which takes milliseconds.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How long a start looks for damage: some hundred megabytes, when they are in the system's cache.
+const EXAMINED: Duration = Duration::from_millis(500);
 
 /// The writer's connection, and the name of the store.
 pub(super) struct Opened {
@@ -48,6 +51,9 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Opened, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let mut connection = connection.map_err(|failure| error(&failure, path))?;
     let version = identify(&connection, path)?;
+    if access == Access::Run {
+        examine(&mut connection, path)?;
+    }
     set_up(&connection).map_err(|failure| error(&failure, path))?;
     migrate(&mut connection, version).map_err(|failure| error(&failure, path))?;
     let mark = connection
@@ -105,6 +111,9 @@ fn identify(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
         let reason = "it is a database of another program".into();
         return Err(StoreError::Damaged { store: name(path), reason });
     }
+    if number("page_count")? == 0 {
+        not_cut_off(path)?;
+    }
     let version = usize::try_from(version).unwrap_or(usize::MAX);
     if version > MIGRATIONS.len() {
         let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -115,6 +124,37 @@ fn identify(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
         });
     }
     Ok(version)
+}
+
+/// SQLite takes a file that ends within its first page for a new one. It is one only when nothing is in it, nor in
+/// the log beside it.
+fn not_cut_off(path: &Path) -> Result<(), StoreError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    if length(path) == 0 && length(Path::new(&log)) == 0 {
+        return Ok(());
+    }
+    let reason = "it is cut off within its first page".into();
+    Err(StoreError::Damaged { store: name(path), reason })
+}
+
+/// Refuses a damaged file before anything is done on its account. A large file is only looked at for so long: what
+/// is damaged beyond is told when it is met.
+fn examine(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let began = Instant::now();
+    let mut look = || {
+        connection.progress_handler(1_000, Some(move || began.elapsed() > EXAMINED))?;
+        let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        connection.progress_handler(0, None::<fn() -> bool>)?;
+        found
+    };
+    match look() {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(reason) => Err(StoreError::Damaged { store: name(path), reason }),
+        Err(failure) if failure.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Ok(()),
+        Err(failure) => Err(error(&failure, path)),
+    }
 }
 
 /// `page_size` and `auto_vacuum` work only before the first table. With pages of 8 kB an event's body lies in one, and a commit
@@ -133,6 +173,10 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA temp_store = MEMORY;
          PRAGMA secure_delete = FAST;",
     )?;
+    #[cfg(feature = "failpoints")]
+    if crate::failpoint::is_switched_on("sync-seldom") {
+        connection.execute_batch("PRAGMA synchronous = NORMAL;")?;
+    }
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -139,6 +139,10 @@ impl Store for SqliteStore {
         self.readers.ask(read::alert_windows).boxed()
     }
 
+    fn writable(&self) -> Result<(), StoreError> {
+        self.mailbox.failed_lately()
+    }
+
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
         self.readers.ask(read::counts).boxed()
     }

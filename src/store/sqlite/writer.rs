@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -15,6 +16,7 @@ use super::columns::error;
 use super::erase;
 use super::seal::Prepared;
 use super::write::{Batch, WriteError};
+use crate::failpoint::failpoint;
 use crate::steps::Grant;
 use crate::store::{
     Accepted, Change, Erasing, EventSeq, GoodClient, NewEvent, NewIntent, RunId, Settled, StoreError, Version,
@@ -29,6 +31,13 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Bytes of events that may wait to be written. Beyond, events are refused, and their sender comes back.
 const WAITING_BYTES: usize = 32 << 20;
+
+/// For so long a failure is told to who asks how the store is: a disk that is full for events still takes a small
+/// change now and then.
+const LATELY: Duration = Duration::from_secs(10);
+
+/// What could not be written last, for a reason that was not in it, and when that was.
+type Failed = Arc<Mutex<Option<(Instant, StoreError)>>>;
 
 /// One thing to write, and whom to tell.
 pub(super) struct Task<I, O> {
@@ -58,6 +67,7 @@ pub(super) enum Op {
 pub(super) struct Mailbox {
     sender: mpsc::Sender<Op>,
     waiting: Arc<AtomicUsize>,
+    failed: Failed,
 }
 
 impl Mailbox {
@@ -65,9 +75,18 @@ impl Mailbox {
     pub(super) fn start(connection: Connection, path: PathBuf) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let writer = Writer { connection, path, waiting: Arc::clone(&waiting) };
+        let failed = Failed::default();
+        let writer = Writer { connection, path, waiting: Arc::clone(&waiting), failed: Arc::clone(&failed) };
         std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&receiver))?;
-        Ok(Self { sender, waiting })
+        Ok(Self { sender, waiting, failed })
+    }
+
+    /// Why something could not be written, when that was just now.
+    pub(super) fn failed_lately(&self) -> Result<(), StoreError> {
+        match &*self.failed.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((at, failure)) if at.elapsed() < LATELY => Err(failure.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// Hands events over, unless too many wait already.
@@ -100,6 +119,7 @@ struct Writer {
     connection: Connection,
     path: PathBuf,
     waiting: Arc<AtomicUsize>,
+    failed: Failed,
 }
 
 impl Writer {
@@ -142,7 +162,14 @@ impl Writer {
             let result =
                 if alone { self.transaction(std::slice::from_mut(&mut op)) } else { together.clone() };
             self.waiting.fetch_sub(op.counted(), Ordering::AcqRel);
-            op.tell(result.map_err(|failure| failure.told(&self.path)));
+            let result = result.map_err(|failure| failure.told(&self.path));
+            if let Err(failure) = &result
+                && !matches!(failure, StoreError::Assumption(_))
+            {
+                let failed = (Instant::now(), failure.clone());
+                *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
+            }
+            op.tell(result);
         }
     }
 
@@ -153,7 +180,10 @@ impl Writer {
         for op in ops {
             op.perform(&mut batch)?;
         }
-        transaction.commit().map_err(|failure| WriteError::of_all(&failure, &self.path))
+        failpoint!("before-commit");
+        transaction.commit().map_err(|failure| WriteError::of_all(&failure, &self.path))?;
+        failpoint!("after-commit");
+        Ok(())
     }
 }
 

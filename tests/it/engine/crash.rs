@@ -147,6 +147,7 @@ async fn two_runs_that_create_one_record_take_turns() {
                     id: "x".into(),
                     attempt: 1,
                     spent: lockstep::steps::Spent::default(),
+                    resumed: false,
                     began: super::world::start(),
                     now: super::world::start(),
                     event: Arc::new(event),

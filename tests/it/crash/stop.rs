@@ -14,7 +14,7 @@ use crate::world::{World, charge};
 const EVENTS: u32 = 1_000;
 
 /// Sends these events, many at once; gives those that were acknowledged.
-async fn send(world: &World, numbers: impl IntoIterator<Item = u32>) -> BTreeSet<u32> {
+pub(super) async fn send(world: &World, numbers: impl IntoIterator<Item = u32>) -> BTreeSet<u32> {
     let deliveries = numbers.into_iter().map(|number| async move {
         let status = world.try_deliver(&charge("charge.succeeded", number)).await;
         (status == Some(StatusCode::OK)).then_some(number)
@@ -22,7 +22,7 @@ async fn send(world: &World, numbers: impl IntoIterator<Item = u32>) -> BTreeSet
     stream::iter(deliveries).buffer_unordered(32).filter_map(async |number| number).collect().await
 }
 
-fn charges(world: &World) -> Vec<String> {
+pub(super) fn charges(world: &World) -> Vec<String> {
     let text = |task: &lockstep::value::Value| task.get("Stripe_Charge_Id__c").unwrap().to_text().unwrap();
     let mut charges: Vec<String> =
         world.sandbox().salesforce().records("Task").iter().map(|task| text(task).to_string()).collect();
