@@ -25,12 +25,12 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter makes no sense.
-    #[error("the log filter `{filter}` cannot be read (`info`, `warn,lockstep::engine=debug`)")]
+    #[error("the log filter `{filter}` cannot be read (`info`, `warn,lockstep::engine=debug`): {why}")]
     Filter {
         /// The filter, as it was given.
         filter: String,
         /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
+        why: tracing_subscriber::filter::ParseError,
     },
     /// Somebody else logs in this process.
     #[error("the log of this process was started before")]
@@ -40,7 +40,7 @@ pub enum TelemetryError {
 /// Starts the log of this process. Secrets that `redactor` learns later are blotted out from then on.
 pub fn start(format: LogFormat, filter: &str, redactor: Redactor) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(filter)
-        .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+        .map_err(|why| TelemetryError::Filter { filter: filter.to_owned(), why })?;
     let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 use super::look::{ListOrShow, Looking};
@@ -52,12 +52,13 @@ impl From<RunNarrow> for Action {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true))]
 struct Retry {
     /// The runs' numbers
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(group = "which")]
     runs: Vec<String>,
     /// All dead letters that the other options leave
-    #[arg(long)]
+    #[arg(long, group = "which")]
     all: bool,
     #[command(flatten)]
     narrow: RunNarrow,

@@ -103,9 +103,10 @@ impl Purge {
 
     fn lines(&self, swept: &Swept) -> Vec<String> {
         let mut lines = Vec::new();
+        let of = self.client.as_ref().map_or_else(String::new, |client| format!(" of client `{client}`"));
         let which = match &self.object {
-            Some(id) => format!(" in which {id} occurs"),
-            None => " that old".to_owned(),
+            Some(id) => format!("{of} in which `{id}` occurs"),
+            None => format!("{of} that old"),
         };
         if swept.events == 0 && swept.left() == 0 {
             lines.push(format!("nothing to erase: no event{which} is here, or they are erased already"));

@@ -1,5 +1,6 @@
 //! `lockstep run`: production.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -118,8 +119,8 @@ impl Run {
         let root = checked.project.root().to_owned();
         let store = StoreUrl::address(self.store.as_ref(), &root)?;
         redactor.learn_all(store.secret().as_deref());
-        let public = Listener::bind(self.listen).await?;
-        let admin = Listener::bind(self.admin).await?;
+        let public = bind(self.listen, "--listen").await?;
+        let admin = bind(self.admin, "--admin").await?;
         let runtime = Runtime::start(RuntimeOptions {
             files,
             checked,
@@ -198,6 +199,15 @@ impl Standing {
         }
         lines.join("\n")
     }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<Listener> {
+    Listener::bind(address).await.map_err(|error| match error.source.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "could not listen on {address}: another process does; end it, or name another address with {flag}"
+        ),
+        _ => error.into(),
+    })
 }
 
 /// How long things are kept: less than the minimum would take from a person what they look into.

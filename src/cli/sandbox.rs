@@ -102,7 +102,7 @@ impl Told {
 
     fn page(&self) -> String {
         let Self { stripe, salesforce, slack } = self;
-        let whsec = stripe.webhook_secret.as_deref().unwrap_or("whsec_...   # --webhook URL registers one");
+        let whsec = stripe.webhook_secret.as_deref().unwrap_or("whsec_...");
         format!(
             "simulators of Stripe {stripe}, Salesforce {salesforce} and Slack {slack}\n\n\
              # for `lockstep run --env sandbox` over the client acme-saas\n\
@@ -113,7 +113,16 @@ impl Told {
              export ACME_SF_CLIENT_ID={id}\n\
              export ACME_SF_CLIENT_SECRET={secret}\n\
              export ACME_SLACK_WEBHOOK={webhook}\n\n\
-             Ctrl-C ends it",
+             # for `lockstep run` over a client `acme` of `lockstep init --crm salesforce`\n\
+             export ACME_STRIPE_KEY={key} ACME_STRIPE_WEBHOOK_SECRET={whsec}\n\
+             export ACME_SALESFORCE_URL={salesforce}\n\
+             export ACME_SALESFORCE_CLIENT_ID={id} ACME_SALESFORCE_CLIENT_SECRET={secret}\n\n\
+             {hint}Ctrl-C ends it",
+            hint = if stripe.webhook_secret.is_some() {
+                ""
+            } else {
+                "no webhook is registered: --webhook URL does, and tells its secret\n"
+            },
             stripe = stripe.url,
             salesforce = salesforce.url,
             slack = slack.url,

@@ -62,8 +62,8 @@ impl Settle {
                 refused.iter().map(|(id, why)| json!({ "id": id, "reason": why })).collect();
             say_json(&json!({ kind.done: settled, "refused": refused }))?;
         } else {
-            for (id, why) in &refused {
-                say(format_args!("{id}: {why}"))?;
+            for (_, why) in &refused {
+                say(why)?;
             }
             if !settled.is_empty() {
                 say(format_args!(

@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::ExitCode;
 use super::output::say;
 use super::pipeline::{Chosen, choose};
+use crate::config::env::{Environment, System};
 use crate::project::{Block, COLUMNS, Row};
 
 #[derive(Debug, Args)]
@@ -55,12 +56,19 @@ fn human(block: &Block) -> Option<String> {
             let mut table = Table::new();
             table
                 .load_style(presets::UTF8_HORIZONTAL_ONLY)
-                .set_content_arrangement(ContentArrangement::Dynamic);
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(width());
             table.set_header(COLUMNS);
             table.add_rows(rows.iter().map(Row::cells));
             Some(table.to_string())
         }
     }
+}
+
+/// The columns that a table may take: as many as the shell says that there are (`COLUMNS`), else what most terminals show.
+fn width() -> u16 {
+    const USUAL: u16 = 120;
+    System.variable("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(USUAL)
 }
 
 fn markdown(block: &Block) -> Option<String> {

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::file::{SettingFile, SettingKind};
 use super::http::is_loopback;
 use crate::diagnostic::Path;
+use crate::nearest::nearest;
 use crate::value::{Map, Value};
 use crate::words::Identifier;
 
@@ -76,7 +77,8 @@ impl Settings {
     }
 
     /// What is wrong with a connection's `config`; paths begin below it. A text that still holds `${...}` (an
-    /// environment variable that is not read yet) is taken on trust.
+    /// environment variable that is not read yet) is taken on trust, and a name that is nearly a setting's stands for it:
+    /// that setting is not missing as well.
     pub fn check<'a>(&self, config: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut given = Vec::new();
@@ -94,8 +96,10 @@ impl Settings {
                     faults.extend(setting.check_encryption(&at, value).filter(|_| !clear));
                 }
                 None => {
+                    let names = || self.0.keys().map(|key| &**key);
                     let fault = Fault::new(at, format!("`{name}` is not a setting of this connector"));
-                    faults.push(fault.nearest(name, self.0.keys().map(|key| &**key)));
+                    faults.push(fault.nearest(name, names()));
+                    given.extend(nearest(name, names()));
                 }
             }
         }

@@ -22,7 +22,7 @@ pub enum ListingError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
     /// No event has this id or number.
-    #[error("no event `{0}` in this store")]
+    #[error("no event `{0}` in this store: see `lockstep events`")]
     Event(String),
     /// Events of several connections have this id.
     #[error("several events are called `{id}`: name one by its number ({})", numbers(.seqs))]
@@ -36,7 +36,7 @@ pub enum NotFound {
     #[error("no run `{0}` in this store: runs are named by their number, see `lockstep runs`")]
     Run(String),
     /// The run is there, and ended otherwise.
-    #[error("run {id} is {state}, not {wanted}: see `lockstep runs show {id}`")]
+    #[error("run {id} is {}, not {}: see `lockstep runs show {id}`", in_words(.state), in_words(.wanted))]
     Otherwise {
         /// The run.
         id: i64,
@@ -45,6 +45,11 @@ pub enum NotFound {
         /// Where it was looked for.
         wanted: &'static str,
     },
+}
+
+/// A state as a sentence has it.
+fn in_words(state: &str) -> &str {
+    if state == "conflict" { "a conflict" } else { state }
 }
 
 fn numbers(seqs: &[i64]) -> String {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::watch::{Watch, WatchError};
 use crate::check::{CheckError, Checked, Environments, check};
 use crate::config::{self, Draft, FileSet, LoadError};
-use crate::diagnostic::{Report, Severity};
+use crate::diagnostic::{Diagnostic, Report, Severity, Sources};
 
 /// Where a project's files are, and how they are read: once at the start, and again when they change.
 #[derive(Debug, Clone)]
@@ -97,15 +97,25 @@ fn check_in(draft: Draft, env: Option<&str>) -> Result<Checked, CheckError> {
     check(draft, env.map_or(Environments::Base, Environments::One))
 }
 
-/// What keeps a client from running, finding by finding.
-pub(super) fn problems(report: &Report, client: &str) -> Vec<String> {
+/// What keeps a client from running, finding by finding: a line each, those of its tests last, since they often follow
+/// from the others.
+pub(super) fn problems(report: &Report, sources: &Sources, client: &str) -> Vec<String> {
     let folder = format!("pipelines/{client}/");
     let of_client = |file: &str| file.starts_with(&folder) || file.contains(&format!("/{folder}"));
     let errors = || report.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let own = errors().filter(|finding| of_client(&finding.place.file));
     // Those that stand in no client's folder: what all clients share, and the project's connectors.
     let shared = errors().filter(|finding| !in_a_clients_folder(&finding.place.file));
-    own.chain(shared).map(|it| format!("{} [{}]: {}", it.place.file, it.code, it.message)).collect()
+    let (tests, others): (Vec<_>, Vec<_>) =
+        own.chain(shared).partition(|it| it.place.file.ends_with(".test.yaml"));
+    others.into_iter().chain(tests).map(|it| in_a_line(it, sources)).collect()
+}
+
+fn in_a_line(finding: &Diagnostic, sources: &Sources) -> String {
+    let Diagnostic { place, code, message, .. } = finding;
+    let position = sources.file(&place.file).map(|file| file.position(sources.resolve(place).start));
+    let at = position.map_or_else(String::new, |at| format!(":{}:{}", at.line, at.column));
+    format!("{}{at} [{code}]: {message}", place.file)
 }
 
 fn in_a_clients_folder(file: &str) -> bool {

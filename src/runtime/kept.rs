@@ -54,7 +54,10 @@ impl KeptVersions {
             }
             let checked = check_kept(&files).map_err(|error| format!("cannot be read: {error}"))?;
             let Some(passed) = checked.project.client(&client) else {
-                let first = problems(&checked.report, &client).into_iter().next().unwrap_or_default();
+                let first = problems(&checked.report, &checked.sources, &client)
+                    .into_iter()
+                    .next()
+                    .unwrap_or_default();
                 return Err(format!("does not pass the checks of this lockstep any more: {first}"));
             };
             open(passed, &opener)

@@ -265,7 +265,7 @@ fn tell(client: &Arc<str>, before: Option<&Standing>, now: &Standing) {
 
 /// What a checked project comes to, client by client.
 fn look(checked: Checked, opener: &Opener, before: &Before) -> Seen {
-    let Checked { project, mut made_of, broken, report, .. } = checked;
+    let Checked { project, mut made_of, broken, report, sources } = checked;
     let mut clients: Vec<(Arc<str>, Next)> = Vec::new();
     for client in project.clients() {
         let running = before.get(client.name()).and_then(Option::as_deref);
@@ -277,7 +277,7 @@ fn look(checked: Checked, opener: &Opener, before: &Before) -> Seen {
         clients.push((Arc::clone(client.name()), next));
     }
     for client in broken {
-        let problems = problems(&report, &client);
+        let problems = problems(&report, &sources, &client);
         clients.push((client, Next::Broken(problems)));
     }
     Seen { root: project.root().to_owned(), clients }

@@ -65,7 +65,7 @@ async fn the_audit_is_sealed_in_the_background_and_a_change_is_found() {
 async fn an_object_is_purged_beside_the_running_process() {
     let world = after_a_day().await;
     let dry = text(&world, &["purge", "--object", "cus_1", "--dry-run"], 0);
-    assert!(dry.starts_with("would erase 1 event in which cus_1 occurs: "), "{dry}");
+    assert!(dry.starts_with("would erase 1 event in which `cus_1` occurs: "), "{dry}");
     assert!(dry.contains("1 journalled call, the values of 1 audit entry"), "{dry}");
     let purged = text(&world, &["purge", "--object", "cus_1", "--by", "ann"], 0);
     assert_eq!(purged, dry.replace("would erase", "erased"));

@@ -117,7 +117,10 @@ async fn a_broken_edit_keeps_the_last_good_version_over_a_restart_and_a_mended_o
             (&json!(true), &json!(true), &good)
         );
         let problem = told["problems"][0].as_str().unwrap();
-        assert!(problem.starts_with("pipelines/acme/paid.yaml [missing-key]"), "{problem}");
+        assert!(
+            problem.starts_with("pipelines/acme/paid.yaml:1:") && problem.contains(" [missing-key]: "),
+            "{problem}"
+        );
         let (status, page) = world.admin("/metrics").await;
         assert_eq!(status, StatusCode::OK);
         assert!(

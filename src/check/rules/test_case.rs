@@ -71,7 +71,10 @@ impl<'a> Cases<'a> {
                 }
                 let brings =
                     |pattern: &String| catalog.events_matching(pattern).any(|event| event.name == kind);
-                let listens = !catalog.knows_events() || trigger.events.iter().any(brings);
+                // A pattern that matches nothing is told where it stands.
+                let unknown = |pattern: &String| catalog.events_matching(pattern).next().is_none();
+                let listens = !catalog.knows_events()
+                    || trigger.events.iter().any(|pattern| brings(pattern) || unknown(pattern));
                 (listens, trigger.events.iter().map(String::as_str).collect::<Vec<_>>())
             }
             TriggerFile::Lockstep(trigger) => {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::describe;
 use super::duplicates::DuplicateRule;
@@ -129,8 +129,7 @@ impl Salesforce {
     pub fn seed(&self, object: &str, fields: &Value) -> Result<String, SeedError> {
         let fields: Map<String, Json> =
             serde_json::to_value(fields).ok().and_then(|json| json.as_object().cloned()).unwrap_or_default();
-        let manner = Manner { version: VERSION, auto_assign: false, allow_duplicates: true };
-        Ok(self.site.org().create(object, &fields, manner)?)
+        Ok(self.site.seed(object, &fields)?)
     }
 
     /// Adds a user; gives its id.
@@ -187,6 +186,12 @@ impl Salesforce {
 struct Site(Mutex<Org>);
 
 impl Site {
+    /// Creates a record by the org's rules, without assignment.
+    fn seed(&self, object: &str, fields: &Map<String, Json>) -> Result<String, ApiError> {
+        let manner = Manner { version: VERSION, auto_assign: false, allow_duplicates: true };
+        self.org().create(object, fields, manner)
+    }
+
     fn org(&self) -> MutexGuard<'_, Org> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -256,7 +261,8 @@ impl Simulator for Site {
         self.org().counts.clone()
     }
 
-    /// `PUT /_sandbox/fields/{object}/{field}` declares a field, `POST /_sandbox/expire` ends all sessions.
+    /// `PUT /_sandbox/fields/{object}/{field}` declares a field, `POST /_sandbox/records/{object}` creates a record,
+    /// `POST /_sandbox/expire` ends all sessions.
     fn control(&self, request: &Request) -> Option<Reply> {
         let segments = request.segments();
         let path: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
@@ -264,6 +270,13 @@ impl Simulator for Site {
             ("PUT", ["fields", object, field]) => Some(control::read(request, |shape: FieldShape| {
                 self.org().schema.declare(object, field, shape);
             })),
+            ("POST", ["records", object]) => Some(match serde_json::from_slice(&request.body) {
+                Ok(Json::Object(fields)) => match self.seed(object, &fields) {
+                    Ok(id) => Reply::json(200, &json!({"id": id})),
+                    Err(error) => error.reply(),
+                },
+                _ => Reply::json(400, &json!({"error": "the fields of a record are a JSON object"})),
+            }),
             ("POST", ["expire"]) => {
                 self.org().sessions.end_all();
                 Some(Reply::empty(204))
