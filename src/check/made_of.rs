@@ -116,9 +116,8 @@ mod tests {
 
     const FILES: &[(&str, &str)] = &[
         ("connectors/own.yaml", include_str!("../connector/builtin/http.yaml")),
-        ("pipelines/lib.rhai", "fn shared() { 1 }"),
+        ("pipelines/lib.rhai", "fn everyones() { 1 }"),
         ("pipelines/find.part.yaml", "steps:\n  - use: { part: log }\n"),
-        ("pipelines/log.part.yaml", "steps:\n  - set: { logged: true }\n"),
         ("pipelines/other.part.yaml", "steps:\n  - set: { other: true }\n"),
         (
             "pipelines/acme/client.yaml",
@@ -136,7 +135,10 @@ mod tests {
             "pipelines/acme/refund.yaml",
             "name: refund\ntrigger: { stripe: { events: [charge.refunded] } }\nsteps:\n  - set: { seen: true }\n",
         ),
-        ("pipelines/acme/paid.test.yaml", "pipeline: paid\ncases: []\n"),
+        (
+            "pipelines/acme/paid.test.yaml",
+            "pipeline: paid\ncases:\n  - name: it is noted\n    event: { type: charge.succeeded }\n    expect: { outcome: succeeded }\n",
+        ),
     ];
 
     /// What the client is made of when one file says something else.
@@ -183,17 +185,16 @@ mod tests {
         for (path, text, expected) in [
             (
                 "pipelines/acme/client.yaml",
-                FILES[5].1.replace("crm.example", "crm2.example"),
+                FILES[4].1.replace("crm.example", "crm2.example"),
                 &["paid", "refund"][..],
             ),
             ("pipelines/acme/client.sandbox.yaml", "vars: { a: 3 }\n".to_owned(), &["paid", "refund"]),
             ("pipelines/acme/client.production.yaml", "vars: { a: 3 }\n".to_owned(), &[]),
-            ("pipelines/lib.rhai", "fn shared() { 2 }".to_owned(), &["paid", "refund"]),
+            ("pipelines/lib.rhai", "fn everyones() { 2 }".to_owned(), &["paid", "refund"]),
             ("pipelines/find.part.yaml", "steps:\n  - set: { found: true }\n".to_owned(), &["paid"]),
             ("pipelines/acme/log.part.yaml", "steps:\n  - set: { logged: 1 }\n".to_owned(), &["paid"]),
-            ("pipelines/log.part.yaml", "steps:\n  - set: { logged: 1 }\n".to_owned(), &[]),
             ("pipelines/other.part.yaml", "steps:\n  - set: { other: 1 }\n".to_owned(), &[]),
-            ("pipelines/acme/refund.yaml", FILES[10].1.replace("seen", "done"), &["refund"]),
+            ("pipelines/acme/refund.yaml", FILES[9].1.replace("seen", "done"), &["refund"]),
             (
                 "connectors/own.yaml",
                 format!("{}# more\n", FILES[0].1.replace("name: http", "name: own")),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::json_path::TooManyNodes;
+use crate::nearest::nearest;
 
 /// A mistake in a written expression, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,19 +182,6 @@ impl From<usize> for FaultSeg {
     }
 }
 
-/// The name among `known` that was most likely meant; `None` when none is near.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let tolerance = (name.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|candidate| {
-            (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate)
-        })
-        .filter(|(distance, _)| *distance <= tolerance)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
 /// A value in a message: short enough to read, never a payload.
 pub(super) fn shown(text: &str) -> String {
     const LENGTH_MAX: usize = 40;
@@ -208,15 +196,6 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        let known = ["object", "previous", "steps"];
-        assert_eq!(nearest("objet", known), Some("object"));
-        assert_eq!(nearest("stpes", known), Some("steps"));
-        assert_eq!(nearest("OBJECT", known), Some("object"));
-        assert_eq!(nearest("customer", known), None);
-    }
 
     #[test]
     fn errors_read_well_after_a_colon() {

@@ -177,6 +177,9 @@ impl Names {
         if matches!(&*boolean, "true" | "false") {
             return fault.help(format!("write `{boolean}`"));
         }
+        if name == "data" && self.roots.contains_key("object") {
+            return fault.help("the event's `data.object` is `object` here, whole and on its own");
+        }
         let known: Vec<&str> = self.roots().collect();
         fault.help(format!("known here: {}", known.join(", "))).nearest(name, known)
     }

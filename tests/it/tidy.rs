@@ -20,7 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("diagnostic", &[]),
     ("yaml", &["diagnostic", "value"]),
     ("catalog", &["value"]),
-    ("expr", &["value"]),
+    ("expr", &["nearest", "value"]),
     (
         "connector",
         &[

@@ -187,10 +187,26 @@ fn transform(parser: &mut Parser<'_>, value: &Value) -> Option<Transform> {
             let fault = Fault::new(FaultKind::BadTransform, format!("there is no function `{name}`"));
             let all = known.chain(runtime.library_functions()).collect::<Vec<_>>();
             let fault = fault.help(format!("there is: {}", all.join(", ")));
-            parser.fault(fault.nearest(name, all));
+            parser.fault(match ours(name) {
+                Some(ours) => fault.help(format!("write `{ours}`")),
+                None => fault.nearest(name, all),
+            });
         }
     }
     None
+}
+
+/// What other tools call our functions.
+fn ours(name: &str) -> Option<&'static str> {
+    let plain: String = name.chars().filter(char::is_ascii_alphabetic).collect();
+    Some(match plain.to_ascii_lowercase().as_str() {
+        "lowercase" | "tolower" | "tolowercase" | "downcase" => "lower",
+        "uppercase" | "toupper" | "touppercase" | "upcase" => "upper",
+        "strip" => "trim",
+        "firstname" | "givenname" => "first_name",
+        "lastname" | "surname" | "familyname" => "last_name",
+        _ => return None,
+    })
 }
 
 fn currency(parser: &mut Parser<'_>, value: &Value, names: &Names) -> Node {

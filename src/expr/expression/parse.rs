@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::model::{Expr, Form, Inner, Node, OnNothing, Piece, Write};
 use super::template::{self, Part, Unclosed};
 use super::{modifiers, suspect};
-use crate::expr::fault::{Fault, FaultKind, FaultSeg, nearest};
+use crate::expr::fault::{Fault, FaultKind, FaultSeg};
 use crate::expr::json_path::{JsonPath, Segment, Selector};
 use crate::expr::names::{Names, Reference, ReferenceKind, ReferenceSeg};
 use crate::expr::rhai::{Program, Runtime};
+use crate::nearest::nearest;
 use crate::value::{Map, Value};
 
 /// The keys that make a map a form of its own; any other map is a payload.

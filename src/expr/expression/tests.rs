@@ -187,6 +187,10 @@ fn mistakes_are_found_with_their_places() {
             r#""$5""#,
             "PathSyntax <1..2>: `5` cannot stand here in a JSONPath; if the text is meant as it is, write `{ literal: ... }`",
         ),
+        (
+            r#""$.data.object.id""#,
+            "UnknownVariable <2..6>: `data` is not known here; the event's `data.object` is `object` here, whole and on its own",
+        ),
         (r#""$.objct.id""#, "UnknownVariable <2..7>: `objct` is not known here; did you mean `object`?"),
         (
             r#""$.steps.acount.id""#,
@@ -207,6 +211,10 @@ fn mistakes_are_found_with_their_places() {
         (
             r#"{"from":"$.object.id","mony":"gbp"}"#,
             "UnknownModifier .mony: `mony` is not a modifier of `from`; did you mean `money`?",
+        ),
+        (
+            r#"{"from":"$.object.id","transform":"toLowerCase"}"#,
+            "BadTransform .transform: there is no function `toLowerCase`; write `lower`",
         ),
         (
             r#"{"from":"$.object.id","transform":"trm"}"#,

@@ -6,7 +6,8 @@
 use rust_decimal::Decimal;
 
 use super::Unfit;
-use crate::expr::fault::{nearest, shown};
+use crate::expr::fault::shown;
+use crate::nearest::nearest;
 use crate::value::Value;
 
 /// Amounts are whole units: 500 JPY is `500`.

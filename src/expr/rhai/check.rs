@@ -9,9 +9,10 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, FnPtr, Position, Stmt};
 use super::chains::{Chain, Link, chain};
 use super::engine::Callable;
 use super::text;
-use crate::expr::fault::{Fault, FaultKind, nearest};
+use crate::expr::fault::{Fault, FaultKind};
 use crate::expr::functions;
 use crate::expr::names::{Names, Reference, ReferenceKind, ReferenceSeg};
+use crate::nearest::nearest;
 
 /// What was found in a script.
 #[derive(Default)]
