@@ -10,6 +10,7 @@ mod docs;
 mod engine;
 mod example;
 mod faults;
+mod fuzz_cases;
 mod ingest;
 mod looking;
 mod operating;
