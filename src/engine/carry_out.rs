@@ -67,14 +67,12 @@ struct Outcomes {
     retry: RetryFile,
     /// Said of a success: what was unusual about it.
     remark: Option<String>,
-    /// What a success applies its event to, when that is not kept yet.
-    applied: Option<Applied>,
     body: Option<Arc<RunBody>>,
 }
 
 impl Outcomes {
     fn of(ending: Ending) -> Self {
-        Self { ending, retry: RetryFile::default(), remark: None, applied: None, body: None }
+        Self { ending, retry: RetryFile::default(), remark: None, body: None }
     }
 }
 
@@ -111,7 +109,14 @@ impl Workshop {
             *reason = remark;
         }
         let body = outcomes.body.as_ref();
-        let applied = outcomes.applied.filter(|_| succeeded);
+        let object = body.and_then(|body| body.object.clone()).filter(|_| succeeded);
+        let applied = object.map(|object| Applied {
+            client: Arc::clone(&run.client),
+            pipeline: Arc::clone(&run.pipeline),
+            object,
+            created: run.place.created,
+            rank: run.place.rank,
+        });
         let event = body.map(|body| (Arc::clone(&body.event_id), Arc::clone(&body.kind)));
         // Asked of the project and not of the execution: one that panicked or ran too long is an alert all the same.
         let generations = self.generations.load();
@@ -141,11 +146,11 @@ impl Workshop {
             Ok(pipeline) => pipeline,
             Err(ending) => return Outcomes { body: Some(body), ..Outcomes::of(*ending) },
         };
-        let outcomes = match event.map_or_else(|| read(&*pipeline, &body).map(Arc::new), Ok) {
+        let (ending, remark) = match event.map_or_else(|| read(&*pipeline, &body).map(Arc::new), Ok) {
             Ok(event) => self.perform(run, &*pipeline, &body, event).await,
-            Err(ending) => Outcomes::of(*ending),
+            Err(ending) => (*ending, None),
         };
-        Outcomes { retry: pipeline.retry(), body: Some(body), ..outcomes }
+        Outcomes { ending, retry: pipeline.retry(), remark, body: Some(body) }
     }
 
     /// The pipeline as the run began with it (invariant 6). A run that has not called anything yet takes the
@@ -200,14 +205,14 @@ impl Workshop {
         pipeline: &dyn Runnable,
         body: &RunBody,
         mut event: Arc<EventInput>,
-    ) -> Outcomes {
+    ) -> (Ending, Option<String>) {
         let mut remark = None;
         match self.overtaken(run, body).await {
-            Err(failure) => return Outcomes::of(interrupted(&failure)),
+            Err(failure) => return (interrupted(&failure), None),
             Ok(None) => {}
             Ok(Some(reason)) => match run.stale {
                 Stale::Apply => {}
-                Stale::Skip => return Outcomes::of(Ending::Skipped { reason }),
+                Stale::Skip => return (Ending::Skipped { reason }, None),
                 Stale::Refetch => match self.refetch(run, body).await {
                     Ok(object) => {
                         event = Arc::new(EventInput {
@@ -217,7 +222,7 @@ impl Workshop {
                         });
                         remark = Some(format!("{reason}; the object was read anew"));
                     }
-                    Err(ending) => return Outcomes::of(*ending),
+                    Err(ending) => return (*ending, None),
                 },
             },
         }
@@ -237,29 +242,28 @@ impl Workshop {
             run.id,
             self.redactor.clone(),
             body.journal.clone(),
-            applied(run, body),
         );
         let ending = pipeline.execute(&input, &self.gateway, &journal).await;
         match journal.settled().await {
-            Ok(()) => Outcomes { remark, applied: journal.still_applies(), ..Outcomes::of(ending) },
-            Err(failure) => Outcomes::of(interrupted(&failure)),
+            Ok(()) => (ending, remark),
+            Err(failure) => (Ending::Interrupted { reason: failure.to_string() }, None),
         }
     }
 
-    /// Why the run's event is stale: a newer one was applied to its object, or a run has begun to apply it. Asked in
-    /// every attempt: one that has begun and then waited outside its lane, or was a dead letter, was perhaps overtaken.
+    /// Why the run's event is stale: a newer one was applied to its object. One that has begun is not skipped any
+    /// more; one that reads its object anew does so in every attempt.
     async fn overtaken(&self, run: &QueuedRun, body: &RunBody) -> Result<Option<String>, StoreError> {
         let Some(object) = body.object.as_ref().filter(|_| run.stale != Stale::Apply) else {
             return Ok(None);
         };
+        if run.stale == Stale::Skip && !body.journal.is_empty() {
+            return Ok(None);
+        }
         let queued = self.unsettled.newest(&run.client, &run.pipeline, object);
         let applied = self.store.applied(&run.client, &run.pipeline, object).await?.max(queued);
-        let newer = applied.filter(|applied| *applied > (run.place.created, run.place.rank));
-        let begun = run.stale == Stale::Skip && !body.journal.is_empty();
-        let rest = if begun { "; what this run has done before stays" } else { "" };
-        Ok(newer.map(|(created, _)| {
-            format!("a newer event about {object}, of {created}, was applied already{rest}")
-        }))
+        Ok(applied
+            .filter(|applied| *applied > (run.place.created, run.place.rank))
+            .map(|(created, _)| format!("a newer event about {object}, of {created}, was applied already")))
     }
 
     /// The object as it is now.
@@ -282,17 +286,6 @@ impl Workshop {
             Err(failure) => Err(refetch_failed(failure, &body.connection)),
         }
     }
-}
-
-/// What a run applies its event to.
-fn applied(run: &QueuedRun, body: &RunBody) -> Option<Applied> {
-    Some(Applied {
-        client: Arc::clone(&run.client),
-        pipeline: Arc::clone(&run.pipeline),
-        object: body.object.clone()?,
-        created: run.place.created,
-        rank: run.place.rank,
-    })
 }
 
 fn read(pipeline: &dyn Runnable, body: &RunBody) -> Result<EventInput, Box<Ending>> {

@@ -4,7 +4,7 @@
 //! runs, in order; what does not fit is blocked in the store and fetched when the lane runs dry. No I/O happens
 //! here: the methods say what has to be written or read.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -30,10 +30,6 @@ pub(super) struct Carried {
     pub(super) event: Arc<EventInput>,
 }
 
-/// When the store was asked something, counted by what had come to disk before.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asked(u64);
-
 /// Where a run stands in its lane.
 type Standing = (Timestamp, u32, RunId);
 
@@ -46,10 +42,6 @@ struct Lane {
     /// Runs whose blocking is not on disk yet: a refill would not see them.
     unsettled: usize,
     refilling: bool,
-    /// True when something was blocked while a refill was under way: its answer may not show it.
-    spilled_meanwhile: bool,
-    /// True when it is not known how its runs stand in the store: one that is due may be older than those that are blocked.
-    doubtful: bool,
     /// True while it stands in `going`.
     listed: bool,
 }
@@ -88,11 +80,10 @@ pub(super) struct ClientLanes {
     pub(super) more: bool,
     /// True while a load is under way.
     pub(super) loading: bool,
-    /// Reads of the store under way, and when runs' changes came to disk meanwhile, counted by such changes: an answer
-    /// to what was asked before may still show them as they were.
+    /// Reads of the store under way, and the runs whose changes came to disk meanwhile: an answer may still show
+    /// them as they were.
     reads: usize,
-    settled_meanwhile: HashMap<RunId, u64>,
-    settled_so_far: u64,
+    settled_meanwhile: HashSet<RunId>,
     /// True while the client stands in line for its turn.
     pub(super) in_turn: bool,
 }
@@ -128,15 +119,9 @@ impl ClientLanes {
         self.held == 0 && !self.more && !self.loading
     }
 
-    /// True when an answer of the store tells something new of `run`: nothing of it is in memory, and nothing has come
-    /// to disk since `asked`.
-    pub(super) fn is_new(&self, run: RunId, asked: Asked) -> bool {
-        !self.known.contains(&run) && !self.settled_since(run, asked)
-    }
-
-    /// True when a change of `run` has come to disk since `asked`.
-    pub(super) fn settled_since(&self, run: RunId, asked: Asked) -> bool {
-        self.settled_meanwhile.get(&run).is_some_and(|settled| *settled > asked.0)
+    /// True when `run` is new to the memory.
+    pub(super) fn is_new(&self, run: RunId) -> bool {
+        !self.known.contains(&run) && !self.settled_meanwhile.contains(&run)
     }
 
     /// Puts a run into its lane, of which at most `limit` runs stay in memory. No held run stands before it.
@@ -162,12 +147,7 @@ impl ClientLanes {
         self.blocked += 1;
         let lane = self.lanes.entry(key_of(run)).or_default();
         lane.spilled = true;
-        lane.spilled_meanwhile = true;
         lane.unsettled += 1;
-        if run.state == RunState::Held {
-            self.held_unsettled += 1;
-            self.held_version += 1;
-        }
     }
 
     /// Puts a run into its lane that was blocked there, and is next.
@@ -229,6 +209,8 @@ impl ClientLanes {
                 self.bytes -= weight(&queued);
                 behind.push(queued.run);
             }
+            // Whoever else is blocked stands behind the held run, and is called when that one is done.
+            lane.spilled = lane.spilled && !lane.queue.is_empty();
         }
         self.list(&key);
         behind
@@ -247,7 +229,7 @@ impl ClientLanes {
     /// What a lane needs when it has run dry: a refill from the store, or nothing any more. True: fetch its blocked
     /// runs, and hand them to [`refilled`](Self::refilled).
     pub(super) fn needs_refill(&mut self, key: &LaneKey) -> bool {
-        let (held_unsettled, due_first) = (self.held_unsettled > 0, self.more || self.loading);
+        let held_unsettled = self.held_unsettled > 0;
         let Some(lane) = self.lanes.get_mut(key) else { return false };
         if !lane.queue.is_empty() || lane.running.is_some() || lane.refilling || lane.unsettled > 0 {
             return false;
@@ -256,11 +238,10 @@ impl ClientLanes {
             self.lanes.remove(key);
             return false;
         }
-        if held_unsettled || (lane.doubtful && due_first) {
+        if held_unsettled {
             return false;
         }
         lane.refilling = true;
-        lane.spilled_meanwhile = false;
         true
     }
 
@@ -270,7 +251,7 @@ impl ClientLanes {
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.refilling = false;
             if current {
-                lane.spilled = more || lane.unsettled > 0 || lane.spilled_meanwhile;
+                lane.spilled = more || lane.unsettled > 0;
             }
         }
         current
@@ -283,9 +264,8 @@ impl ClientLanes {
     }
 
     /// The store is asked something about this client.
-    pub(super) fn read_begins(&mut self) -> Asked {
+    pub(super) fn read_begins(&mut self) {
         self.reads += 1;
-        Asked(self.settled_so_far)
     }
 
     /// The answer has been dealt with.
@@ -304,9 +284,8 @@ impl ClientLanes {
     /// A run's last change is on disk: whoever asks the store from now on sees it as it is.
     pub(super) fn settled(&mut self, run: RunId) {
         self.known.remove(&run);
-        self.settled_so_far += 1;
         if self.reads > 0 {
-            self.settled_meanwhile.insert(run, self.settled_so_far);
+            self.settled_meanwhile.insert(run);
         }
     }
 
@@ -314,15 +293,7 @@ impl ClientLanes {
     /// nobody but a refill finds them.
     pub(super) fn doubt(&mut self, key: &LaneKey, runs: usize) {
         self.blocked += runs;
-        let lane = self.lanes.entry(key.clone()).or_default();
-        lane.spilled = true;
-        lane.spilled_meanwhile = true;
-        lane.doubtful = true;
-    }
-
-    /// All that was due has been put into its lane: those that are blocked may follow.
-    pub(super) fn due_is_known(&mut self) {
-        self.lanes.values_mut().for_each(|lane| lane.doubtful = false);
+        self.lanes.entry(key.clone()).or_default().spilled = true;
     }
 
     /// A blocked run is on disk.
@@ -397,7 +368,7 @@ mod tests {
         blocked: BTreeSet<(u8, Standing)>,
         unsettled: Vec<(u8, Standing)>,
         running: Vec<(u8, Standing)>,
-        refilling: Vec<(u8, Asked)>,
+        refilling: Vec<u8>,
     }
 
     const LIMIT: usize = 3;
@@ -449,8 +420,8 @@ mod tests {
                     self.refill(lane);
                 }
                 Event::Refills(which) if !self.refilling.is_empty() => {
-                    let (lane, asked) = self.refilling.swap_remove(which % self.refilling.len());
-                    self.refilled(lane, asked);
+                    let lane = self.refilling.swap_remove(which % self.refilling.len());
+                    self.refilled(lane);
                 }
                 Event::Ends(_) | Event::Settles(_) | Event::Refills(_) => {}
             }
@@ -469,18 +440,18 @@ mod tests {
 
         fn refill(&mut self, lane: u8) {
             if self.lanes.needs_refill(&key(lane)) {
-                let asked = self.lanes.read_begins();
-                self.refilling.push((lane, asked));
+                self.lanes.read_begins();
+                self.refilling.push(lane);
             }
         }
 
-        fn refilled(&mut self, lane: u8, asked: Asked) {
+        fn refilled(&mut self, lane: u8) {
             let found = self.blocked.iter().filter(|(other, _)| *other == lane).take(LIMIT);
             let found: Vec<(u8, Standing)> = found.copied().collect();
             let version = self.lanes.held_version;
             assert!(self.lanes.refilled(&key(lane), version, found.len() >= LIMIT));
             for (lane, standing) in found {
-                if self.lanes.is_new(standing.2, asked) {
+                if self.lanes.is_new(standing.2) {
                     self.blocked.remove(&(lane, standing));
                     self.lanes.left(RunState::Blocked);
                     self.lanes

@@ -174,7 +174,7 @@ async fn a_damaged_store_is_refused_with_words_and_left_as_it_is() {
         ("cut in half", &|| cut(length / 2)),
         ("cut within its first page", &|| cut(700)),
         ("another header", &|| overwrite(&store, 0, b"not a database at all")),
-        ("pages in the middle", &|| overwrite(&store, 3 * 8_192, &[0xa5; 8 * 8_192])),
+        ("pages in the middle", &|| overwrite(&store, 3 * 8_192, &vec![0xa5; 8 * 8_192])),
     ];
     for (name, damage) in damages {
         fs::write(&store, &whole).unwrap();
