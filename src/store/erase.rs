@@ -75,7 +75,7 @@ pub struct Erasable {
     pub calls: u64,
     /// Audit entries of its runs.
     pub entries: u64,
-    /// Why it must be kept for now.
+    /// Why it stays, although it is old enough to go; nothing when it can be erased.
     pub kept: Option<Kept>,
 }
 
