@@ -67,12 +67,14 @@ struct Outcomes {
     retry: RetryFile,
     /// Said of a success: what was unusual about it.
     remark: Option<String>,
+    /// What a success applies its event to, when that is not kept yet.
+    applied: Option<Applied>,
     body: Option<Arc<RunBody>>,
 }
 
 impl Outcomes {
     fn of(ending: Ending) -> Self {
-        Self { ending, retry: RetryFile::default(), remark: None, body: None }
+        Self { ending, retry: RetryFile::default(), remark: None, applied: None, body: None }
     }
 }
 
@@ -109,14 +111,7 @@ impl Workshop {
             *reason = remark;
         }
         let body = outcomes.body.as_ref();
-        let object = body.and_then(|body| body.object.clone()).filter(|_| succeeded);
-        let applied = object.map(|object| Applied {
-            client: Arc::clone(&run.client),
-            pipeline: Arc::clone(&run.pipeline),
-            object,
-            created: run.place.created,
-            rank: run.place.rank,
-        });
+        let applied = outcomes.applied.filter(|_| succeeded);
         let event = body.map(|body| (Arc::clone(&body.event_id), Arc::clone(&body.kind)));
         // Asked of the project and not of the execution: one that panicked or ran too long is an alert all the same.
         let generations = self.generations.load();
@@ -146,11 +141,11 @@ impl Workshop {
             Ok(pipeline) => pipeline,
             Err(ending) => return Outcomes { body: Some(body), ..Outcomes::of(*ending) },
         };
-        let (ending, remark) = match event.map_or_else(|| read(&*pipeline, &body).map(Arc::new), Ok) {
+        let outcomes = match event.map_or_else(|| read(&*pipeline, &body).map(Arc::new), Ok) {
             Ok(event) => self.perform(run, &*pipeline, &body, event).await,
-            Err(ending) => (*ending, None),
+            Err(ending) => Outcomes::of(*ending),
         };
-        Outcomes { ending, retry: pipeline.retry(), remark, body: Some(body) }
+        Outcomes { retry: pipeline.retry(), body: Some(body), ..outcomes }
     }
 
     /// The pipeline as the run began with it (invariant 6). A run that has not called anything yet takes the
@@ -205,14 +200,14 @@ impl Workshop {
         pipeline: &dyn Runnable,
         body: &RunBody,
         mut event: Arc<EventInput>,
-    ) -> (Ending, Option<String>) {
+    ) -> Outcomes {
         let mut remark = None;
         match self.overtaken(run, body).await {
-            Err(failure) => return (interrupted(&failure), None),
+            Err(failure) => return Outcomes::of(interrupted(&failure)),
             Ok(None) => {}
             Ok(Some(reason)) => match run.stale {
                 Stale::Apply => {}
-                Stale::Skip => return (Ending::Skipped { reason }, None),
+                Stale::Skip => return Outcomes::of(Ending::Skipped { reason }),
                 Stale::Refetch => match self.refetch(run, body).await {
                     Ok(object) => {
                         event = Arc::new(EventInput {
@@ -222,7 +217,7 @@ impl Workshop {
                         });
                         remark = Some(format!("{reason}; the object was read anew"));
                     }
-                    Err(ending) => return (*ending, None),
+                    Err(ending) => return Outcomes::of(*ending),
                 },
             },
         }
@@ -242,28 +237,29 @@ impl Workshop {
             run.id,
             self.redactor.clone(),
             body.journal.clone(),
+            applied(run, body),
         );
         let ending = pipeline.execute(&input, &self.gateway, &journal).await;
         match journal.settled().await {
-            Ok(()) => (ending, remark),
-            Err(failure) => (Ending::Interrupted { reason: failure.to_string() }, None),
+            Ok(()) => Outcomes { remark, applied: journal.still_applies(), ..Outcomes::of(ending) },
+            Err(failure) => Outcomes::of(interrupted(&failure)),
         }
     }
 
-    /// Why the run's event is stale: a newer one was applied to its object. One that has begun is not skipped any
-    /// more; one that reads its object anew does so in every attempt.
+    /// Why the run's event is stale: a newer one was applied to its object, or a run has begun to apply it. Asked in
+    /// every attempt: one that has begun and then waited outside its lane, or was a dead letter, was perhaps overtaken.
     async fn overtaken(&self, run: &QueuedRun, body: &RunBody) -> Result<Option<String>, StoreError> {
         let Some(object) = body.object.as_ref().filter(|_| run.stale != Stale::Apply) else {
             return Ok(None);
         };
-        if run.stale == Stale::Skip && !body.journal.is_empty() {
-            return Ok(None);
-        }
         let queued = self.unsettled.newest(&run.client, &run.pipeline, object);
         let applied = self.store.applied(&run.client, &run.pipeline, object).await?.max(queued);
-        Ok(applied
-            .filter(|applied| *applied > (run.place.created, run.place.rank))
-            .map(|(created, _)| format!("a newer event about {object}, of {created}, was applied already")))
+        let newer = applied.filter(|applied| *applied > (run.place.created, run.place.rank));
+        let begun = run.stale == Stale::Skip && !body.journal.is_empty();
+        let rest = if begun { "; what this run has done before stays" } else { "" };
+        Ok(newer.map(|(created, _)| {
+            format!("a newer event about {object}, of {created}, was applied already{rest}")
+        }))
     }
 
     /// The object as it is now.
@@ -286,6 +282,17 @@ impl Workshop {
             Err(failure) => Err(refetch_failed(failure, &body.connection)),
         }
     }
+}
+
+/// What a run applies its event to.
+fn applied(run: &QueuedRun, body: &RunBody) -> Option<Applied> {
+    Some(Applied {
+        client: Arc::clone(&run.client),
+        pipeline: Arc::clone(&run.pipeline),
+        object: body.object.clone()?,
+        created: run.place.created,
+        rank: run.place.rank,
+    })
 }
 
 fn read(pipeline: &dyn Runnable, body: &RunBody) -> Result<EventInput, Box<Ending>> {

@@ -12,7 +12,7 @@ use crate::secret::Redactor;
 use crate::steps::{
     CallId, CallOutcome, Durability, Entry, EntryState, Grant, Identity, Intent, Journal, JournalError,
 };
-use crate::store::{Change, NewIntent, RunId, Store, StoreError};
+use crate::store::{Applied, Change, NewIntent, RunId, Store, StoreError};
 
 /// What one run has done: what the store knows of it, and what is being added.
 pub(super) struct RunJournal {
@@ -24,6 +24,8 @@ pub(super) struct RunJournal {
     entries: Mutex<HashMap<CallId, Entry>>,
     /// What was handed over and need not be on disk before the run goes on, but before it ends.
     queued: Mutex<Vec<BoxFuture<'static, Result<(), StoreError>>>>,
+    /// What the run applies its event to, until that is kept: together with the first thing that it has written.
+    applies: Mutex<Option<Applied>>,
 }
 
 impl RunJournal {
@@ -34,8 +36,10 @@ impl RunJournal {
         run: RunId,
         redactor: Redactor,
         entries: HashMap<CallId, Entry>,
+        applies: Option<Applied>,
     ) -> Self {
-        Self { store, clock, client, run, redactor, entries: Mutex::new(entries), queued: Mutex::default() }
+        let (entries, queued, applies) = (Mutex::new(entries), Mutex::default(), Mutex::new(applies));
+        Self { store, clock, client, run, redactor, entries, queued, applies }
     }
 
     /// Waits until everything that was only queued is on disk: a run never ends as done while the store has
@@ -46,6 +50,11 @@ impl RunJournal {
             stored.await?;
         }
         Ok(())
+    }
+
+    /// What the run applies its event to, unless it is kept that it has begun to.
+    pub(super) fn still_applies(&self) -> Option<Applied> {
+        self.applies.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<CallId, Entry>> {
@@ -95,9 +104,12 @@ impl Journal for RunJournal {
         let entry =
             Entry { fingerprint: outcome.fingerprint, state: EntryState::Done(outcome.result.clone()) };
         self.entries().insert(outcome.call.clone(), entry);
+        // From its first write on an older event is stale: a run that is held or waits half-way is not written over.
+        let wrote = outcome.audit.is_some() || !outcome.identified.is_empty();
+        let applied = if wrote { self.still_applies() } else { None };
         let client = Arc::clone(&self.client);
-        let change = Change::Called { run: self.run, client, at: self.clock.now(), outcome };
-        let stored = self.store.commit(vec![change]);
+        let called = Change::Called { run: self.run, client, at: self.clock.now(), outcome };
+        let stored = self.store.commit([called].into_iter().chain(applied.map(Change::Applied)).collect());
         failpoint!("record-queued");
         async move {
             self.unless_queued(stored, durability).await?;

@@ -4,7 +4,7 @@
 //! runs, in order; what does not fit is blocked in the store and fetched when the lane runs dry. No I/O happens
 //! here: the methods say what has to be written or read.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -30,8 +30,23 @@ pub(super) struct Carried {
     pub(super) event: Arc<EventInput>,
 }
 
+/// When the store was asked something, counted by what had come to disk before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked(u64);
+
 /// Where a run stands in its lane.
 type Standing = (Timestamp, u32, RunId);
+
+/// How much of a refill's answer is good.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Covers(Option<Standing>);
+
+impl Covers {
+    /// True when nothing that the answer does not show can stand before `run`.
+    pub(super) fn includes(self, run: &QueuedRun) -> bool {
+        self.0.is_none_or(|missing| standing(run) < missing)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -41,9 +56,34 @@ struct Lane {
     spilled: bool,
     /// Runs whose blocking is not on disk yet: a refill would not see them.
     unsettled: usize,
-    refilling: bool,
+    refill: Refill,
+    /// True when it is not known how its runs stand in the store: one that is due may be older than those that are blocked.
+    doubtful: bool,
     /// True while it stands in `going`.
     listed: bool,
+}
+
+/// How a lane's question for its blocked runs stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Refill {
+    #[default]
+    NotAsked,
+    Asked,
+    /// Something was blocked after it was asked: the answer may not show it. Whoever stands after the first of that, when
+    /// it is known, has to let it go first.
+    Outdated(Option<Standing>),
+}
+
+impl Lane {
+    /// Something is blocked in the store, or may be: `run`, when it is known which.
+    fn blocked(&mut self, run: Option<Standing>) {
+        self.spilled = true;
+        self.refill = match self.refill {
+            Refill::NotAsked => Refill::NotAsked,
+            Refill::Asked => Refill::Outdated(run),
+            Refill::Outdated(first) => Refill::Outdated([first, run].into_iter().flatten().min()),
+        };
+    }
 }
 
 /// What has to be done about a run that was put into its lane.
@@ -80,10 +120,11 @@ pub(super) struct ClientLanes {
     pub(super) more: bool,
     /// True while a load is under way.
     pub(super) loading: bool,
-    /// Reads of the store under way, and the runs whose changes came to disk meanwhile: an answer may still show
-    /// them as they were.
+    /// Reads of the store under way, and when runs' changes came to disk meanwhile, counted by such changes: an answer
+    /// to what was asked before may still show them as they were.
     reads: usize,
-    settled_meanwhile: HashSet<RunId>,
+    settled_meanwhile: HashMap<RunId, u64>,
+    settled_so_far: u64,
     /// True while the client stands in line for its turn.
     pub(super) in_turn: bool,
 }
@@ -119,9 +160,15 @@ impl ClientLanes {
         self.held == 0 && !self.more && !self.loading
     }
 
-    /// True when `run` is new to the memory.
-    pub(super) fn is_new(&self, run: RunId) -> bool {
-        !self.known.contains(&run) && !self.settled_meanwhile.contains(&run)
+    /// True when an answer of the store tells something new of `run`: nothing of it is in memory, and nothing has come
+    /// to disk since `asked`.
+    pub(super) fn is_new(&self, run: RunId, asked: Asked) -> bool {
+        !self.known.contains(&run) && !self.settled_since(run, asked)
+    }
+
+    /// True when a change of `run` has come to disk since `asked`.
+    pub(super) fn settled_since(&self, run: RunId, asked: Asked) -> bool {
+        self.settled_meanwhile.get(&run).is_some_and(|settled| *settled > asked.0)
     }
 
     /// Puts a run into its lane, of which at most `limit` runs stay in memory. No held run stands before it.
@@ -130,11 +177,17 @@ impl ClientLanes {
         let returns = queued.run.state == RunState::Held;
         self.known.insert(queued.run.id);
         let lane = self.lanes.entry(key_of(&queued.run)).or_default();
-        // Those that were blocked behind a held run are after it.
-        lane.spilled |= returns && self.blocked > 0;
+        // A held run that comes back is before those that were blocked behind it, so it need not be blocked to go first;
+        // but what is older, and waited outside the lane, may have come back and been blocked before it.
+        let goes_first = returns && !lane.spilled;
+        // Its lane may be forgotten, and runs of it blocked. A refill that was asked for while it was away knows of none
+        // that it may fetch: its answer must not say that there are none.
+        if self.blocked > 0 && matches!(queued.run.state, RunState::Held | RunState::Waiting) {
+            lane.blocked(None);
+        }
         let last = lane.queue.last_key_value().map(|(last, _)| *last);
         let full = lane.spilled || lane.queue.len() >= limit;
-        if full && !returns && last.is_none_or(|last| last < standing) {
+        if full && !goes_first && last.is_none_or(|last| last < standing) {
             return Placed::Spilled;
         }
         self.insert(queued);
@@ -146,8 +199,12 @@ impl ClientLanes {
         self.left(run.state);
         self.blocked += 1;
         let lane = self.lanes.entry(key_of(run)).or_default();
-        lane.spilled = true;
+        lane.blocked(Some(standing(run)));
         lane.unsettled += 1;
+        if run.state == RunState::Held {
+            self.held_unsettled += 1;
+            self.held_version += 1;
+        }
     }
 
     /// Puts a run into its lane that was blocked there, and is next.
@@ -209,8 +266,6 @@ impl ClientLanes {
                 self.bytes -= weight(&queued);
                 behind.push(queued.run);
             }
-            // Whoever else is blocked stands behind the held run, and is called when that one is done.
-            lane.spilled = lane.spilled && !lane.queue.is_empty();
         }
         self.list(&key);
         behind
@@ -229,43 +284,48 @@ impl ClientLanes {
     /// What a lane needs when it has run dry: a refill from the store, or nothing any more. True: fetch its blocked
     /// runs, and hand them to [`refilled`](Self::refilled).
     pub(super) fn needs_refill(&mut self, key: &LaneKey) -> bool {
-        let held_unsettled = self.held_unsettled > 0;
+        let (held_unsettled, due_first) = (self.held_unsettled > 0, self.more || self.loading);
         let Some(lane) = self.lanes.get_mut(key) else { return false };
-        if !lane.queue.is_empty() || lane.running.is_some() || lane.refilling || lane.unsettled > 0 {
+        let asked = lane.refill != Refill::NotAsked;
+        if !lane.queue.is_empty() || lane.running.is_some() || asked || lane.unsettled > 0 {
             return false;
         }
         if !lane.spilled || self.blocked == 0 {
             self.lanes.remove(key);
             return false;
         }
-        if held_unsettled {
+        if held_unsettled || (lane.doubtful && due_first) {
             return false;
         }
-        lane.refilling = true;
+        lane.refill = Refill::Asked;
         true
     }
 
-    /// A refill has come: true when it is to be used, false when it has to be asked for again.
-    pub(super) fn refilled(&mut self, key: &LaneKey, held_version: u64, more: bool) -> bool {
+    /// A refill has come: which of it is to be used. `None`: it has to be asked for again.
+    pub(super) fn refilled(&mut self, key: &LaneKey, held_version: u64, more: bool) -> Option<Covers> {
         let current = held_version == self.held_version;
-        if let Some(lane) = self.lanes.get_mut(key) {
-            lane.refilling = false;
-            if current {
-                lane.spilled = more || lane.unsettled > 0;
-            }
+        let Some(lane) = self.lanes.get_mut(key) else { return current.then_some(Covers(None)) };
+        let refill = std::mem::take(&mut lane.refill);
+        if !current {
+            return None;
         }
-        current
+        let (outdated, first) =
+            if let Refill::Outdated(first) = refill { (true, first) } else { (false, None) };
+        lane.spilled = more || lane.unsettled > 0 || outdated;
+        Some(Covers(first))
     }
 
     /// Lanes that have run dry, and wait for something to settle before they can be refilled.
     pub(super) fn dry(&self) -> Vec<LaneKey> {
-        let dry = |lane: &&Lane| lane.queue.is_empty() && lane.running.is_none() && !lane.refilling;
+        let asked = |lane: &Lane| lane.refill != Refill::NotAsked;
+        let dry = |lane: &Lane| lane.queue.is_empty() && lane.running.is_none() && !asked(lane);
         self.lanes.iter().filter(|(_, lane)| dry(lane)).map(|(key, _)| key.clone()).collect()
     }
 
     /// The store is asked something about this client.
-    pub(super) fn read_begins(&mut self) {
+    pub(super) fn read_begins(&mut self) -> Asked {
         self.reads += 1;
+        Asked(self.settled_so_far)
     }
 
     /// The answer has been dealt with.
@@ -284,8 +344,9 @@ impl ClientLanes {
     /// A run's last change is on disk: whoever asks the store from now on sees it as it is.
     pub(super) fn settled(&mut self, run: RunId) {
         self.known.remove(&run);
+        self.settled_so_far += 1;
         if self.reads > 0 {
-            self.settled_meanwhile.insert(run);
+            self.settled_meanwhile.insert(run, self.settled_so_far);
         }
     }
 
@@ -293,7 +354,14 @@ impl ClientLanes {
     /// nobody but a refill finds them.
     pub(super) fn doubt(&mut self, key: &LaneKey, runs: usize) {
         self.blocked += runs;
-        self.lanes.entry(key.clone()).or_default().spilled = true;
+        let lane = self.lanes.entry(key.clone()).or_default();
+        lane.blocked(None);
+        lane.doubtful = true;
+    }
+
+    /// All that was due has been put into its lane: those that are blocked may follow.
+    pub(super) fn due_is_known(&mut self) {
+        self.lanes.values_mut().for_each(|lane| lane.doubtful = false);
     }
 
     /// A blocked run is on disk.
@@ -368,7 +436,7 @@ mod tests {
         blocked: BTreeSet<(u8, Standing)>,
         unsettled: Vec<(u8, Standing)>,
         running: Vec<(u8, Standing)>,
-        refilling: Vec<u8>,
+        refilling: Vec<(u8, Asked)>,
     }
 
     const LIMIT: usize = 3;
@@ -420,8 +488,8 @@ mod tests {
                     self.refill(lane);
                 }
                 Event::Refills(which) if !self.refilling.is_empty() => {
-                    let lane = self.refilling.swap_remove(which % self.refilling.len());
-                    self.refilled(lane);
+                    let (lane, asked) = self.refilling.swap_remove(which % self.refilling.len());
+                    self.refilled(lane, asked);
                 }
                 Event::Ends(_) | Event::Settles(_) | Event::Refills(_) => {}
             }
@@ -440,22 +508,22 @@ mod tests {
 
         fn refill(&mut self, lane: u8) {
             if self.lanes.needs_refill(&key(lane)) {
-                self.lanes.read_begins();
-                self.refilling.push(lane);
+                let asked = self.lanes.read_begins();
+                self.refilling.push((lane, asked));
             }
         }
 
-        fn refilled(&mut self, lane: u8) {
+        fn refilled(&mut self, lane: u8, asked: Asked) {
             let found = self.blocked.iter().filter(|(other, _)| *other == lane).take(LIMIT);
             let found: Vec<(u8, Standing)> = found.copied().collect();
             let version = self.lanes.held_version;
-            assert!(self.lanes.refilled(&key(lane), version, found.len() >= LIMIT));
+            let covers = self.lanes.refilled(&key(lane), version, found.len() >= LIMIT).unwrap();
             for (lane, standing) in found {
-                if self.lanes.is_new(standing.2) {
+                let run = run(lane, standing, RunState::Blocked);
+                if self.lanes.is_new(standing.2, asked) && covers.includes(&run) {
                     self.blocked.remove(&(lane, standing));
                     self.lanes.left(RunState::Blocked);
-                    self.lanes
-                        .place_next(Queued { run: run(lane, standing, RunState::Blocked), carried: None });
+                    self.lanes.place_next(Queued { run, carried: None });
                 }
             }
             self.lanes.read_ends();

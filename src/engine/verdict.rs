@@ -75,9 +75,6 @@ pub(super) struct Case {
 /// The first delay when somebody else holds a record: locks last for moments.
 const LOCKED_FIRST: Duration = Duration::from_millis(250);
 
-/// Under which name it is kept since when a run waits for an identity; no call has it.
-const HELD: &str = "held";
-
 /// How long a run waits for an identity at the head of its lane: a create takes less.
 const HELD_IN_LANE: Duration = Duration::from_secs(10);
 
@@ -108,7 +105,7 @@ impl Case {
                 Verdict::End { outcome: Outcome::Conflict, reason, candidates, attempts: self.attempts }
             }
             Ending::Waiting { call, reason, at_most } => self.waiting(&call, reason, at_most),
-            Ending::Held => self.held(jitter),
+            Ending::Held { call } => self.held(&call, jitter),
             Ending::Failed { step, failure, connection, retry } => {
                 self.failed(&step, failure, connection, retry.as_ref(), jitter)
             }
@@ -145,7 +142,7 @@ impl Case {
                 Some(tried) => Verdict::Hold {
                     until: Until::Due(after(tried, AFTER_TRY)),
                     attempts: self.attempts,
-                    spent: self.spent.clone(),
+                    spent: self.going_on(),
                     reason,
                 },
                 None => self.again(own, None, asked, jitter, reason),
@@ -153,7 +150,7 @@ impl Case {
             Class::Locked => self.again(own, Some(LOCKED_FIRST), asked, jitter, reason),
             Class::Expired | Class::ConnectionDown => match connection {
                 Some(connection) => {
-                    let (attempts, spent) = (self.attempts, self.spent.clone());
+                    let (attempts, spent) = (self.attempts, self.going_on());
                     Verdict::Hold { until: Until::Back(connection), attempts, spent, reason }
                 }
                 None => self.end(Outcome::Dead, reason),
@@ -172,7 +169,7 @@ impl Case {
         jitter: &Jitter,
         reason: String,
     ) -> Verdict {
-        let mut spent = self.spent.clone();
+        let mut spent = self.going_on();
         let (rule, failures) = match own {
             Some(own) => (own.rule, spent.failures(&own.call)),
             None => (self.retry, self.attempts.saturating_sub(spent.all_failures())),
@@ -194,7 +191,7 @@ impl Case {
     /// Looked at again after a quarter of the time that it has waited: often at first, seldom later. Counted from the
     /// first miss, not from the event: one that was kept while lockstep stood still has waited for nothing yet.
     fn waiting(&self, call: &CallId, reason: String, at_most: Duration) -> Verdict {
-        let mut spent = self.spent.clone();
+        let mut spent = self.going_on();
         let since = spent.miss(call, self.now);
         let waited = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
         if waited >= at_most {
@@ -207,10 +204,10 @@ impl Case {
     /// Another run holds an identity that this one needs. It is waited for at the head of the lane, as long as that is a
     /// matter of seconds; then those behind it go first, for one of them may be the one that holds it: begun before this
     /// older one came, and stopped half-way by a lost answer or a crash.
-    fn held(&self, jitter: &Jitter) -> Verdict {
+    fn held(&self, call: &CallId, jitter: &Jitter) -> Verdict {
         let reason = "another run is about to create the same record".to_owned();
         let mut spent = self.spent.clone();
-        let since = spent.miss(&CallId(HELD.into()), self.now);
+        let since = spent.hold(call, self.now);
         let waited = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
         let due = after(self.now, jitter.of(LOCKED_FIRST * 4));
         if waited < HELD_IN_LANE {
@@ -219,12 +216,19 @@ impl Case {
         Verdict::Wait { due, spent, reason }
     }
 
+    /// What a run has used up that nobody keeps from an identity.
+    fn going_on(&self) -> Spent {
+        let mut spent = self.spent.clone();
+        spent.go_on();
+        spent
+    }
+
     fn end(&self, outcome: Outcome, reason: String) -> Verdict {
         Verdict::End { outcome, reason, candidates: Vec::new(), attempts: self.attempts }
     }
 
     fn hold(&self, wait: Duration, attempts: u32, reason: String) -> Verdict {
-        let (until, spent) = (Until::Due(after(self.now, wait)), self.spent.clone());
+        let (until, spent) = (Until::Due(after(self.now, wait)), self.going_on());
         Verdict::Hold { until, attempts, spent, reason }
     }
 }
@@ -357,15 +361,20 @@ mod tests {
 
     #[test]
     fn who_waits_long_for_an_identity_lets_those_behind_it_go_first() {
-        let first = case(2).judge(Ending::Held, &Jitter::None);
+        let held = || Ending::Held { call: CallId("0".into()) };
+        let first = case(2).judge(held(), &Jitter::None);
         let Verdict::Hold { attempts: 2, spent, .. } = first else { panic!("{first:?}") };
-        let later = |seconds: u64| Case {
+        let later = |seconds: u64, spent: &Spent| Case {
             now: after(Timestamp::UNIX_EPOCH, Duration::from_secs(100 + seconds)),
             spent: spent.clone(),
             ..case(2)
         };
-        assert!(matches!(later(9).judge(Ending::Held, &Jitter::None), Verdict::Hold { .. }));
-        assert!(matches!(later(10).judge(Ending::Held, &Jitter::None), Verdict::Wait { .. }));
+        assert!(matches!(later(9, &spent).judge(held(), &Jitter::None), Verdict::Hold { .. }));
+        assert!(matches!(later(10, &spent).judge(held(), &Jitter::None), Verdict::Wait { .. }));
+        // Who got on in between has waited for nothing yet.
+        let between = later(9, &spent).judge(failed(Class::Throttled, None), &Jitter::None);
+        let Verdict::Hold { spent, .. } = between else { panic!("{between:?}") };
+        assert!(matches!(later(60, &spent).judge(held(), &Jitter::None), Verdict::Hold { .. }));
     }
 
     #[test]

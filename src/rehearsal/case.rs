@@ -121,7 +121,7 @@ pub fn told(ending: Ending) -> (ExpectedOutcome, Option<String>) {
         Ending::Conflict { reason, .. } => (ExpectedOutcome::Conflict, Some(reason)),
         Ending::Waiting { reason, .. } => (ExpectedOutcome::Waiting, Some(reason)),
         Ending::Failed { step, failure, .. } => (ExpectedOutcome::Dead, Some(format!("{step}: {failure}"))),
-        Ending::Held => (ExpectedOutcome::Waiting, Some("another run holds the identity".to_owned())),
+        Ending::Held { .. } => (ExpectedOutcome::Waiting, Some("another run holds the identity".to_owned())),
         Ending::Interrupted { reason } => (ExpectedOutcome::Dead, Some(reason)),
     }
 }

@@ -119,7 +119,7 @@ impl Execution<'_> {
         let intent = Intent { call: at.call.clone(), fingerprint, identities };
         match self.world.journal.intend(intent).await.map_err(interrupted)? {
             Grant::Granted => Ok(()),
-            Grant::Held => Err(Box::new(Ending::Held)),
+            Grant::Held => Err(Box::new(Ending::Held { call: at.call.clone() })),
         }
     }
 

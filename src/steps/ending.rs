@@ -38,7 +38,10 @@ pub enum Ending {
         at_most: Duration,
     },
     /// Another run holds an identity that this one needs: to be tried again at once, without using up an attempt.
-    Held,
+    Held {
+        /// The call that needs it.
+        call: CallId,
+    },
     /// A step failed. The failure's class decides what follows.
     Failed {
         /// The step's place and id.

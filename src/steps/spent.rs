@@ -1,7 +1,8 @@
 //! What a run has used up of what its steps allow: attempts of a step with a `retry` of its own, and time that a step
-//! waits for something.
+//! waits for something or for somebody.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -13,6 +14,7 @@ use crate::value::{Map, Value};
 pub struct Spent {
     failed: BTreeMap<CallId, u32>,
     missed: BTreeMap<CallId, Timestamp>,
+    held: Option<(CallId, Timestamp)>,
 }
 
 impl Spent {
@@ -36,6 +38,22 @@ impl Spent {
         *self.missed.entry(call.clone()).or_insert(now)
     }
 
+    /// This call needs at `now` what another run holds: gives since when it has, without a break, been so.
+    pub fn hold(&mut self, call: &CallId, now: Timestamp) -> Timestamp {
+        match &self.held {
+            Some((held, since)) if held == call => *since,
+            _ => {
+                self.held = Some((call.clone(), now));
+                now
+            }
+        }
+    }
+
+    /// Nobody holds what it needs, as far as it came: another time is waited for anew.
+    pub fn go_on(&mut self) {
+        self.held = None;
+    }
+
     /// The text in which a store keeps it; `None` when there is nothing to keep.
     pub fn to_json(&self) -> Option<String> {
         if *self == Self::default() {
@@ -43,11 +61,13 @@ impl Spent {
         }
         let failed = self.failed.iter().map(|(call, count)| (call.0.clone(), i64::from(*count).into()));
         let missed = self.missed.iter().map(|(call, at)| (call.0.clone(), at.as_microsecond().into()));
-        let whole = Value::map([
-            ("failed", Value::map(failed)),
-            ("missed", Value::map::<std::sync::Arc<str>>(missed)),
-        ]);
-        Some(whole.to_json())
+        let held = self.held.iter().map(|(call, at)| (call.0.clone(), at.as_microsecond().into()));
+        let parts = [
+            ("failed", Value::map::<Arc<str>>(failed)),
+            ("missed", Value::map::<Arc<str>>(missed)),
+            ("held", Value::map::<Arc<str>>(held)),
+        ];
+        Some(Value::map(parts).to_json())
     }
 
     /// Reads what [`to_json`](Self::to_json) wrote; nothing for anything else.
@@ -57,9 +77,17 @@ impl Spent {
         let number = |value: &Value| if let Value::Int(number) = value { Some(*number) } else { None };
         let failed = part("failed")
             .map(|(call, count)| Some((CallId(call.clone()), u32::try_from(number(count)?).ok()?)));
-        let missed = part("missed")
-            .map(|(call, at)| Some((CallId(call.clone()), Timestamp::from_microsecond(number(at)?).ok()?)));
-        Some(Self { failed: failed.collect::<Option<_>>()?, missed: missed.collect::<Option<_>>()? })
+        let times = |name| {
+            let times = part(name);
+            times.map(|(call, at)| {
+                Some((CallId(call.clone()), Timestamp::from_microsecond(number(at)?).ok()?))
+            })
+        };
+        Some(Self {
+            failed: failed.collect::<Option<_>>()?,
+            missed: times("missed").collect::<Option<_>>()?,
+            held: times("held").next().flatten(),
+        })
     }
 }
 
@@ -68,6 +96,18 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+
+    #[test]
+    fn who_is_held_again_waits_anew() {
+        let (first, second) = (CallId("0".into()), CallId("1".into()));
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut spent = Spent::default();
+        assert_eq!(spent.hold(&first, at(1)), at(1));
+        assert_eq!(spent.hold(&second, at(5)), at(5));
+        spent.go_on();
+        assert_eq!(spent, Spent::default());
+        assert_eq!(spent.hold(&second, at(9)), at(9));
+    }
 
     #[test]
     fn it_outlives_its_text() {
@@ -81,6 +121,8 @@ mod tests {
         assert_eq!(spent.miss(&second, began), began);
         assert_eq!(spent.miss(&second, Timestamp::MAX), began, "the first miss counts");
         assert_eq!((spent.failures(&first), spent.all_failures()), (2, 3));
+        assert_eq!(spent.hold(&first, began), began);
+        assert_eq!(spent.hold(&first, Timestamp::MAX), began, "as long as it is the same call");
         assert_eq!(Spent::from_json(&spent.to_json().unwrap()), Some(spent));
         assert_eq!(Spent::from_json("[]").as_ref(), Some(&Spent::default()));
         assert_eq!(Spent::from_json(r#"{"failed":{"0":"x"}}"#), None);

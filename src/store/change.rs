@@ -46,9 +46,11 @@ pub enum Change {
         reason: String,
         /// The records among which a person has to choose.
         candidates: Vec<Value>,
-        /// What the run has applied, for the stale rule.
+        /// What the run has applied, for the stale rule; `None` too when that was kept before it ended.
         applied: Option<Applied>,
     },
+    /// A run has begun to apply its event, for the stale rule.
+    Applied(Applied),
     /// A run keeps its lane and is tried again later.
     Held {
         /// The run.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::task::{Note, Report, SHARE_MAX, SHARE_MIN, Scheduler};
+use super::task::{Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
 use crate::store::Change;
 
 impl Scheduler {
@@ -61,13 +61,13 @@ impl Scheduler {
             }
             lanes.loading = true;
             lanes.more = false;
-            lanes.read_begins();
-            let (client, held_version, asked) =
-                (Arc::clone(client), lanes.held_version, lanes.known() + room);
+            let (limit, held_version) = (lanes.known() + room, lanes.held_version);
+            let question = Question { held_version, limit, asked: lanes.read_begins() };
+            let client = Arc::clone(client);
             let workshop = Arc::clone(&self.workshop);
             self.tasks.spawn(async move {
-                let result = workshop.store.due(&client, now, asked).await;
-                Report::Loaded { client, held_version, asked, result }
+                let result = workshop.store.due(&client, now, limit).await;
+                Report::Loaded { client, question, result }
             });
         }
     }

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use super::task::{Note, Report, SHARE_MAX, SHARE_MIN, Scheduler};
+use super::task::{Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
 use crate::engine::lanes::{LaneKey, Placed, Queued, key_of};
 use crate::failpoint::failpoint;
-use crate::store::{Change, Outlook, QueuedRun, StoreError};
+use crate::store::{Change, Outlook, QueuedRun, RunState, StoreError};
 
 impl Scheduler {
     pub(super) fn hear(&mut self, report: Result<Report, tokio::task::JoinError>) {
         match report {
             Ok(Report::Ran(done)) => self.ran(*done),
             Ok(Report::Settled { note, result }) => self.settled(note, &result),
-            Ok(Report::Loaded { client, held_version, asked, result }) => {
-                self.loaded(&client, held_version, asked, result);
-            }
-            Ok(Report::Refilled { client, key, held_version, asked, result }) => {
-                self.refilled(&client, &key, held_version, asked, result);
+            Ok(Report::Loaded { client, question, result }) => self.loaded(&client, question, result),
+            Ok(Report::Refilled { client, key, question, result }) => {
+                self.refilled(&client, &key, question, result);
             }
             Ok(Report::Looked(result)) => self.looked(result),
             // Runs catch their panics; what is left reads and writes, and only reports.
@@ -26,6 +24,7 @@ impl Scheduler {
 
     /// Runs that came in just now go straight to their lanes, when nothing in the store could stand before them.
     pub(super) fn arrived(&mut self, arrived: Vec<Queued>) {
+        let loaded_up_to = self.loaded_up_to;
         for mut queued in arrived {
             let client = Arc::clone(&queued.run.client);
             let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
@@ -35,14 +34,13 @@ impl Scheduler {
             }
             let lanes = self.lanes(&client);
             let room = lanes.in_memory() < (lanes.in_memory() + free / 2).clamp(SHARE_MIN, SHARE_MAX);
-            if !lanes.takes_arrivals() || !room {
+            // One that may have been loaded may have ended by now: the store knows (invariant 2).
+            if !lanes.takes_arrivals() || !room || queued.run.id <= loaded_up_to {
                 lanes.more = true;
                 continue;
             }
-            if lanes.is_new(queued.run.id) {
-                self.in_memory += 1;
-                self.place(&client, queued);
-            }
+            self.in_memory += 1;
+            self.place(&client, queued);
         }
     }
 
@@ -65,6 +63,7 @@ impl Scheduler {
             runs: vec![run.id],
             spilled: vec![key_of(run)],
             of_lane: Some(key_of(run)),
+            held: run.state == RunState::Held,
             ..Note::default()
         };
         self.commit(vec![Change::Blocked { run: run.id }], note);
@@ -73,8 +72,7 @@ impl Scheduler {
     pub(super) fn loaded(
         &mut self,
         client: &Arc<str>,
-        held_version: u64,
-        asked: usize,
+        question: Question,
         result: Result<Vec<QueuedRun>, StoreError>,
     ) {
         let lanes = self.lanes(client);
@@ -85,13 +83,14 @@ impl Scheduler {
                 self.trouble("due runs cannot be read", &failure);
             }
             // Who stands behind whom has changed while it was read.
-            Ok(_) if lanes.held_version != held_version => lanes.more = true,
+            Ok(_) if lanes.held_version != question.held_version => lanes.more = true,
             Ok(runs) => {
                 failpoint!("after-load");
-                // Held, waiting and ready runs are asked for separately, up to `asked` of each.
-                lanes.more |= runs.len() >= asked;
+                // Held, waiting and ready runs are asked for separately, up to the limit of each.
+                lanes.more |= runs.len() >= question.limit;
                 for run in runs {
-                    if !self.lanes(client).is_new(run.id) {
+                    self.loaded_up_to = self.loaded_up_to.max(run.id);
+                    if !self.lanes(client).is_new(run.id, question.asked) {
                         continue;
                     }
                     if run.behind {
@@ -101,9 +100,11 @@ impl Scheduler {
                         self.place(client, Queued { run, carried: None });
                     }
                 }
+                self.lanes(client).due_is_known();
             }
         }
         self.lanes(client).read_ends();
+        self.refill_dry(client);
         self.line_up(client);
     }
 
@@ -112,17 +113,17 @@ impl Scheduler {
         if self.is_troubled() {
             return;
         }
-        let asked = self.workshop.limits.lane;
+        let limit = self.workshop.limits.lane;
         let lanes = self.lanes(client);
         if !lanes.needs_refill(&key) {
             return;
         }
-        lanes.read_begins();
-        let (client, held_version) = (Arc::clone(client), lanes.held_version);
+        let question = Question { held_version: lanes.held_version, limit, asked: lanes.read_begins() };
+        let client = Arc::clone(client);
         let workshop = Arc::clone(&self.workshop);
         self.tasks.spawn(async move {
-            let result = workshop.store.behind(&client, &key.0, &key.1, asked).await;
-            Report::Refilled { client, key, held_version, asked, result }
+            let result = workshop.store.behind(&client, &key.0, &key.1, limit).await;
+            Report::Refilled { client, key, question, result }
         });
     }
 
@@ -130,22 +131,25 @@ impl Scheduler {
         &mut self,
         client: &Arc<str>,
         key: &LaneKey,
-        held_version: u64,
-        asked: usize,
+        question: Question,
         result: Result<Vec<QueuedRun>, StoreError>,
     ) {
         let lanes = self.lanes(client);
         match result {
             Err(failure) => {
-                lanes.refilled(key, u64::MAX, true);
+                let _ = lanes.refilled(key, u64::MAX, true);
                 self.trouble("blocked runs cannot be read", &failure);
             }
             Ok(runs) => {
                 failpoint!("after-refill");
                 let free = runs.iter().take_while(|run| !run.behind).count();
-                if lanes.refilled(key, held_version, free >= asked) {
+                let asked = question.asked;
+                // What has changed since is perhaps blocked all the same: it is asked for once more.
+                let changed = runs.iter().take(free).any(|run| lanes.settled_since(run.id, asked));
+                let more = changed || free >= question.limit;
+                if let Some(covers) = lanes.refilled(key, question.held_version, more) {
                     for run in runs.into_iter().take(free) {
-                        if lanes.is_new(run.id) {
+                        if lanes.is_new(run.id, asked) && covers.includes(&run) {
                             lanes.place_next(Queued { run, carried: None });
                         }
                     }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::carry_out::{Done, Workshop};
 use crate::engine::circuit::{CircuitChange, Circuits};
-use crate::engine::lanes::{ClientLanes, LaneKey, Queued};
+use crate::engine::lanes::{Asked, ClientLanes, LaneKey, Queued};
 use crate::store::{Applied, Outlook, QueuedRun, RunId, StoreError};
 
 /// A client may always have so many runs in memory, even when others have filled it: nobody waits for somebody
@@ -33,17 +33,26 @@ pub(super) enum Report {
     /// Changes are on disk, or could not be written.
     Settled { note: Note, result: Result<(), StoreError> },
     /// Due runs of a client.
-    Loaded { client: Arc<str>, held_version: u64, asked: usize, result: Result<Vec<QueuedRun>, StoreError> },
+    Loaded { client: Arc<str>, question: Question, result: Result<Vec<QueuedRun>, StoreError> },
     /// The blocked runs of a lane.
     Refilled {
         client: Arc<str>,
         key: LaneKey,
-        held_version: u64,
-        asked: usize,
+        question: Question,
         result: Result<Vec<QueuedRun>, StoreError>,
     },
     /// Who has something due.
     Looked(Result<Vec<Outlook>, StoreError>),
+}
+
+/// What is remembered of a question to the store until its answer comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    /// How often held runs had changed.
+    pub(super) held_version: u64,
+    /// For how many runs was asked.
+    pub(super) limit: usize,
+    pub(super) asked: Asked,
 }
 
 /// What a commit was about.
@@ -90,6 +99,8 @@ pub(in crate::engine) struct Scheduler {
     pub(super) turns: VecDeque<Arc<str>>,
     pub(super) tasks: JoinSet<Report>,
     pub(super) in_memory: usize,
+    /// The newest run that was ever loaded from the store. An arrival up to it may have been loaded before.
+    pub(super) loaded_up_to: RunId,
     pub(super) running: usize,
     /// When something in the store will be due.
     pub(super) next_due: Option<Timestamp>,
@@ -120,6 +131,7 @@ impl Scheduler {
             turns: VecDeque::new(),
             tasks: JoinSet::new(),
             in_memory: 0,
+            loaded_up_to: RunId(0),
             running: 0,
             next_due: None,
             owed: BTreeSet::new(),

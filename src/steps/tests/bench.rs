@@ -351,7 +351,7 @@ pub(super) fn line(ending: &Ending) -> String {
         Ending::Skipped { reason } => format!("skipped: {reason}"),
         Ending::Conflict { reason, .. } => format!("conflict: {reason}"),
         Ending::Waiting { reason, .. } => format!("waiting: {reason}"),
-        Ending::Held => "held".to_owned(),
+        Ending::Held { .. } => "held".to_owned(),
         Ending::Failed { failure, .. } => format!("failed, {}: {}", failure.class, failure.message),
         Ending::Interrupted { reason } => format!("interrupted: {reason}"),
     }

@@ -91,6 +91,9 @@ impl<'a> Wave<'a> {
         match change {
             Change::Called { run, client, at, outcome } => self.call_done(run.0, client, *at, outcome),
             Change::Withdrawn { run, call } => self.withdrawn.push((run.0, call)),
+            Change::Applied(applied) => {
+                self.applied.insert(applied_digest(applied), applied);
+            }
             Change::Connection(state) => {
                 self.connections.insert((&state.client, &state.connection), state);
             }
@@ -108,8 +111,7 @@ impl<'a> Wave<'a> {
             Change::Ended { run, applied, .. } => {
                 self.ended.push(run.0);
                 if let Some(applied) = applied {
-                    let Applied { client, pipeline, object, .. } = applied;
-                    self.applied.insert(digest(&[client, pipeline, object]), applied);
+                    self.applied.insert(applied_digest(applied), applied);
                 }
                 self.runs.insert(run.0, run_change(change));
             }
@@ -153,9 +155,9 @@ impl<'a> Wave<'a> {
             Change::Called { run, outcome: CallOutcome { call, .. }, .. }
             | Change::Withdrawn { run, call } => self.calls.insert((run.0, &call.0)),
             Change::Ended { run, applied, .. } => {
-                let twice = applied.as_ref().is_some_and(|Applied { client, pipeline, object, .. }| {
-                    self.applied.contains_key(&digest(&[client, pipeline, object]))
-                });
+                let twice = applied
+                    .as_ref()
+                    .is_some_and(|applied| self.applied.contains_key(&applied_digest(applied)));
                 // Intents of the run that are taken in this wave would outlive it.
                 let intends = self.intents.iter().any(|new| new.run == *run);
                 !twice && !intends && !self.runs.contains_key(&run.0)
@@ -164,6 +166,7 @@ impl<'a> Wave<'a> {
             | Change::Waiting { run, .. }
             | Change::Blocked { run }
             | Change::Versioned { run, .. } => !self.runs.contains_key(&run.0),
+            Change::Applied(applied) => !self.applied.contains_key(&applied_digest(applied)),
             Change::Connection(state) => {
                 !self.connections.contains_key(&(&*state.client, &*state.connection))
             }
@@ -178,6 +181,7 @@ impl<'a> Wave<'a> {
         self.runs.is_empty()
             && self.called.is_empty()
             && self.withdrawn.is_empty()
+            && self.applied.is_empty()
             && self.connections.is_empty()
             && self.secrets.is_empty()
             && self.alerts.is_empty()
@@ -193,6 +197,12 @@ impl<'a> Wave<'a> {
             self.learned.insert(identity_digest(client, identity), learned);
         }
     }
+}
+
+/// The key of what was applied to which object.
+fn applied_digest(applied: &Applied) -> Vec<u8> {
+    let Applied { client, pipeline, object, .. } = applied;
+    digest(&[client, pipeline, object])
 }
 
 /// What a change of a run's state does to its row.
@@ -231,6 +241,7 @@ fn run_change(change: &Change) -> RunChange<'_> {
         Change::Versioned { version, .. } => RunChange { version: Some(&version.0), ..RunChange::default() },
         Change::Called { .. }
         | Change::Withdrawn { .. }
+        | Change::Applied(_)
         | Change::Connection(_)
         | Change::Released { .. }
         | Change::SecretKept(_)

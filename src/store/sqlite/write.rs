@@ -202,6 +202,7 @@ impl<'a> Batch<'a> {
                 "UPDATE run SET version = ?2 WHERE id = ?1 AND state < 4",
                 params![run.0, version.0],
             ),
+            Change::Applied(applied) => self.applied(applied),
             Change::Connection(state) => self.connection_state(state),
             Change::Released { client, connection, due, at_most } => {
                 let mut update = self.connection.prepare_cached(

@@ -27,7 +27,7 @@ async fn create_once(run: &RunInput, gateway: &dyn Gateway, journal: &dyn Journa
     let intent = Intent { call: call.clone(), fingerprint: 1, identities: vec![identity.clone()] };
     let granted = journal.intend(intent).await;
     match granted.map_err(|error| Ending::Interrupted { reason: error.to_string() })? {
-        Grant::Held => return Err(Ending::Held),
+        Grant::Held => return Err(Ending::Held { call }),
         Grant::Granted => {}
     }
     let fields: lockstep::connector::Fields = [("key".into(), Value::from(key))].into_iter().collect();
@@ -179,7 +179,7 @@ async fn create_if_unknown(run: &RunInput, gateway: &dyn Gateway, journal: &dyn 
     let intent = Intent { call: CallId("0".into()), fingerprint: 1, identities: vec![identity.clone()] };
     match journal.intend(intent).await {
         Ok(Grant::Granted) => {}
-        Ok(Grant::Held) => return Ending::Held,
+        Ok(Grant::Held) => return Ending::Held { call: CallId("0".into()) },
         Err(error) => return Ending::Interrupted { reason: error.to_string() },
     }
     if journal.known(&identity).await.unwrap().is_some() {
@@ -323,4 +323,35 @@ async fn an_intent_of_a_step_that_is_gone_blocks_nobody() {
             || "the create of the other pipeline".into(),
         )
         .await;
+}
+
+#[tokio::test]
+async fn a_run_does_not_end_as_done_while_the_store_has_refused_a_part_of_it() {
+    let world = World::with(vec![Scripted::new("sync", |run, _, journal| {
+        async move {
+            let outcome = || CallOutcome {
+                call: CallId("0".into()),
+                fingerprint: 1,
+                result: Value::from(event_id(run)),
+                audit: None,
+                identified: Vec::new(),
+                durability: Durability::WithNextCommit,
+            };
+            if journal.entry(&outcome().call).is_none() {
+                // Both are only queued; the store takes the first and refuses the second.
+                for _ in 0..2 {
+                    journal.record(outcome()).await.unwrap();
+                }
+            }
+            Ending::Succeeded
+        }
+        .boxed()
+    })])
+    .await;
+    world.accept(event("evt_1", "cus_1", 0)).await;
+    world.until_states(&["held"]).await;
+    let reason = &world.runs().await[0].reason;
+    assert!(reason.contains("journalled already"), "{reason}");
+    world.passes(Duration::from_secs(2));
+    world.until_states(&["succeeded"]).await;
 }

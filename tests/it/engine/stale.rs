@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lockstep::config::Stale;
+use lockstep::connector::Class;
 use lockstep::engine::Incoming;
-use lockstep::steps::Ending;
+use lockstep::steps::{CallId, CallOutcome, Durability, Ending, Identity, Journal};
+use lockstep::value::Value;
 use pretty_assertions::assert_eq;
 
-use super::world::{Log, Scripted, World, event, event_id};
+use super::world::{Log, Scripted, World, event, event_id, failed};
 
 /// Notes each event with whether its object was read anew.
 fn noting(log: &Log, stale: Option<Stale>) -> Scripted {
@@ -67,12 +69,7 @@ async fn a_dead_letter_that_is_tried_again_meets_the_stale_rule() {
     let world = World::with(vec![Scripted::new("sync", move |run, _, _| {
         noted.push(event_id(run));
         let dead = event_id(run) == "old";
-        std::future::ready(if dead {
-            super::world::failed(lockstep::connector::Class::Permanent, None)
-        } else {
-            Ending::Succeeded
-        })
-        .boxed()
+        std::future::ready(if dead { failed(Class::Permanent, None) } else { Ending::Succeeded }).boxed()
     })])
     .await;
     world.accept(event("old", "cus_1", 0)).await;
@@ -93,11 +90,7 @@ async fn an_object_is_read_anew_in_every_attempt() {
         let fresh = run.event.object.get("fresh").unwrap();
         noted.push(format!("{} {} {fresh}", event_id(run), run.attempt));
         let fails = event_id(run) == "old" && run.attempt == 1;
-        let ending = if fails {
-            super::world::failed(lockstep::connector::Class::Transient, None)
-        } else {
-            Ending::Succeeded
-        };
+        let ending = if fails { failed(Class::Transient, None) } else { Ending::Succeeded };
         std::future::ready(ending).boxed()
     });
     let world = World::with(vec![Scripted { stale: Some(Stale::Refetch), ..sync }]).await;
@@ -155,4 +148,68 @@ async fn an_update_that_found_nothing_does_not_make_its_create_stale() {
     world.until_states(&["succeeded", "succeeded"]).await;
     assert_eq!(log.lines(), ["updated", "created"]);
     assert_eq!(world.runs().await[0].reason, "what it looked for is not there, and nothing was written");
+}
+
+/// Keeps that the run's first step has made something.
+async fn has_written(journal: &dyn Journal) {
+    let (call, key) = (CallId("0".into()), "cus_1".into());
+    if journal.entry(&call).is_some() {
+        return;
+    }
+    let identity = Identity { connection: "crm".into(), object: "Contact".into(), key };
+    let outcome = CallOutcome {
+        call,
+        fingerprint: 1,
+        result: Value::Null,
+        audit: None,
+        identified: vec![(identity, "con_1".into())],
+        durability: Durability::WithNextCommit,
+    };
+    journal.record(outcome).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_newer_run_has_written_half_way_is_not_written_over() {
+    let sync = Scripted::new("sync", |run, _, journal| {
+        async move {
+            has_written(journal).await;
+            if run.attempt == 1 { failed(Class::Transient, None) } else { Ending::Succeeded }
+        }
+        .boxed()
+    });
+    let world = World::with(vec![sync]).await;
+    world.accept(event("new", "cus_1", 60)).await;
+    world.until_states(&["held"]).await;
+    world.accept(event("old", "cus_1", 0)).await;
+    world.until_states(&["held", "skipped"]).await;
+    world.passes(Duration::from_secs(2));
+    world.until_states(&["succeeded", "skipped"]).await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_overtaken_while_it_waited_writes_nothing_more() {
+    let log = Log::default();
+    let noted = log.clone();
+    let sync = Scripted::new("sync", move |run, _, journal| {
+        let log = noted.clone();
+        async move {
+            log.push(event_id(run));
+            has_written(journal).await;
+            if event_id(run) == "new" {
+                return Ending::Succeeded;
+            }
+            let (call, reason) = (CallId("1".into()), "no account yet".into());
+            Ending::Waiting { call, reason, at_most: Duration::from_mins(1) }
+        }
+        .boxed()
+    });
+    let world = World::with(vec![sync]).await;
+    world.accept(event("old", "cus_1", 0)).await;
+    world.until_states(&["waiting"]).await;
+    world.accept(event("new", "cus_1", 60)).await;
+    world.until_states(&["waiting", "succeeded"]).await;
+    world.passes(Duration::from_secs(5));
+    world.until_states(&["skipped", "succeeded"]).await;
+    assert_eq!(log.lines(), ["old", "new"]);
+    assert!(world.runs().await[0].reason.ends_with("; what this run has done before stays"));
 }
