@@ -24,6 +24,7 @@ mod sandbox_sdk;
 mod sandbox_slack;
 mod sandbox_stripe;
 mod secrets;
+mod simulation;
 mod store;
 mod tidy;
 mod upkeep;
