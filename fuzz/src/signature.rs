@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use hmac::{Hmac, KeyInit, Mac};
-use lockstep::connector::{Manifest, SignatureError, Webhook, builtin};
+use lockstep::connector::{Manifest, Posted, SignatureError, Webhook, builtin};
 use lockstep::secret::Secret;
+use lockstep::value::Map;
 use sha2::Sha256;
 
 use super::sample;
@@ -87,7 +88,12 @@ fn verify(
     headers.insert(HeaderName::from_static(name), HeaderValue::from_str(header).ok()?);
     // A header with characters beyond ASCII is none that can be read.
     let header = headers.values().next()?.to_str().is_ok();
-    let verified = webhook.verify(&headers, body, &SECRETS.map(Secret::from), sample::now());
+    let verified = webhook.verify(
+        &Posted { target: "/hooks/acme/crm", headers: &headers, body },
+        &Map::new(),
+        &SECRETS.map(Secret::from),
+        sample::now(),
+    );
     assert!(header || verified.is_err());
     Some(verified)
 }

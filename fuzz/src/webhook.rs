@@ -21,11 +21,12 @@ pub fn check(body: &[u8]) {
     let delivery = Delivery {
         client: "acme".to_owned(),
         connection: "crm".to_owned(),
+        target: "/hooks/acme/crm".to_owned(),
         headers,
         body: Bytes::copy_from_slice(body),
     };
     let incoming = match hook.open(&delivery, sample::now()) {
-        Ok(incoming) => incoming,
+        Ok(mut incoming) => incoming.remove(0),
         Err(refusal) => {
             assert_eq!(refusal.word(), "not_an_event", "{refusal}");
             return;

@@ -28,6 +28,9 @@ pub(super) struct SandboxCommand {
     /// The port of the Slack simulator; 0 takes a free one
     #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_SLACK_PORT", default_value_t = 12113)]
     slack_port: u16,
+    /// The port of the Bitrix24 simulator; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_BITRIX24_PORT", default_value_t = 12114)]
+    bitrix24_port: u16,
     /// Registers a webhook endpoint for all events of the Stripe simulator
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
@@ -42,6 +45,7 @@ struct Told {
     stripe: StripeTold,
     salesforce: SalesforceTold,
     slack: SlackTold,
+    bitrix24: Bitrix24Told,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,6 +68,12 @@ struct SlackTold {
     webhook_url: String,
 }
 
+#[derive(Debug, Serialize)]
+struct Bitrix24Told {
+    url: String,
+    webhook_url: String,
+}
+
 impl SandboxCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         runtime()?.block_on(async {
@@ -72,6 +82,7 @@ impl SandboxCommand {
             options.stripe.port = self.stripe_port;
             options.salesforce.port = self.salesforce_port;
             options.slack_port = self.slack_port;
+            options.bitrix24.port = self.bitrix24_port;
             let sandbox = Sandbox::start(options).await.context("the sandbox did not start")?;
             let webhook = self.webhook.as_deref();
             let secret = webhook.map(|url| sandbox.stripe().register_webhook(url)).transpose();
@@ -89,6 +100,7 @@ impl SandboxCommand {
 impl Told {
     fn of(sandbox: &Sandbox, webhook_secret: Option<String>) -> Self {
         let (stripe, salesforce, slack) = (sandbox.stripe(), sandbox.salesforce(), sandbox.slack());
+        let bitrix24 = sandbox.bitrix24();
         Self {
             stripe: StripeTold { url: stripe.url(), api_key: stripe.api_key().to_owned(), webhook_secret },
             salesforce: SalesforceTold {
@@ -97,14 +109,15 @@ impl Told {
                 client_secret: salesforce.client_secret(),
             },
             slack: SlackTold { url: slack.url(), webhook_url: slack.webhook_url() },
+            bitrix24: Bitrix24Told { url: bitrix24.url(), webhook_url: bitrix24.webhook_url() },
         }
     }
 
     fn page(&self) -> String {
-        let Self { stripe, salesforce, slack } = self;
+        let Self { stripe, salesforce, slack, bitrix24 } = self;
         let whsec = stripe.webhook_secret.as_deref().unwrap_or("whsec_...");
         format!(
-            "simulators of Stripe {stripe}, Salesforce {salesforce} and Slack {slack}\n\n\
+            "simulators of Stripe {stripe}, Salesforce {salesforce}, Slack {slack} and Bitrix24 {bitrix24}\n\n\
              # for `lockstep run --env sandbox` over the client acme-saas\n\
              export SANDBOX_STRIPE_URL={stripe}\n\
              export SANDBOX_SALESFORCE_URL={salesforce}\n\
@@ -117,7 +130,12 @@ impl Told {
              export ACME_STRIPE_KEY={key} ACME_STRIPE_WEBHOOK_SECRET={whsec}\n\
              export ACME_SALESFORCE_URL={salesforce}\n\
              export ACME_SALESFORCE_CLIENT_ID={id} ACME_SALESFORCE_CLIENT_SECRET={secret}\n\n\
+             # for `lockstep run --env sandbox` over the client fitness-club\n\
+             export CLUB_STRIPE_KEY={key}\n\
+             export CLUB_BITRIX24_WEBHOOK={portal}\n\n\
              {hint}Ctrl-C ends it",
+            bitrix24 = bitrix24.url,
+            portal = bitrix24.webhook_url,
             hint = if stripe.webhook_secret.is_some() {
                 ""
             } else {

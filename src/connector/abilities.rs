@@ -133,6 +133,8 @@ pub struct ObjectFacts {
     pub actions: BTreeMap<ActionKind, OperationFacts>,
     /// The names of the sets that `link` and `unlink` know.
     pub relations: Vec<Arc<str>>,
+    /// The fields that hold several values, each with the key of an element that holds its value.
+    pub many: IndexMap<Arc<str>, Arc<str>>,
 }
 
 impl ObjectFacts {

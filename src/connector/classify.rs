@@ -15,7 +15,7 @@ use super::answer::{self, Answer};
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
 use super::failure::{Class, Done, Failure};
-use super::file::{BodyKind, ErrorsFile, RuleFile, Statuses};
+use super::file::{BodyKind, ErrorsFile, Holds, RuleFile, Statuses};
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
 use crate::value::Value;
@@ -47,6 +47,8 @@ struct Rule {
     when: Option<Check>,
     class: Class,
     wait: Option<Wait>,
+    wait_until: Option<Expression>,
+    holds: Holds,
     other: Option<Expression>,
     candidates: Option<Expression>,
     untouched: bool,
@@ -138,10 +140,19 @@ impl Rule {
                 .wait
                 .as_ref()
                 .and_then(|wait| Wait::compile(compiler, &at.key("wait"), &wait.0, names)),
+            wait_until: compiler.optional(&at.key("wait_until"), file.wait_until.as_ref(), names),
+            holds: file.holds,
             other: compiler.optional(&at.key("other"), file.other.as_ref(), names),
             candidates: compiler.optional(&at.key("candidates"), file.candidates.as_ref(), names),
             untouched: file.untouched,
         }
+    }
+
+    /// How long it is until the moment that the rule names.
+    fn wait_until(&self, context: &Context, now: Timestamp) -> Option<Duration> {
+        let until = self.wait_until.as_ref()?.read(context).as_decimal()?;
+        let seconds = until.to_string().parse::<f64>().ok()? - now.as_duration().as_secs_f64();
+        answer::wait(seconds).filter(|wait| !wait.is_zero())
     }
 
     fn fits(&self, answer: &Answer, code: Option<&str>, message: &str, context: &Context) -> bool {
@@ -179,13 +190,13 @@ fn seconds(value: &Value) -> Option<Duration> {
     answer::wait(value.to_text()?.parse::<f64>().ok()?)
 }
 
-/// What class a failed answer is, and what it says. `layers` are asked in order.
+/// What class a failed answer is, what it says, and what waits when it throttles. `layers` are asked in order.
 pub(super) fn classify(
     answer: &Answer,
     context: &Context,
     layers: &[&Errors],
     circumstances: Circumstances,
-) -> Failure {
+) -> (Failure, Holds) {
     let first = |part: fn(&Errors) -> Option<&Expression>| {
         let values = layers.iter().filter_map(|layer| part(layer)).map(|expression| expression.read(context));
         values.into_iter().find(|value| !value.is_blank()).unwrap_or_default()
@@ -209,6 +220,7 @@ pub(super) fn classify(
         better(rule.and_then(|rule| rule.candidates.as_ref()), |layer| layer.candidates.as_ref());
     let wait = answer
         .retry_after(circumstances.now)
+        .or_else(|| rule?.wait_until(context, circumstances.now))
         .or_else(|| rule?.wait.as_ref()?.read(context))
         .or_else(|| seconds(&first(|layer| layer.wait.as_ref())));
     let class = match class {
@@ -216,7 +228,8 @@ pub(super) fn classify(
         Class::Missing if !circumstances.about_record => Class::Permanent,
         class => class,
     };
-    Failure {
+    let holds = rule.map(|rule| rule.holds).unwrap_or_default();
+    let failure = Failure {
         class,
         done: if untouched { Done::No } else { circumstances.done(class, answer.status) },
         message,
@@ -226,7 +239,8 @@ pub(super) fn classify(
         candidates: candidates.as_list().unwrap_or_default().to_vec(),
         wait,
         status: Some(answer.status),
-    }
+    };
+    (failure, holds)
 }
 
 /// The class of an answer that no rule fits.

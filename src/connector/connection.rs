@@ -1,10 +1,12 @@
 //! One connection: a manifest, its settings, and the way of a call through it.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use reqwest::Url;
@@ -17,16 +19,20 @@ use super::auth::{Asking, Auth, Credential, Grant, OAuth2, Tokens, Vault, Way};
 use super::call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 use super::classify::{self, Circumstances, classify};
 use super::failure::{Class, Done, Failure};
+use super::file::Holds;
 use super::http::{HostPattern, Http, Reach};
 use super::limit::Pace;
 use super::manifest::{Manifest, Plan, Usage};
 use super::names::FieldNames;
+use super::object::Object;
 use super::operation::Operation;
+use super::prelude::{self, Freshness, Prelude, Preludes};
 use super::preview::PreparedRequest;
 use super::redirect::REDIRECTS_MAX;
 use super::request::Outgoing;
 use super::response::NEXT_URL;
 use super::settings::Settings;
+use super::wire::{self, Wire};
 use crate::clock::SharedClock;
 use crate::diagnostic::Path;
 use crate::expr::{Context, Frame, pci};
@@ -79,10 +85,15 @@ pub struct Connection {
     pace: Pace,
     /// The rate limits that operations have of their own, by their place in the manifest.
     operation_paces: IndexMap<Arc<str>, Pace>,
+    /// What holds a single operation back, after the system has: by what tells it from any other.
+    gates: IndexMap<Arc<str>, Pace>,
     slots: Semaphore,
     /// How often those who wait for their turn were called off.
     called_off: AtomicU64,
     tokens: Tokens,
+    preludes: Preludes,
+    /// What is kept of the last good answer of each operation, by what tells it from any other.
+    last: Mutex<HashMap<Arc<str>, Value>>,
     /// The quota as the system told it last; 0 of 0 before it has.
     used: AtomicU64,
     quota: AtomicU64,
@@ -113,10 +124,12 @@ impl Connection {
         let rates = manifest.limits.rates.iter().copied().chain(parts.rate_limit);
         let clock = &around.clock;
         let pace = Pace::new(rates, Arc::clone(clock));
-        let operation_paces = manifest
-            .operation_rates()
-            .map(|(place, rate)| (Arc::clone(place), Pace::new([rate], Arc::clone(clock))))
-            .collect();
+        let paced =
+            manifest.all_operations().filter_map(|operation| Some((&operation.place, operation.rate?)));
+        let operation_paces =
+            paced.map(|(place, rate)| (Arc::clone(place), Pace::new([rate], Arc::clone(clock)))).collect();
+        let own = manifest.all_operations().map(|operation| Arc::clone(&operation.own));
+        let gates = own.map(|own| (own, Pace::new([], Arc::clone(clock)))).collect();
         let config = Value::from(config);
         let base = fixed_base(&manifest, &config);
         // An address that does not come from an answer is the author's or the client's own, and so is its host.
@@ -129,9 +142,12 @@ impl Connection {
             reach: Reach::new(hosts, allow_http),
             pace,
             operation_paces,
+            gates,
             slots: Semaphore::new(concurrency as usize),
             called_off: AtomicU64::new(0),
             tokens: Tokens::new(Arc::clone(&around.vault)),
+            preludes: Preludes::new(Arc::clone(clock)),
+            last: Mutex::default(),
             used: AtomicU64::new(0),
             quota: AtomicU64::new(0),
             manifest,
@@ -191,11 +207,95 @@ impl Connection {
     /// Carries `call` out: one attempt, but for one renewal of a refused credential.
     pub async fn call(&self, call: &Call) -> Result<Reply, Failure> {
         let (call, object) = self.names.outward(call);
-        let reply = match self.manifest.plan(&call.action) {
-            Ok(plan) => self.carry_out(&call, plan).await,
-            Err(failure) => Err(failure),
-        };
+        let reply = self.perform(&call).await;
         self.told(reply, object.as_deref())
+    }
+
+    async fn perform(&self, call: &Call) -> Result<Reply, Failure> {
+        let plan = self.manifest.plan(&call.action)?;
+        plan.operation.check_params(&call.action)?;
+        match plan.object.filter(|object| !object.wire.is_plain()) {
+            Some(object) => self.translated(call, plan, object).await,
+            None => self.carry_out(call, plan).await,
+        }
+    }
+
+    /// Carries a call out whose object has fields that are not written as they are.
+    async fn translated(&self, call: &Call, plan: Plan<'_>, object: &Object) -> Result<Reply, Failure> {
+        let wire = &object.wire;
+        let mut call = call.clone();
+        let mut options = self.options(&call, object, Freshness::Kept).await?;
+        if wire::choose(&mut call.action, &options).is_err() {
+            options = self.options(&call, object, Freshness::Renewed).await?;
+            wire::choose(&mut call.action, &options)?;
+        }
+        let present = self.present(&call, wire.changed(&call.action)).await?;
+        let context = self.context(&call, plan, &Value::Null, &Value::Null);
+        wire.spell(&mut call.action, &present, &context)?;
+        let reply = self.carry_out(&call, plan).await?;
+        Ok(wire.inward(reply, &options))
+    }
+
+    /// Field -> text -> id, of the options of a call's object.
+    async fn options(&self, call: &Call, object: &Object, freshness: Freshness) -> Result<Value, Failure> {
+        let Some(options) = &object.wire.options else { return Ok(Value::Null) };
+        let preludes = self.preludes(&object.wire.needs, call, Some(object), freshness).await?;
+        let context =
+            self.bare_context(Value::Null).with("prelude", preludes).with("vars", object.vars.clone());
+        options.eval(&context)
+    }
+
+    /// The record that an update changes, as the system gives it, when `fields` of it have to be known first.
+    async fn present<'a>(
+        &self,
+        call: &Call,
+        fields: impl Iterator<Item = &'a Arc<str>>,
+    ) -> Result<Value, Failure> {
+        let fields: Vec<Arc<str>> = fields.cloned().collect();
+        let Action::Update { object, id, .. } = &call.action else { return Ok(Value::Null) };
+        if fields.is_empty() {
+            return Ok(Value::Null);
+        }
+        let select = Select::Fields(fields);
+        let action = Action::Get { object: Arc::clone(object), id: Arc::clone(id), select };
+        let get = Call::new(Arc::clone(&self.name), action);
+        let reply = self.carry_out(&get, self.manifest.plan(&get.action)?).await?;
+        Ok(reply.record.unwrap_or_default())
+    }
+
+    /// What expressions see as `prelude`: the answers of the preludes of these names.
+    async fn preludes(
+        &self,
+        needs: &[Arc<str>],
+        call: &Call,
+        object: Option<&Object>,
+        freshness: Freshness,
+    ) -> Result<Value, Failure> {
+        let mut answers = Vec::with_capacity(needs.len());
+        for name in needs {
+            let Some(prelude) = self.manifest.preludes.get(name) else { continue };
+            let of = call.action.object();
+            let fetch = || self.ask_prelude(name, prelude, of, object);
+            answers.push((Arc::clone(name), self.preludes.get(name, prelude, of, freshness, fetch).await?));
+        }
+        Ok(prelude::as_value(answers))
+    }
+
+    /// Boxed: a prelude is a call, which might need a prelude. It never does.
+    fn ask_prelude<'a>(
+        &'a self,
+        name: &'a Arc<str>,
+        prelude: &'a Prelude,
+        of: Option<&'a Arc<str>>,
+        object: Option<&'a Object>,
+    ) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move {
+            let params = of.map(|object| (prelude::OBJECT, Value::from(Arc::clone(object))));
+            let action = Action::Operation { name: Arc::clone(name), params: Value::map(params) };
+            let call = Call::new(Arc::clone(&self.name), action);
+            let reply = self.carry_out(&call, Plan { operation: &prelude.operation, object }).await?;
+            Ok(reply.result)
+        })
     }
 
     /// An outcome as it leaves here: in the client's own words, without what is secret.
@@ -246,7 +346,8 @@ impl Connection {
         let (call, _) = self.names.outward(call);
         let preview = || {
             let plan = self.manifest.plan(&call.action)?;
-            let context = self.context(&call, plan, &self.likely_auth());
+            let call = self.spelled(&call, plan)?;
+            let context = self.context(&call, plan, &self.likely_auth(), &Value::Null);
             let outgoing = self.request(&call, plan, &context, &Credential::Settings);
             outgoing.map(|outgoing| PreparedRequest::of(&outgoing, &self.around.redactor))
         };
@@ -266,19 +367,30 @@ impl Connection {
         let (call, object) = self.names.outward(call);
         let read = || {
             let plan = self.manifest.plan(&call.action)?;
-            let context = self.context(&call, plan, &self.likely_auth());
+            let context = self.context(&call, plan, &self.likely_auth(), &Value::Null);
             let circumstances = self.circumstances(&call, plan.operation);
             self.read(&call, plan, &context, &Answer::read(status, headers, body), circumstances)
         };
         self.told(read(), object.as_deref())
     }
 
+    /// `call` as it would be written over a record of which nothing is known.
+    fn spelled(&self, call: &Call, plan: Plan<'_>) -> Result<Call, Failure> {
+        let mut call = call.clone();
+        if let Some(object) = plan.object.filter(|object| !object.wire.is_plain()) {
+            let context = self.context(&call, plan, &Value::Null, &Value::Null);
+            object.wire.spell(&mut call.action, &Value::Null, &context)?;
+        }
+        Ok(call)
+    }
+
     async fn carry_out(&self, call: &Call, plan: Plan<'_>) -> Result<Reply, Failure> {
-        plan.operation.check_params(&call.action)?;
+        let needs = &plan.operation.needs;
+        let preludes = self.preludes(needs, call, plan.object, Freshness::Kept).await?;
         let mut refused: Option<Arc<Grant>> = None;
         loop {
             let credential = self.credential(refused.as_ref()).await?;
-            let failure = match self.attempt(call, plan, &credential).await {
+            let failure = match self.attempt(call, plan, &preludes, &credential).await {
                 Err(failure) if failure.class == Class::Expired => failure,
                 other => return other,
             };
@@ -290,12 +402,18 @@ impl Connection {
         }
     }
 
-    async fn attempt(&self, call: &Call, plan: Plan<'_>, credential: &Credential) -> Result<Reply, Failure> {
+    async fn attempt(
+        &self,
+        call: &Call,
+        plan: Plan<'_>,
+        preludes: &Value,
+        credential: &Credential,
+    ) -> Result<Reply, Failure> {
         let kept = match credential {
             Credential::Granted(grant) => grant.kept.clone(),
             Credential::Settings => Value::default(),
         };
-        let context = self.context(call, plan, &kept);
+        let context = self.context(call, plan, &kept, preludes);
         let outgoing = self.request(call, plan, &context, credential)?;
         let circumstances = self.circumstances(call, plan.operation);
         let answer = self.send(outgoing, plan.operation, circumstances).await?;
@@ -318,35 +436,52 @@ impl Connection {
     ) -> Result<Reply, Failure> {
         let context = context.with("response", answer.to_value());
         if plan.operation.response.is_success(answer, &context) {
-            let id = plan.object.map_or(&["id".to_owned()][..], |object| &object.id).to_vec();
-            return plan.operation.response.read(&call.action, &id, answer, &context, circumstances);
+            if let Some(remember) = &self.manifest.limits.remember {
+                self.last().insert(Arc::clone(&plan.operation.own), remember.read(&context));
+            }
+            let (id, wire) = (["id".to_owned()], Wire::default());
+            let object = plan.object.map_or((&id[..], &wire), |object| (&object.id[..], &object.wire));
+            return plan.operation.response.read(&call.action, object, answer, &context, circumstances);
         }
+        let last = self.last().get(&plan.operation.own).cloned();
+        let context = context.with("last", last.unwrap_or_default());
         let circumstances =
             Circumstances { readable: plan.operation.response.is_readable(answer), ..circumstances };
         let layers = classify::layers(&plan.operation.errors, &self.manifest.errors);
-        let failure = classify(answer, &context, &layers, circumstances);
-        self.judge(failure, call, plan.operation)
+        let (failure, holds) = classify(answer, &context, &layers, circumstances);
+        self.judge(failure, holds, call, plan.operation)
     }
 
-    /// What follows from a failure here: a look-up by address that meets nothing has found nothing, a set may be
-    /// as it should be already, and a throttled call holds the others back.
-    fn judge(&self, failure: Failure, call: &Call, operation: &Operation) -> Result<Reply, Failure> {
+    /// What follows from a failure here: a look-up by address that meets nothing has found nothing, and a throttled call holds the
+    /// others back. That a set is as it should be already is the step's to tell from a change.
+    fn judge(
+        &self,
+        failure: Failure,
+        holds: Holds,
+        call: &Call,
+        operation: &Operation,
+    ) -> Result<Reply, Failure> {
         match failure.class {
             Class::Missing if call.action.kind() == Some(ActionKind::Find) => Ok(Reply::default()),
-            // Sets: what is in already, or out already, is as it was asked for.
-            Class::Duplicate if call.action.kind() == Some(ActionKind::Link) => Ok(Reply::default()),
-            Class::Missing if call.action.kind() == Some(ActionKind::Unlink) => Ok(Reply::default()),
             Class::Throttled => {
-                let wait = self.pace_of(operation).hold(failure.wait);
+                let wait = self.pace_of(operation, holds).hold(failure.wait);
                 Err(Failure { wait: Some(wait), ..failure })
             }
             _ => Err(failure),
         }
     }
 
-    /// What a throttled answer holds back: the operation when it has a rate of its own, else the connection.
-    fn pace_of(&self, operation: &Operation) -> &Pace {
-        self.operation_paces.get(&operation.place).unwrap_or(&self.pace)
+    /// What a throttled answer holds back: the operation when it has a rate of its own or the rule says so, else the connection.
+    fn pace_of(&self, operation: &Operation, holds: Holds) -> &Pace {
+        let own = match holds {
+            Holds::Operation => self.gates.get(&operation.own),
+            Holds::Connection => self.operation_paces.get(&operation.place),
+        };
+        own.unwrap_or(&self.pace)
+    }
+
+    fn last(&self) -> MutexGuard<'_, HashMap<Arc<str>, Value>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send(
@@ -361,7 +496,9 @@ impl Connection {
         let mut outgoing = Outgoing { timeout: self.timeout.unwrap_or(outgoing.timeout), ..outgoing };
         let mut redirects = if self.manifest.redirects.any() { REDIRECTS_MAX } else { 0 };
         let answer = loop {
-            if let Some(pace) = self.operation_paces.get(&operation.place) {
+            for pace in
+                self.gates.get(&operation.own).iter().chain(&self.operation_paces.get(&operation.place))
+            {
                 pace.turn().await?;
             }
             self.pace.turn().await?;
@@ -481,12 +618,13 @@ impl Connection {
     }
 
     /// What the expressions of the request see.
-    fn context(&self, call: &Call, plan: Plan<'_>, auth: &Value) -> Context {
+    fn context(&self, call: &Call, plan: Plan<'_>, auth: &Value, preludes: &Value) -> Context {
         let mut root = Map::with_capacity(16);
         root.insert("config".into(), self.config.clone());
         root.insert("auth".into(), auth.clone());
         root.insert("vars".into(), plan.object.map(|object| object.vars.clone()).unwrap_or_default());
         root.insert("params".into(), call.params.clone());
+        root.insert("prelude".into(), preludes.clone());
         root.insert("idempotency_key".into(), Value::from(call.idempotency_key.clone()));
         describe_action(&mut root, &call.action, plan.operation);
         Context::new(root.into(), Frame::new(self.around.clock.now(), TimeZone::UTC))

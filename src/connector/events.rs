@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
-use super::file::{EventsFile, OperationFile, StagesFile};
+use super::file::{EventTypeFile, EventsFile, OperationFile, StagesFile};
 use super::operation::{Operation, Role};
 use crate::diagnostic::Path;
 use crate::expr::{Context, Frame, Names};
@@ -77,6 +78,9 @@ impl Envelope {
 /// How the events of a connector read.
 #[derive(Debug)]
 pub struct Events {
+    each: Option<Expression>,
+    read_back: bool,
+    types: IndexMap<Arc<str>, EventType>,
     id: Expression,
     kind: Expression,
     created: Expression,
@@ -95,6 +99,24 @@ pub struct Events {
     ranks: Vec<(Vec<String>, u8)>,
     stages: Vec<StagesFile>,
     pub(super) list: Option<Operation>,
+}
+
+/// One type of event.
+#[derive(Debug, Clone, Default)]
+pub struct EventType {
+    /// What it tells.
+    pub description: Option<String>,
+    /// The kind of record that it is about.
+    pub object: Option<Arc<str>>,
+    /// True when the record is not there any more.
+    pub gone: bool,
+}
+
+impl EventType {
+    fn of(file: &EventTypeFile) -> Self {
+        let object = file.object.as_deref().map(Arc::from);
+        Self { description: file.description.clone(), object, gone: file.gone }
+    }
 }
 
 #[derive(Debug)]
@@ -127,7 +149,11 @@ impl Events {
             api_version: wanted("api_version", file.expect.api_version.as_ref()),
         };
         let mut part = |key: &str, written| compiler.optional(&at.key(key), written, &names);
+        let types = file.types.iter().map(|(name, file)| (Arc::from(name.as_str()), EventType::of(file)));
         Some(Self {
+            each: part("each", file.each.as_ref()),
+            read_back: file.read_back,
+            types: types.collect(),
             id: part("id", Some(&file.id))?,
             kind: part("type", Some(&file.kind))?,
             created: part("created", Some(&file.created))?,
@@ -149,6 +175,23 @@ impl Events {
         })
     }
 
+    /// The events of one delivery.
+    pub fn each(&self, body: &Value) -> Vec<Value> {
+        let several = self.each.as_ref().map(|each| each.read(&context([("event", body.clone())])));
+        let several = several.as_ref().unwrap_or(body);
+        several.as_list().map_or_else(|| vec![several.clone()], <[Value]>::to_vec)
+    }
+
+    /// True when an event only names its record, which is then read when a run begins.
+    pub fn read_back(&self) -> bool {
+        self.read_back
+    }
+
+    /// The types that there are; none when the manifest names none.
+    pub fn types(&self) -> impl Iterator<Item = (&str, &EventType)> {
+        self.types.iter().map(|(name, kind)| (&**name, kind))
+    }
+
     /// Reads one event.
     pub fn envelope(&self, event: &Value) -> Result<Envelope, EnvelopeError> {
         let context = context([("event", event.clone())]);
@@ -160,7 +203,8 @@ impl Events {
         let object_id = text(&self.object_id);
         let order_key =
             maybe(&self.order_key).or_else(|| object_id.clone()).unwrap_or_else(|| Arc::clone(&id));
-        let (object, object_type) = (self.object.read(&context), maybe(&self.object_type));
+        let of_type = || self.types.get(&kind)?.object.clone();
+        let (object, object_type) = (self.object.read(&context), maybe(&self.object_type).or_else(of_type));
         Ok(Envelope {
             stage: self.stage(object_type.as_deref(), &object),
             object,
@@ -250,10 +294,21 @@ fn context<const N: usize>(entries: [(&'static str, Value); N]) -> Context {
     Context::new(Value::map(entries), Frame::new(Timestamp::UNIX_EPOCH, TimeZone::UTC))
 }
 
-/// A moment: unix seconds, or RFC 3339.
+/// Unix seconds, or milliseconds where the number is too great for them: the year 5138 is far.
+fn moment(count: i64) -> Option<Timestamp> {
+    const GREATEST: i64 = 100_000_000_000;
+    if count < GREATEST {
+        Timestamp::from_second(count).ok()
+    } else {
+        Timestamp::from_millisecond(count).ok()
+    }
+}
+
+/// A moment: unix seconds or milliseconds, also as text, or RFC 3339.
 fn time(value: &Value) -> Option<Timestamp> {
     match value {
-        Value::Int(seconds) => Timestamp::from_second(*seconds).ok(),
+        Value::Int(count) => moment(*count),
+        Value::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => moment(text.parse().ok()?),
         Value::Text(text) => text.parse().ok(),
         _ => None,
     }

@@ -20,6 +20,7 @@ use super::file::{DefaultsFile, IdempotencyFile, LimitsFile, ManifestFile};
 use super::http::HostPattern;
 use super::object::Object;
 use super::operation::{Operation, Role};
+use super::prelude::Prelude;
 use super::redirect::Redirects;
 use super::request::{Defaults, Headers};
 use super::settings::Settings;
@@ -76,6 +77,7 @@ pub struct Manifest {
     pub(super) limits: Limits,
     pub(super) idempotency: Option<Idempotency>,
     pub(super) errors: Arc<Errors>,
+    pub(super) preludes: IndexMap<Arc<str>, Prelude>,
     objects: IndexMap<Arc<str>, Object>,
     operations: IndexMap<Arc<str>, Operation>,
     pub(super) health: Option<Operation>,
@@ -91,6 +93,8 @@ pub(super) struct Limits {
     pub(super) rates: Vec<Rate>,
     pub(super) concurrency: u32,
     pub(super) usage: Option<UsageSource>,
+    /// What is kept of an operation's last good answer.
+    pub(super) remember: Option<Expression>,
 }
 
 /// Where a system says how much of a quota is used up.
@@ -156,12 +160,19 @@ impl Manifest {
         let authed = config.clone().with("auth");
         let names = REQUEST_NAMES.iter().fold(authed.clone().with("vars"), |names, name| names.with(name));
         let defaults = Defaults::compile(compiler, &root.key("defaults"), &file.defaults, &names);
-        let answered = names.clone().with("response");
+        let names = names.with_keys("prelude", file.preludes.keys().map(|name| &*name.0));
+        let answered = names.clone().with("response").with("last");
         let errors = Errors::compile(compiler, &root.key("errors"), &file.errors, &answered);
         let idempotency = file.idempotency.as_ref();
-        let role = Role { kind: None, names: &names, defaults: &defaults, idempotency };
+        let role = Role { object: "", kind: None, names: &names, defaults: &defaults, idempotency };
+        let preludes = file.preludes.iter().filter_map(|(name, prelude)| {
+            let at = root.key("preludes").key(Arc::clone(&name.0));
+            Some((Arc::clone(&name.0), Prelude::compile(compiler, &at, prelude, &role)?))
+        });
+        let preludes: IndexMap<Arc<str>, Prelude> = preludes.collect();
         let objects = file.objects.iter().map(|(name, object)| {
             let at = root.key("objects").key(name.as_str());
+            let role = Role { object: name, ..role };
             (Arc::from(name.as_str()), Object::compile(compiler, &at, object, file, &role))
         });
         let objects: IndexMap<Arc<str>, Object> = objects.collect();
@@ -177,7 +188,7 @@ impl Manifest {
         let base_url = compiler.expression(&root.key("base_url"), &file.base_url.0, &authed);
         let redirects = Redirects::new(hosts(compiler, &root.key("redirects"), &file.redirects));
         let hosts = hosts(compiler, &root.key("hosts"), &file.hosts);
-        let limits = Limits::compile(compiler, &root.key("limits"), &file.limits);
+        let limits = Limits::compile(compiler, &root.key("limits"), &file.limits, &answered);
         let idempotency = Idempotency::compile(compiler, &root.key("idempotency"), idempotency);
         let webhook = Webhook::compile(compiler, &root.key("webhook"), file.webhook.as_ref(), &config);
         let events = Events::compile(compiler, &root.key("events"), file.events.as_ref(), &config, &role);
@@ -201,6 +212,7 @@ impl Manifest {
             limits,
             idempotency,
             errors: Arc::new(errors),
+            preludes,
             objects,
             operations,
             health,
@@ -266,11 +278,11 @@ impl Manifest {
         self.events.as_ref()
     }
 
-    /// The rate limits that operations have of their own, by their place in the manifest.
-    pub(super) fn operation_rates(&self) -> impl Iterator<Item = (&Arc<str>, Rate)> {
+    /// All operations that a call can use.
+    pub(super) fn all_operations(&self) -> impl Iterator<Item = &Operation> {
         let of_objects = self.objects.values().flat_map(Object::operations);
-        let all = of_objects.chain(self.operations.values());
-        all.filter_map(|operation| Some((&operation.place, operation.rate?)))
+        let of_preludes = self.preludes.values().map(|prelude| &prelude.operation);
+        of_objects.chain(self.operations.values()).chain(of_preludes)
     }
 
     /// What `action` is carried out with, or why it cannot be.
@@ -346,7 +358,8 @@ impl Defaults {
 }
 
 impl Limits {
-    fn compile(compiler: &mut Compiler, at: &Path, file: &LimitsFile) -> Self {
+    fn compile(compiler: &mut Compiler, at: &Path, file: &LimitsFile, names: &Names) -> Self {
+        let remember = compiler.optional(&at.key("remember"), file.remember.as_ref(), names);
         let usage = file.usage.as_ref().and_then(|usage| {
             let at = at.key("usage");
             let pattern = compiler.regex(&at.key("pattern"), &usage.pattern)?;
@@ -359,7 +372,8 @@ impl Limits {
             };
             Some(UsageSource { header, pattern })
         });
-        Self { rates: file.rates.clone(), concurrency: file.concurrency.unwrap_or(CONCURRENCY).max(1), usage }
+        let concurrency = file.concurrency.unwrap_or(CONCURRENCY).max(1);
+        Self { rates: file.rates.clone(), concurrency, usage, remember }
     }
 }
 

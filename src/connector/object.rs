@@ -11,6 +11,7 @@ use super::compile::Compiler;
 use super::fault::Fault;
 use super::file::{ManifestFile, ObjectFile, OperationFile};
 use super::operation::{Operation, Role};
+use super::wire::Wire;
 use crate::diagnostic::Path;
 use crate::value::{Map, Value};
 
@@ -21,6 +22,8 @@ pub(super) struct Object {
     pub(super) id: Vec<String>,
     /// What operations see as `vars`.
     pub(super) vars: Value,
+    /// What of its fields is not written as it is.
+    pub(super) wire: Wire,
     pub(super) find: Vec<Operation>,
     pub(super) actions: BTreeMap<ActionKind, Operation>,
     pub(super) link: IndexMap<Arc<str>, Operation>,
@@ -48,6 +51,7 @@ impl Object {
         let mut object = Self {
             id: layers.id(),
             vars: vars.into(),
+            wire: Wire::compile(compiler, &layers.0, &names),
             find: Vec::new(),
             actions: BTreeMap::new(),
             link: IndexMap::new(),
@@ -122,6 +126,12 @@ impl Object {
             finders: self.find.iter().map(finder).collect(),
             actions,
             relations,
+            many: self
+                .wire
+                .many
+                .iter()
+                .map(|(name, many)| (Arc::clone(name), Arc::clone(many.value_key())))
+                .collect(),
         }
     }
 }

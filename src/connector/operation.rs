@@ -11,6 +11,7 @@ use super::classify::Errors;
 use super::compile::Compiler;
 use super::failure::Failure;
 use super::file::{IdempotencyFile, OperationFile, RepeatFile};
+use super::prelude;
 use super::request::{Defaults, Request};
 use super::response::Response;
 use crate::diagnostic::Path;
@@ -28,12 +29,18 @@ pub(super) struct Operation {
     /// The fields that a find can look up by; `None` for any.
     pub(super) by: Option<Vec<Arc<str>>>,
     pub(super) rate: Option<Rate>,
-    /// What tells this operation's rate limit from another's.
+    /// The preludes that its request or its answer reads.
+    pub(super) needs: Vec<Arc<str>>,
+    /// What tells this operation's rate limit from another's: objects of one shape share its limits.
     pub(super) place: Arc<str>,
+    /// What tells this operation of this object from any other.
+    pub(super) own: Arc<str>,
 }
 
 /// What an operation is compiled for.
 pub(super) struct Role<'a> {
+    /// The object's name; empty for what belongs to none.
+    pub(super) object: &'a str,
     /// The action of an object; `None` for a named operation.
     pub(super) kind: Option<ActionKind>,
     /// What expressions of the request see.
@@ -60,7 +67,7 @@ impl Operation {
         let request = Request::compile(compiler, &at.key("request"), &file.request, role.defaults, &names);
         let names = names.with("response").with("record");
         let response = Response::compile(compiler, &at.key("response"), &file.response, &names);
-        let errors = Errors::compile(compiler, &at.key("errors"), &file.errors, &names);
+        let errors = Errors::compile(compiler, &at.key("errors"), &file.errors, &names.with("last"));
         let by = file.by.as_ref().map(|by| by.iter().map(|name| Arc::from(name.as_str())).collect());
         Some(Self {
             request: request?,
@@ -69,7 +76,9 @@ impl Operation {
             facts: facts(file, role),
             by,
             rate: file.rate,
+            needs: prelude::named_in(written(file)),
             place: at.to_string().into(),
+            own: format!("{} {at}", role.object).into(),
         })
     }
 
@@ -132,6 +141,15 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         params: params.collect(),
         open: role.kind.is_some() || uses_rest(file),
     }
+}
+
+/// All that is written of an operation's request and answer.
+fn written(file: &OperationFile) -> impl Iterator<Item = &Value> {
+    let (request, response) = (&file.request, &file.response);
+    let asked = request.headers.iter().chain(&request.query).chain(&request.body);
+    let parts = [&response.id, &response.record, &response.records, &response.result, &response.created];
+    let told = parts.into_iter().flatten().chain(&response.next).chain(&response.next_url);
+    asked.chain(told).chain(std::iter::once(&request.path)).map(|written| &written.0)
 }
 
 /// True when the request passes on the parameters that the operation does not declare.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::call::{Action, Fields, Record, Reply};
+use super::call::{Action, Record, Reply};
 use super::classify::Circumstances;
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
 use super::failure::{Class, Done, Failure};
 use super::file::{BodyKind, ResponseFile};
+use super::wire::Wire;
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
 use crate::value::{Map, Value};
@@ -64,11 +65,12 @@ impl Response {
         self.body == BodyKind::Text || answer.kind == self.body || answer.kind == BodyKind::Empty
     }
 
-    /// What a good answer says. `id` is the field of a record that holds its id, key by key.
+    /// What a good answer says. `id` is the field of a record that holds its id, key by key; `wire` what of its fields is not
+    /// written as it is.
     pub(super) fn read(
         &self,
         action: &Action,
-        id: &[String],
+        (id, wire): (&[String], &Wire),
         answer: &Answer,
         context: &Context,
         circumstances: Circumstances,
@@ -78,7 +80,7 @@ impl Response {
             Action::Find { identity, .. } => {
                 reply.records = self.read_records(id, answer, context)?;
                 if self.exact {
-                    reply.records.retain(|record| has(&record.fields, identity));
+                    reply.records.retain(|record| wire.has(&record.fields, identity));
                 }
             }
             Action::List { .. } => {
@@ -176,14 +178,6 @@ fn unreadable(answer: &Answer, what: &str) -> Failure {
         status: Some(answer.status),
         ..Failure::new(Class::Permanent, format!("the answer has no {what} where the manifest looks for it"))
     }
-}
-
-/// True when the record has these very values; numbers and texts of one reading are the same.
-fn has(record: &Value, identity: &Fields) -> bool {
-    identity.iter().all(|(name, wanted)| {
-        let found = record.get(name).unwrap_or(&Value::Null);
-        found.same(wanted) || found.to_text().is_some_and(|text| Some(text) == wanted.to_text())
-    })
 }
 
 /// The id in a record: text, whatever the system writes it as.

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{Delivery, Refusal};
-use crate::connector::{Connection, Envelope};
+use crate::connector::{Connection, Envelope, Posted, Webhook};
 use crate::engine::Incoming;
 use crate::expr::pci;
 use crate::secret::Secret;
 use crate::store::Source;
-use crate::value::{FromJson, Value};
+use crate::value::Value;
 
 /// How often at most a connection's refusals are logged, in seconds: a stranger can post as often as he likes.
 const COMPLAINT_EVERY: u64 = 60;
@@ -96,38 +97,56 @@ impl Hook {
         &self.name
     }
 
-    /// Proves that a delivery is the system's own, and reads what every event tells. Card data does not get beyond
-    /// this point (invariant 5).
-    pub fn open(&self, delivery: &Delivery, now: Timestamp) -> Result<Incoming, Refusal> {
+    /// Proves that a delivery is the system's own, and reads what every event of it tells; there is at least one. Card data does
+    /// not get beyond this point (invariant 5).
+    pub fn open(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Incoming>, Refusal> {
         let manifest = self.connection.manifest();
         let no_webhooks = || Refusal::NoWebhooks { connection: self.name.to_string() };
         let webhook = manifest.webhook().ok_or_else(no_webhooks)?;
         let events = manifest.events().ok_or_else(no_webhooks)?;
+        let posted = Posted { target: &delivery.target, headers: &delivery.headers, body: &delivery.body };
         webhook
-            .verify(&delivery.headers, &delivery.body, &self.secrets, now)
+            .verify(&posted, self.connection.config(), &self.secrets, now)
             .map_err(|error| Refusal::Signature(error.to_string()))?;
-        let (event, body) = self.read(&delivery.body)?;
-        let envelope = events.envelope(&event).map_err(|error| Refusal::NotAnEvent(error.to_string()))?;
-        let unfit = if envelope.thin {
-            Some("a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events".to_owned())
-        } else {
-            events.foreign(&envelope, self.connection.config())
-        };
-        Ok(self.incoming(envelope, event, body, unfit))
+        let read = webhook.read(&delivery.body).map_err(Refusal::NotAnEvent)?;
+        let several = events.each(&read.value);
+        if several.is_empty() {
+            return Err(Refusal::NotAnEvent("an empty list".to_owned()));
+        }
+        let opened = several.into_iter().map(|event| {
+            let whole = (!read.repeats && same_nodes(&event, &read.value)).then_some(&delivery.body);
+            let (event, body) = self.keep(webhook, &event, whole, now)?;
+            let envelope = events.envelope(&event).map_err(|error| Refusal::NotAnEvent(error.to_string()))?;
+            let unfit = if envelope.thin {
+                Some("a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events".to_owned())
+            } else {
+                events.foreign(&envelope, self.connection.config())
+            };
+            Ok(self.incoming(envelope, event, body, unfit))
+        });
+        opened.collect()
     }
 
-    /// The event, and its bytes as they are kept: without card data, and without what is secret here.
-    fn read(&self, body: &Bytes) -> Result<(Value, Bytes), Refusal> {
-        let FromJson { value: event, repeats } = Value::from_json_noting(body)
-            .map_err(|error| Refusal::NotAnEvent(format!("no JSON ({error})")))?;
+    /// An event, and its bytes as they are kept: without card data, and without what is secret here. `whole`: the body that it is
+    /// all of, which is kept byte for byte where nothing had to be taken out. (Of a key that stands twice only one entry was
+    /// looked at: that one is written anew.)
+    fn keep(
+        &self,
+        webhook: &Webhook,
+        event: &Value,
+        whole: Option<&Bytes>,
+        now: Timestamp,
+    ) -> Result<(Value, Bytes), Refusal> {
         if event.as_map().is_none() {
             return Err(Refusal::NotAnEvent("no JSON object".to_owned()));
         }
-        let stripped = pci::strip(event.clone());
+        let stamped = webhook.kept(event.clone(), || Uuid::now_v7().simple().to_string(), now);
+        let stripped = pci::strip(stamped);
         let kept = self.connection.without_secrets(&stripped).unwrap_or(stripped);
-        // What holds neither is kept byte for byte as it came. Of a key that stands twice only one entry was looked at.
-        let body =
-            if same_nodes(&event, &kept) && !repeats { body.clone() } else { Bytes::from(kept.to_json()) };
+        let body = match whole.filter(|_| same_nodes(event, &kept)) {
+            Some(whole) => whole.clone(),
+            None => Bytes::from(kept.to_json()),
+        };
         Ok((kept, body))
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ pub struct Delivery {
     pub client: String,
     /// The connection of the address.
     pub connection: String,
+    /// The address's path and query, as they were called.
+    pub target: String,
     /// The request's headers.
     pub headers: HeaderMap,
     /// The body, byte for byte: a signature is over these.
@@ -30,12 +33,20 @@ pub struct Delivery {
 /// What the sender is told when its event is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    /// The sender's id of the event.
+    /// The id of the event, of the first where there are several.
     pub event: Arc<str>,
-    /// True when it was there already; its runs are not started again.
+    /// How many events the delivery held, when more than one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub events: usize,
+    /// True when all of them were there already; their runs are not started again.
     pub duplicate: bool,
-    /// How many runs it started.
+    /// How many runs they started.
     pub runs: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 /// Takes deliveries in.
@@ -72,17 +83,21 @@ impl Ingest {
         let hooks = self.hooks.load_full();
         let hook = hooks.find(&delivery.client, &delivery.connection)?;
         let incoming = hook.open(&delivery, self.now())?;
-        let event = Arc::clone(&incoming.id);
-        let accepted = self.engine.accept(incoming).await?;
-        Ok(match accepted {
-            Accepted::New { runs, .. } => {
-                self.metrics.received(hook.client(), hook.connection());
-                Receipt { event, duplicate: false, runs: runs.len() }
+        let first = incoming.first().map(|incoming| Arc::clone(&incoming.id)).unwrap_or_default();
+        let mut receipt = Receipt { event: first, events: incoming.len(), duplicate: true, runs: 0 };
+        // All of them before the answer. When one cannot be kept the sender repeats all, and those that are known run once.
+        let accepted =
+            try_join_all(incoming.into_iter().map(|incoming| self.engine.accept(incoming))).await?;
+        for accepted in accepted {
+            match accepted {
+                Accepted::New { runs, .. } => {
+                    self.metrics.received(hook.client(), hook.connection());
+                    receipt.duplicate = false;
+                    receipt.runs += runs.len();
+                }
+                Accepted::Duplicate => self.metrics.duplicate(hook.client(), hook.connection()),
             }
-            Accepted::Duplicate => {
-                self.metrics.duplicate(hook.client(), hook.connection());
-                Receipt { event, duplicate: true, runs: 0 }
-            }
-        })
+        }
+        Ok(receipt)
     }
 }

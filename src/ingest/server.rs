@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -52,7 +53,9 @@ impl Desk {
             // An address that is not served is told so before its body is read.
             hooks.find(&client, &connection)?;
             let held = self.room.read(&parts.headers, body).await?;
-            let delivery = Delivery { client, connection, headers: parts.headers, body: held.body.clone() };
+            let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
+            let delivery =
+                Delivery { client, connection, target, headers: parts.headers, body: held.body.clone() };
             self.ingest.receive(delivery).await
         };
         taken.await.inspect_err(|refusal| {

@@ -13,7 +13,8 @@ use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 
 use crate::connector::{
-    Abilities, Action, Call, Class, Failure, Fields, Gateway, IdForm, Record, Reply, Select,
+    Abilities, Action, Call, Class, Failure, Fields, Gateway, IdForm, ObjectFacts, Record, Reply, Select,
+    values_after,
 };
 use crate::steps::same_identity;
 use crate::value::{Map, Value};
@@ -66,10 +67,11 @@ impl Crm {
     /// Adds a record that is there before. One without an id gets one.
     pub fn give(&self, connection: &str, object: &str, record: &Map) {
         let name = self.id_field(connection, object);
+        let record = settled(self.facts(connection, object), record, None);
         let mut state = self.state();
         let id = record.get(&*name).and_then(Value::to_text);
         let id = id.unwrap_or_else(|| state.new_id(object));
-        state.insert(&connection.into(), &object.into(), &name, id, record.clone());
+        state.insert(&connection.into(), &object.into(), &name, id, record);
     }
 
     /// Everything that was written, in order.
@@ -90,8 +92,12 @@ impl Crm {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn facts(&self, connection: &str, object: &str) -> Option<&ObjectFacts> {
+        self.connections.get(connection)?.object(object)
+    }
+
     fn id_field(&self, connection: &str, object: &str) -> Arc<str> {
-        let facts = self.connections.get(connection).and_then(|abilities| abilities.object(object));
+        let facts = self.facts(connection, object);
         facts.map(|facts| Arc::clone(&facts.id)).filter(|id| !id.is_empty()).unwrap_or_else(|| "id".into())
     }
 
@@ -107,7 +113,8 @@ impl Crm {
             Some(object) => self.id_field(&call.connection, object),
             None => "id".into(),
         };
-        self.state().act(&call.connection, (&id_field, abilities.ids()), &call.action)
+        let facts = call.action.object().and_then(|object| abilities.object(object));
+        self.state().act(&call.connection, (&id_field, abilities.ids(), facts), &call.action)
     }
 }
 
@@ -131,10 +138,10 @@ impl State {
     fn act(
         &mut self,
         connection: &Arc<str>,
-        (id_field, ids): (&Arc<str>, Option<&IdForm>),
+        (id_field, ids, facts): (&Arc<str>, Option<&IdForm>, Option<&ObjectFacts>),
         action: &Action,
     ) -> Result<Reply, Failure> {
-        let mut at = At { state: self, connection, id_field, ids };
+        let mut at = At { state: self, connection, id_field, ids, facts };
         match action {
             Action::Find { object, identity, select, limit } => {
                 Ok(records(at.matching(object, identity, select, *limit)))
@@ -185,6 +192,8 @@ struct At<'a> {
     id_field: &'a Arc<str>,
     /// How the system may write an id.
     ids: Option<&'a IdForm>,
+    /// What the connector says of the object.
+    facts: Option<&'a ObjectFacts>,
 }
 
 impl At<'_> {
@@ -218,15 +227,18 @@ impl At<'_> {
 
     fn create(&mut self, object: &Arc<str>, fields: &Fields) -> Reply {
         let id = self.state.new_id(object);
+        let fields = settled(self.facts, fields, None);
         self.state.insert(self.connection, object, self.id_field, Arc::clone(&id), fields.clone());
-        self.note("create", object, Some(&id), fields.clone());
+        self.note("create", object, Some(&id), fields);
         Reply { id: Some(id), created: Some(true), ..Reply::default() }
     }
 
     fn update(&mut self, object: &Arc<str>, id: &Arc<str>, fields: &Fields) -> Result<Reply, Failure> {
+        let facts = self.facts;
         let record = self.of(object).get_mut(id).ok_or_else(|| missing(object, id))?;
-        lay_over(record, fields);
-        self.note("update", object, Some(id), fields.clone());
+        let fields = settled(facts, fields, Some(record));
+        lay_over(record, &fields);
+        self.note("update", object, Some(id), fields);
         Ok(Reply { id: Some(Arc::clone(id)), created: Some(false), ..Reply::default() })
     }
 
@@ -322,6 +334,19 @@ impl At<'_> {
             fields,
         });
     }
+}
+
+/// Fields as a record holds them: of those that hold several values, all that they then hold.
+fn settled(facts: Option<&ObjectFacts>, fields: &Map, present: Option<&Map>) -> Map {
+    let mut fields = fields.clone();
+    for (name, key) in facts.into_iter().flat_map(|facts| &facts.many) {
+        if let Some(written) = fields.get(name).filter(|written| !written.is_nothing()) {
+            let held = present.and_then(|record| record.get(name)).unwrap_or(&Value::Null);
+            let values = values_after(key, written, held);
+            fields.insert(Arc::clone(name), Value::list(values));
+        }
+    }
+    fields
 }
 
 fn records(records: Vec<Record>) -> Reply {

@@ -16,10 +16,12 @@ mod reply;
 mod server;
 mod world;
 
+pub mod bitrix24;
 pub mod salesforce;
 pub mod slack;
 pub mod stripe;
 
+pub use bitrix24::Bitrix24;
 pub use calls::{Call, Counts};
 pub use faults::{Fault, Faults};
 pub use salesforce::Salesforce;

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::bitrix24::{Bitrix24, Bitrix24Options};
 use super::salesforce::{Salesforce, SalesforceOptions};
 use super::slack::Slack;
 use super::stripe::{Stripe, StripeOptions};
@@ -17,6 +18,8 @@ pub struct SandboxOptions {
     pub stripe: StripeOptions,
     /// The Salesforce simulator.
     pub salesforce: SalesforceOptions,
+    /// The Bitrix24 simulator.
+    pub bitrix24: Bitrix24Options,
     /// The port of the Slack simulator; 0 takes a free one.
     pub slack_port: u16,
 }
@@ -27,6 +30,7 @@ impl Default for SandboxOptions {
             clock: Arc::new(SystemClock),
             stripe: StripeOptions::default(),
             salesforce: SalesforceOptions::default(),
+            bitrix24: Bitrix24Options::default(),
             slack_port: 0,
         }
     }
@@ -55,6 +59,7 @@ pub enum SandboxError {
 pub struct Sandbox {
     stripe: Stripe,
     salesforce: Salesforce,
+    bitrix24: Bitrix24,
     slack: Slack,
 }
 
@@ -65,6 +70,7 @@ impl Sandbox {
         Ok(Self {
             stripe: Stripe::start(options.stripe, Arc::clone(&clock)).await?,
             salesforce: Salesforce::start(options.salesforce, Arc::clone(&clock)).await?,
+            bitrix24: Bitrix24::start(options.bitrix24, Arc::clone(&clock)).await?,
             slack: Slack::start(options.slack_port, clock).await?,
         })
     }
@@ -77,6 +83,11 @@ impl Sandbox {
     /// The Salesforce simulator.
     pub fn salesforce(&self) -> &Salesforce {
         &self.salesforce
+    }
+
+    /// The Bitrix24 simulator.
+    pub fn bitrix24(&self) -> &Bitrix24 {
+        &self.bitrix24
     }
 
     /// The Slack simulator.

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
-use crate::connector::IdForm;
+use crate::connector::{IdForm, folded};
 use crate::value::Value;
 
 /// True when `current` means what `wanted` says.
@@ -50,7 +50,17 @@ fn number(value: &Value) -> Option<Decimal> {
 }
 
 fn same_time(a: &str, b: &str) -> bool {
+    if is_midnight_of(a, b) || is_midnight_of(b, a) {
+        return true;
+    }
     matches!((instant(a), instant(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// True when `time` is the midnight that a day begins with somewhere: some systems give a date as one of their own zone.
+fn is_midnight_of(day: &str, time: &str) -> bool {
+    day.len() == 10
+        && day.parse::<Date>().is_ok()
+        && time.strip_prefix(day).is_some_and(|rest| rest.starts_with("T00:00:00"))
 }
 
 /// The instant that a text names; a date is its midnight in UTC. Only what looks like a date is tried.
@@ -67,23 +77,25 @@ fn instant(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
 }
 
-/// True when both texts are one e-mail address: trimmed and case-folded.
-pub(super) fn folded(text: &str) -> String {
-    let text = text.trim();
-    if is_email(text) { text.to_lowercase() } else { text.to_owned() }
-}
-
-fn is_email(text: &str) -> bool {
-    matches!(text.split_once('@'), Some((name, host)) if !name.is_empty() && host.contains('.') && !host.contains('@'))
-        && !text.contains(char::is_whitespace)
-}
-
-/// True when two values identify the same: as [`same`], and e-mails trimmed and case-folded.
-pub(crate) fn same_identity(ids: Option<&IdForm>, a: &Value, b: &Value) -> bool {
-    match (a.as_str(), b.as_str()) {
-        (Some(a), Some(b)) => folded(a) == folded(b) || same_id(ids, a.trim(), b.trim()),
-        _ => same(ids, a, b),
+/// True when two values identify the same: as [`same`], and e-mails trimmed and case-folded. Of a field that holds several values
+/// any one identifies.
+pub(crate) fn same_identity(ids: Option<&IdForm>, wanted: &Value, held: &Value) -> bool {
+    match (wanted, held) {
+        (Value::Text(wanted), Value::Text(held)) => {
+            folded(wanted) == folded(held) || same_id(ids, wanted.trim(), held.trim())
+        }
+        (Value::List(_), Value::List(_)) => same(ids, wanted, held),
+        (wanted, Value::List(several)) => several.iter().any(|held| same_identity(ids, wanted, held)),
+        _ => same(ids, wanted, held),
     }
+}
+
+/// True when a field that holds several values holds those that are wanted, in whatever order.
+pub(super) fn same_values(ids: Option<&IdForm>, wanted: &[Value], held: &Value) -> bool {
+    let one = std::slice::from_ref(held);
+    let held = if held.is_blank() { &[] } else { held.as_list().unwrap_or(one) };
+    wanted.len() == held.len()
+        && wanted.iter().all(|wanted| held.iter().any(|held| same_identity(ids, wanted, held)))
 }
 
 #[cfg(test)]
@@ -105,6 +117,7 @@ mod tests {
             (r#""2026-01-05T10:00:00Z""#, r#""2026-01-05T10:00:00.000+0000""#),
             (r#""2026-01-05T10:00:00Z""#, r#""2026-01-05T12:00:00+02:00""#),
             (r#""2026-01-05""#, r#""2026-01-05T00:00:00Z""#),
+            (r#""2026-01-05""#, r#""2026-01-05T00:00:00+03:00""#),
             (r#"{"a":1}"#, r#"{"a":1.0,"b":2}"#),
             (r"[1,2]", r"[1,2.0]"),
         ] {
@@ -145,6 +158,16 @@ mod tests {
             &value(r#"[{"WhatId":"001Hs00001a2B3c"}]"#),
             &value(r#"[{"WhatId":"001Hs00001a2B3cIAF"}]"#)
         ));
+    }
+
+    #[test]
+    fn any_of_several_values_identifies() {
+        let several = value(r#"["old@x.example","Ann@x.example"]"#);
+        assert!(same_identity(None, &value(r#""ann@x.example""#), &several));
+        assert!(!same_identity(None, &value(r#""bob@x.example""#), &several));
+        let wanted = value(r#"["ann@x.example","old@x.example"]"#);
+        assert!(same_values(None, wanted.as_list().unwrap(), &several));
+        assert!(!same_values(None, &wanted.as_list().unwrap()[..1], &several));
     }
 
     #[test]

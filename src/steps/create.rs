@@ -207,9 +207,9 @@ impl Work<'_> {
     }
 
     fn difference(&self, at: &At<'_>, run: &Execution<'_>) -> Result<Difference, Stop> {
-        let mut difference = Difference::of_new(self.create.fields.eval(at, run)?);
+        let mut difference = Difference::of_new(&self.create.target, self.create.fields.eval(at, run)?);
         if let Sought::Fields(fields) = &self.sought {
-            difference.add_identity(fields);
+            difference.add_identity(&self.create.target, fields);
         }
         Ok(difference)
     }

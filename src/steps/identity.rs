@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::compare;
 use super::journal::Identity;
 use super::target::Target;
-use crate::connector::{Fields, IdForm};
+use crate::connector::{Fields, IdForm, folded};
 use crate::value::{Map, Value};
 
 impl Identity {
@@ -63,7 +63,7 @@ fn canonical(ids: Option<&IdForm>, value: &Value) -> Value {
     match value {
         Value::Text(text) => match ids.and_then(|ids| ids.core(text.trim())) {
             Some(core) => Value::from(core),
-            None => Value::from(compare::folded(text)),
+            None => Value::from(folded(text)),
         },
         Value::Decimal(decimal) => Value::from(decimal.normalize().to_string()),
         Value::Bool(_) | Value::Int(_) => Value::from(value.to_string()),

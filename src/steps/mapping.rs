@@ -9,7 +9,7 @@ use super::identity;
 use super::journal::FieldChange;
 use super::observe::Sight;
 use super::target::Target;
-use crate::connector::Fields;
+use crate::connector::{Fields, values_after};
 use crate::expr::{Expr, OnNothing, Write};
 use crate::value::{Map, Value};
 
@@ -164,14 +164,18 @@ impl Execution<'_> {
 
 impl Difference {
     /// All that is to be written into a record that does not exist yet.
-    pub(super) fn of_new(mapped: Vec<Mapped>) -> Self {
+    pub(super) fn of_new(target: &Target, mapped: Vec<Mapped>) -> Self {
         let mut difference = Self::default();
         for field in mapped {
             if field.value.is_nothing() {
                 difference.left_alone.push(field.name);
-            } else {
-                difference.write(field.name, Value::Null, field.value);
+                continue;
             }
+            let value = match target.many(&field.name) {
+                Some(key) => Value::list(values_after(key, &field.value, &Value::Null)),
+                None => field.value,
+            };
+            difference.write(field.name, Value::Null, value);
         }
         difference
     }
@@ -184,6 +188,7 @@ impl Difference {
             match (field.value.is_nothing(), field.on_nothing) {
                 (true, OnNothing::Leave) => difference.left_alone.push(field.name),
                 _ if !may_write(field.write, &before) => {}
+                _ if target.many(&field.name).is_some() => difference.several(target, field, before),
                 _ if compare::same(target.ids(), &field.value, &before) => {
                     let (field, after) = (field.name, field.value);
                     difference.same.push(FieldChange { field, before: Value::Null, after });
@@ -192,6 +197,18 @@ impl Difference {
             }
         }
         difference
+    }
+
+    /// A field that holds several values.
+    fn several(&mut self, target: &Target, field: Mapped, before: Value) {
+        let key = target.many(&field.name).unwrap_or_default();
+        let after = values_after(key, &field.value, &before);
+        if compare::same_values(target.ids(), &after, &before) {
+            let (field, after) = (field.name, Value::list(after));
+            self.same.push(FieldChange { field, before: Value::Null, after });
+        } else {
+            self.write(field.name, before, Value::list(after));
+        }
     }
 
     /// All fields, of a record that is not read.
@@ -208,10 +225,11 @@ impl Difference {
     }
 
     /// Adds fields that are written whatever the mapping says: what identifies a new record.
-    pub(super) fn add_identity(&mut self, identity: &Fields) {
+    pub(super) fn add_identity(&mut self, target: &Target, identity: &Fields) {
         for (name, value) in identity {
             if !self.fields.contains_key(name) {
-                self.write(Arc::clone(name), Value::Null, value.clone());
+                let several = target.many(name).map(|key| values_after(key, value, &Value::Null));
+                self.write(Arc::clone(name), Value::Null, several.map_or_else(|| value.clone(), Value::list));
             }
         }
     }

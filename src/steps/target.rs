@@ -36,6 +36,11 @@ impl Target {
         self.abilities.field(&self.object, name)
     }
 
+    /// Of a field that holds several values: the key of an element that holds its value.
+    pub(super) fn many(&self, name: &str) -> Option<&str> {
+        self.facts()?.many.get(self.field(name)).map(|key| &**key)
+    }
+
     /// How the system may write an id.
     pub(super) fn ids(&self) -> Option<&IdForm> {
         self.abilities.ids()

@@ -196,9 +196,9 @@ impl Work<'_> {
 
     /// The mapping, and the fields of the first alternative that has a value.
     fn new_record(&self, at: &At<'_>, run: &Execution<'_>) -> Result<Difference, Stop> {
-        let mut difference = Difference::of_new(self.upsert.fields.eval(at, run)?);
+        let mut difference = Difference::of_new(&self.upsert.target, self.upsert.fields.eval(at, run)?);
         if let Some(first) = self.alternatives.first() {
-            difference.add_identity(first);
+            difference.add_identity(&self.upsert.target, first);
         }
         Ok(difference)
     }

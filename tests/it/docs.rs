@@ -85,6 +85,7 @@ async fn the_sandbox_obeys_what_its_page_types() {
             "12111" => sandbox.stripe().url(),
             "12112" => sandbox.salesforce().url(),
             "12113" => sandbox.slack().url(),
+            "12114" => sandbox.bitrix24().url(),
             other => panic!("no simulator has the port {other}"),
         };
         let body = options.split('\'').nth(1).map(str::to_owned);

@@ -19,6 +19,7 @@ mod pipelines;
 mod postgres;
 mod reload;
 mod rules;
+mod sandbox_bitrix24;
 mod sandbox_salesforce;
 mod sandbox_sdk;
 mod sandbox_slack;

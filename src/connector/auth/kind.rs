@@ -172,6 +172,12 @@ impl Way {
             Self::Headers(headers) => headers.add_to(&mut outgoing.headers, context),
             Self::Query(parameters) => outgoing.add_query(&parameters.eval(context)?),
             Self::OAuth2(oauth2) => match credential {
+                Credential::Granted(grant) if oauth2.parameter.is_some() => {
+                    let token = Value::from(grant.access.expose());
+                    outgoing.add_query(&Value::map(
+                        oauth2.parameter.iter().map(|name| (Arc::clone(name), token.clone())),
+                    ))
+                }
                 Credential::Granted(grant) => {
                     outgoing.authorize(&format!("{} {}", oauth2.prefix, grant.access.expose()))
                 }

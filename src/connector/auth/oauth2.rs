@@ -42,6 +42,9 @@ pub(in crate::connector) struct OAuth2 {
     lifetime: Expression,
     keep: Vec<(Arc<str>, Expression)>,
     pub(super) prefix: String,
+    /// The query parameter that carries the token, in place of the header.
+    pub(super) parameter: Option<Arc<str>>,
+    method: Method,
     errors: Errors,
     plain: Errors,
 }
@@ -86,6 +89,8 @@ impl OAuth2 {
             rotated: rotated?,
             lifetime: lifetime?,
             keep,
+            parameter: file.parameter.as_deref().map(Arc::from),
+            method: file.token.method.map_or(Method::POST, Method::from),
             prefix: file.prefix.clone().unwrap_or_else(|| "Bearer".into()),
             errors: Errors::compile(compiler, &at.key("errors"), &file.errors, &answered),
             plain,
@@ -130,9 +135,13 @@ impl OAuth2 {
         for (name, template) in &self.form {
             form.insert(Arc::clone(name), template.eval(&context)?);
         }
-        let mut outgoing = Outgoing::bare(Method::POST, url, TIMEOUT);
+        let mut outgoing = Outgoing::bare(self.method.clone(), url, TIMEOUT);
         self.headers.add_to(&mut outgoing.headers, &context)?;
-        outgoing.set_body(encode::body(Encoding::Form, &form.into())?);
+        if self.method == Method::GET {
+            outgoing.add_query(&form.into())?;
+        } else {
+            outgoing.set_body(encode::body(Encoding::Form, &form.into())?);
+        }
         Ok(outgoing)
     }
 
@@ -157,7 +166,7 @@ impl OAuth2 {
                 readable: true,
                 now,
             };
-            let failure = classify(answer, &context, &[&self.errors, &self.plain], circumstances);
+            let (failure, _) = classify(answer, &context, &[&self.errors, &self.plain], circumstances);
             let passing = matches!(failure.class, Class::Transient | Class::Throttled | Class::Locked);
             let class = if passing { failure.class } else { Class::ConnectionDown };
             return Err(Failure {

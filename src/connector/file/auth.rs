@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::errors::ErrorsFile;
+use super::request::Method;
 use crate::words::{Identifier, Span};
 use crate::written::{Fields, Written};
 
@@ -85,17 +86,23 @@ pub struct OAuth2File {
     /// What stands before the token in `Authorization`; `Bearer` when left out.
     #[serde(default)]
     pub prefix: Option<String>,
+    /// The query parameter that carries the token, for systems that do not look at `Authorization`.
+    #[serde(default)]
+    pub parameter: Option<String>,
     /// How the endpoint's own failures read. What no rule catches is connection-wide: a wrong secret.
     #[serde(default)]
     pub errors: ErrorsFile,
 }
 
-/// The request for a token: a POST with a form body.
+/// The request for a token: a POST with a form body, unless it is said otherwise.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequestFile {
     /// The endpoint's address.
     pub url: Written,
+    /// POST when left out. With GET the form stands in the address.
+    #[serde(default)]
+    pub method: Option<Method>,
     /// The form.
     pub form: Fields,
     /// Other headers, a map.

@@ -64,6 +64,13 @@ pub struct RuleFile {
     /// How long to leave the system alone: a length of time (`30s`), or an expression that gives seconds.
     #[serde(default)]
     pub wait: Option<Written>,
+    /// The moment until which to leave the system alone: an expression that gives unix seconds, often of what `limits.remember`
+    /// kept (`$.last.reset_at`). A `wait` beside it is for when it gives nothing, or a moment that has passed.
+    #[serde(default)]
+    pub wait_until: Option<Written>,
+    /// Who waits when this rule throttles.
+    #[serde(default)]
+    pub holds: Holds,
     /// The id of the record that is already there, when this rule knows it better.
     #[serde(default)]
     pub other: Option<Written>,
@@ -74,6 +81,17 @@ pub struct RuleFile {
     /// without looking first.
     #[serde(default)]
     pub untouched: bool,
+}
+
+/// What a throttled answer holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// The whole connection; an operation with a `rate` of its own only itself.
+    #[default]
+    Connection,
+    /// The operation alone.
+    Operation,
 }
 
 /// What kind of body an answer has.

@@ -1,20 +1,54 @@
 //! `webhook:` and `events:`, what a system tells us of itself.
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::operation::OperationFile;
-use crate::words::Span;
+use crate::words::{Identifier, Span};
 use crate::written::{Script, Written};
 
 /// How the system's deliveries are known to be its own.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookFile {
-    /// The secrets that may have signed a delivery; several while one is replaced by the next.
+    /// The secrets by which a delivery is known; several while one is replaced by the next. Without any, none is taken.
     pub secrets: Written,
-    /// How a delivery is signed.
-    pub signature: SignatureFile,
+    /// How a delivery is signed with one of them. Exactly one of `signature`, `token` and `basic` is given.
+    #[serde(default)]
+    pub signature: Option<SignatureFile>,
+    /// Where a delivery carries one of them as it is: an expression over `event` (the body), `headers` (names in lower case) and
+    /// `query` (the address's parameters).
+    #[serde(default)]
+    pub token: Option<Written>,
+    /// The user's name of HTTP basic authentication; the secrets are its passwords.
+    #[serde(default)]
+    pub basic: Option<Written>,
+    /// How the body is written.
+    #[serde(default)]
+    pub body: DeliveryBody,
+    /// The address under which the system reaches this one, `https://hooks.example.com`, for signatures over it; the request's own
+    /// host when left out.
+    #[serde(default)]
+    pub url: Option<Written>,
+    /// Keys of an event that are thrown away once it is known to be genuine: tokens beside what is told.
+    #[serde(default)]
+    pub forget: Vec<String>,
+    /// The key under which each event is given an `id` of its own and the time at which it was `received`, in unix seconds: for
+    /// systems whose deliveries carry none. Each delivery is then an event by itself.
+    #[serde(default)]
+    pub stamp: Option<Identifier>,
+}
+
+/// How the body of a delivery is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryBody {
+    /// JSON: one event, or a list of them.
+    #[default]
+    Json,
+    /// A form; brackets in its names are maps and lists.
+    Form,
 }
 
 /// How a delivery is signed.
@@ -52,6 +86,28 @@ pub enum SignatureScheme {
         #[serde(default)]
         prefix: String,
     },
+    /// The signature alone: parts of the request, one after another, are signed.
+    Request {
+        /// The parts, in order.
+        parts: Vec<SignedPart>,
+        /// The header of the time, unix seconds or milliseconds.
+        #[serde(default)]
+        time: Option<String>,
+    },
+}
+
+/// A part of a request that is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignedPart {
+    /// `POST`.
+    Method,
+    /// The whole address, as the system called it.
+    Url,
+    /// The raw body.
+    Body,
+    /// The time, as its header says it.
+    Time,
 }
 
 /// How a signature is written.
@@ -69,12 +125,15 @@ pub enum SignatureEncoding {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventsFile {
+    /// The events of one delivery, a list, where they stand somewhere inside of its body. A body that is a list needs no word.
+    #[serde(default)]
+    pub each: Option<Written>,
     /// What makes two deliveries the same event.
     pub id: Written,
     /// The event's type: `invoice.paid`.
     #[serde(rename = "type")]
     pub kind: Written,
-    /// When it happened: unix seconds, or RFC 3339.
+    /// When it happened: unix seconds or milliseconds, or RFC 3339.
     pub created: Written,
     /// What the event is about.
     pub object: Written,
@@ -104,6 +163,12 @@ pub struct EventsFile {
     /// Holds when the event has no record in it, only the address of one.
     #[serde(default)]
     pub thin: Option<Script>,
+    /// True when an event only names its record: `object` is read when a run begins, unless the type says that it is `gone`.
+    #[serde(default)]
+    pub read_back: bool,
+    /// The types that there are: what `validate` holds a trigger's `events` to. Any, when left out.
+    #[serde(default)]
+    pub types: IndexMap<String, EventTypeFile>,
     /// What a connection expects of its events, from its `config`; an event that differs is foreign.
     #[serde(default)]
     pub expect: ExpectFile,
@@ -120,6 +185,18 @@ pub struct EventsFile {
     /// Reads a page of past events, newest first.
     #[serde(default)]
     pub list: Option<OperationFile>,
+}
+
+/// One type of event.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventTypeFile {
+    /// What it tells.
+    pub description: Option<String>,
+    /// The kind of record that it is about, one of the manifest's `objects`.
+    pub object: Option<String>,
+    /// True when the record is not there any more.
+    pub gone: bool,
 }
 
 /// What a connection expects of its events. Expressions see `config`; nothing means that anything is right.

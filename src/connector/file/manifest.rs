@@ -60,6 +60,10 @@ pub struct ManifestFile {
     /// How failures read.
     #[serde(default)]
     pub errors: ErrorsFile,
+    /// Calls that are made beforehand and whose answers are kept, by the name under which expressions read them as
+    /// `prelude.<name>`: the ids of fields, options, stages and tags of this account. One is made when something first needs it.
+    #[serde(default)]
+    pub preludes: IndexMap<Identifier, PreludeFile>,
     /// What several objects have in common, by the name that `like` uses.
     #[serde(default)]
     pub shapes: IndexMap<Identifier, ObjectFile>,
@@ -83,6 +87,18 @@ pub struct ManifestFile {
     pub events: Option<EventsFile>,
 }
 
+/// A call that is made beforehand, and whose answer is kept.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreludeFile {
+    /// How long an answer is kept; an hour when left out.
+    #[serde(default)]
+    pub keep: Option<Span>,
+    /// The call; what is kept is its `response.result`. When it declares the parameter `object`, it is made for each object, and
+    /// sees that object's `vars`.
+    pub call: OperationFile,
+}
+
 /// What holds for every request that does not say otherwise.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -102,8 +118,12 @@ pub struct DefaultsFile {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsFile {
-    /// So many requests in so long; all of them hold.
+    /// So many requests in so long; all of them hold. As many may go at once, and then evenly: `2/s` is two at once, `40/20s` forty
+    /// at once and then two a second.
     pub rates: Vec<Rate>,
+    /// What is read off each good answer and kept for the operation: `last` in the expressions of `errors`, for systems that
+    /// say beforehand how long a refusal will last. A map.
+    pub remember: Option<Written>,
     /// How many requests may be under way at once; 16 when left out.
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: Option<u32>,

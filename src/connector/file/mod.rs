@@ -14,15 +14,16 @@ mod request;
 mod setting;
 
 pub use auth::{AuthChoiceFile, AuthFile, BasicFile, JwtFile, OAuth2File, TokenRequestFile};
-pub use errors::{BodyKind, ErrorsFile, RuleFile, StatusRange, Statuses, Words};
+pub use errors::{BodyKind, ErrorsFile, Holds, RuleFile, StatusRange, Statuses, Words};
 pub use events::{
-    EventRankFile, EventsFile, ExpectFile, SignatureEncoding, SignatureFile, SignatureScheme, StagesFile,
-    WebhookFile,
+    DeliveryBody, EventRankFile, EventTypeFile, EventsFile, ExpectFile, SignatureEncoding, SignatureFile,
+    SignatureScheme, SignedPart, StagesFile, WebhookFile,
 };
 pub use manifest::{
-    DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile, UsageFile,
+    DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile, PreludeFile,
+    UsageFile,
 };
-pub use object::ObjectFile;
+pub use object::{FieldFile, ManyFile, ObjectFile};
 pub use operation::{OperationFile, ParamFile, ParamKind, RepeatFile};
 pub use request::{Encoding, Method, RequestFile, ResponseFile};
 pub use setting::{SettingFile, SettingKind};

@@ -8,6 +8,7 @@ use super::operation::OperationFile;
 use crate::connector::ActionKind;
 use crate::value::Value;
 use crate::words::Identifier;
+use crate::written::Written;
 
 /// One kind of record, and what can be done with it.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -21,6 +22,14 @@ pub struct ObjectFile {
     pub without: Vec<ActionKind>,
     /// The field of a record that holds its id; `id` when left out.
     pub id: Option<String>,
+    /// Fields that are more than one value, or are written in a form of their own.
+    pub fields: IndexMap<String, FieldFile>,
+    /// The options of fields whose values are ids behind texts: field -> text -> id. Pipelines read and write the texts; the
+    /// system gets and gives the ids. A text without an id has the `preludes` that it comes from asked again, and is then
+    /// refused by name.
+    pub options: Option<Written>,
+    /// What a field that is cleared is sent as; JSON's null when left out.
+    pub cleared: Option<Value>,
     /// Constants that the operations read as `vars.<name>`: what differs between objects of one shape.
     pub vars: IndexMap<Identifier, Value>,
     /// The ways to look a record up by its identity; the first that can look by all the given fields is taken.
@@ -41,4 +50,34 @@ pub struct ObjectFile {
     pub link: IndexMap<String, OperationFile>,
     /// Takes something out of a set of the record: relation -> operation.
     pub unlink: IndexMap<String, OperationFile>,
+}
+
+/// One field that is more than one value.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FieldFile {
+    /// A list of elements, each with an id of its own: e-mail addresses, phone numbers. Pipelines read it as a list of
+    /// values, and write what it is to hold: one value, a list of them, or `{ add: ..., remove: ... }`.
+    Many(Box<ManyFile>),
+}
+
+/// How the elements of a field are written. Before an update the record is read, so that elements that stay are left alone.
+/// Expressions see `value` (what the element is to hold), `given` (the element as it was written, where that was a map, else
+/// an empty one), and `element` (the one that is there, as the system gave it).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManyFile {
+    /// The key of an element that holds its value.
+    pub value: String,
+    /// A new element.
+    pub added: Written,
+    /// An element whose value is replaced by another. When left out, it is removed and the other added.
+    #[serde(default)]
+    pub changed: Option<Written>,
+    /// An element that goes. When left out, it is not mentioned: for systems that keep only what is sent.
+    #[serde(default)]
+    pub removed: Option<Written>,
+    /// An element that stays. When left out, it is not mentioned: for systems that leave alone what is not sent.
+    #[serde(default)]
+    pub kept: Option<Written>,
 }

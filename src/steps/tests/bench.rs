@@ -85,6 +85,7 @@ fn object(consistent: bool) -> ObjectFacts {
         finders: vec![Finder { by: None, facts: OperationFacts { consistent, ..harmless() } }],
         actions: actions.collect(),
         relations: vec!["tags".into()],
+        many: indexmap::IndexMap::new(),
     }
 }
 

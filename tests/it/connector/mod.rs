@@ -1,5 +1,6 @@
 //! Calls through connections: against the simulators, and against small servers that answer as a system might.
 
+mod bitrix24;
 mod own;
 mod pages;
 mod salesforce;
@@ -11,7 +12,7 @@ mod webhook;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep::clock::SystemClock;
+use lockstep::clock::{SharedClock, SystemClock};
 use lockstep::connector::{
     Action, Call, Connection, ConnectionParts, Connections, Failure, Fault, Gateway, Http, Manifest,
     MemoryVault, Reply, Select, Surroundings, Vault, builtin,
@@ -32,12 +33,16 @@ impl Client {
     }
 
     pub(crate) fn with_vault(vault: Arc<dyn Vault>) -> Self {
-        let around = Surroundings {
-            http: Http::new().unwrap(),
-            clock: Arc::new(SystemClock),
-            redactor: Redactor::default(),
-            vault,
-        };
+        Self::made(vault, Arc::new(SystemClock))
+    }
+
+    /// In whose time it is what `clock` says.
+    pub(crate) fn at(clock: SharedClock) -> Self {
+        Self::made(Arc::new(MemoryVault::default()), clock)
+    }
+
+    fn made(vault: Arc<dyn Vault>, clock: SharedClock) -> Self {
+        let around = Surroundings { http: Http::new().unwrap(), clock, redactor: Redactor::default(), vault };
         Self { connections: Connections::new(), around, timeout: None }
     }
 

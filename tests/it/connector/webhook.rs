@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
-use lockstep::connector::{EnvelopeError, Events, SignatureError, Webhook, matches_type};
+use lockstep::connector::{EnvelopeError, Events, Posted, SignatureError, Webhook, matches_type};
 use lockstep::secret::Secret;
 use pretty_assertions::assert_eq;
 
@@ -21,7 +21,8 @@ fn verify(
 ) -> Result<(), SignatureError> {
     let mut headers = HeaderMap::new();
     headers.insert("stripe-signature", HeaderValue::from_str(header).unwrap());
-    webhook.verify(&headers, body.as_bytes(), secrets, Timestamp::from_second(now).unwrap())
+    let posted = Posted { target: "/hooks/acme/stripe", headers: &headers, body: body.as_bytes() };
+    webhook.verify(&posted, &Map::new(), secrets, Timestamp::from_second(now).unwrap())
 }
 
 #[test]
