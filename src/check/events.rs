@@ -23,6 +23,7 @@ impl Events {
     pub(super) fn of(view: &View) -> Self {
         let mut by_connection = BTreeMap::new();
         for pipeline in view.draft.pipelines.iter().filter_map(|file| file.content.as_ref()) {
+            // Of other systems' events the keys are not known.
             if let TriggerFile::Stripe(trigger) = &pipeline.trigger {
                 let name = Arc::clone(&trigger.connection.0);
                 by_connection.entry(name).or_insert_with(|| {
@@ -41,6 +42,7 @@ impl Events {
             TriggerFile::Stripe(trigger) => {
                 self.by_connection.get(&trigger.connection.0).map_or(&[], Vec::as_slice)
             }
+            TriggerFile::Webhook(_) => &[],
             TriggerFile::Lockstep(_) => &self.reports,
         }
     }

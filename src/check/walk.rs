@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::view::View;
+use crate::config::Verb;
 use crate::config::step::{FindStep, StepFile};
-use crate::config::{TriggerFile, Verb};
 use crate::diagnostic::Path;
 
 /// Hands every step of a list to `visit`, outer before inner, with its path; `at` is the path of the list.
@@ -41,12 +41,9 @@ impl Uses {
         let connections: Vec<Arc<str>> =
             view.client.connections.keys().map(|name| Arc::clone(&name.0)).collect();
         for pipeline in view.draft.pipelines.iter().filter_map(|file| file.content.as_ref()) {
-            match &pipeline.trigger {
-                TriggerFile::Stripe(trigger) => {
-                    uses.connections.insert(Arc::clone(&trigger.connection.0));
-                    uses.connections.extend(trigger.read.iter().map(|read| read.object.connection.clone()));
-                }
-                TriggerFile::Lockstep(_) => {}
+            if let Some(listening) = pipeline.trigger.listening() {
+                uses.connections.insert(Arc::clone(&listening.connection.0));
+                uses.connections.extend(listening.read.iter().map(|read| read.object.connection.clone()));
             }
             uses.take(&pipeline.steps, &connections);
         }

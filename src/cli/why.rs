@@ -65,7 +65,7 @@ pub(super) async fn why(client: &Client, detail: &EventDetailView) -> Vec<Pipeli
         };
         let run = detail.runs.iter().find(|run| run.run.pipeline == pipeline.name);
         let condition = match &pipeline.written.when {
-            Some(when) if matches && pipeline.written.trigger.read().is_some() => {
+            Some(when) if matches && pipeline.program.reads_first().is_some() => {
                 Some(Decided::by_run(when.0.trim(), run))
             }
             Some(_) if matches => decide(client, pipeline, detail).await,
@@ -142,14 +142,13 @@ impl Decided {
 
 /// The pipeline's condition, decided without calling anything: what is beyond it is not carried out.
 async fn decide(client: &Client, pipeline: &Pipeline, detail: &EventDetailView) -> Option<Decided> {
-    let (object, previous) = read(client, detail)?;
+    let (envelope, object, previous) = read(client, detail)?;
     // Where a variable's placeholder cannot be filled here, its text stands for it.
     let (vars, secrets) = client
         .resolve(&System)
         .map_or_else(|_| (client.vars.clone(), Vec::new()), |resolved| (resolved.vars, resolved.secrets));
     let facts = ClientFacts { name: Arc::clone(client.name()), zone: client.zone.clone(), vars };
-    let event =
-        EventInput { envelope: detail.body.clone(), object, previous, source: detail.event.source.into() };
+    let event = EventInput { envelope, object, previous, source: detail.event.source.into() };
     let begun: Timestamp = detail.event.received;
     let run = RunInput {
         id: "why".into(),
@@ -176,13 +175,15 @@ async fn decide(client: &Client, pipeline: &Pipeline, detail: &EventDetailView) 
     witness.decided.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The event's object and the old values of what changed, as its connector reads them.
-fn read(client: &Client, detail: &EventDetailView) -> Option<(Value, Value)> {
+/// The event, its object and the old values of what changed, as its connector reads them.
+fn read(client: &Client, detail: &EventDetailView) -> Option<(Value, Value, Value)> {
     let Some(connection) = client.connections.get(&detail.event.connection) else {
-        return Some((detail.body.get("object")?.clone(), Value::Null));
+        return Some((detail.body.clone(), detail.body.get("object")?.clone(), Value::Null));
     };
-    let envelope = connection.manifest.events()?.envelope(&detail.body).ok()?;
-    Some((envelope.object, envelope.previous))
+    let events = connection.manifest.events()?;
+    let envelope = events.envelope(&detail.body).ok()?;
+    let event = events.told(detail.body.clone(), &envelope);
+    Some((event, envelope.object, envelope.previous))
 }
 
 /// Hears the first condition, which is the pipeline's own.

@@ -31,6 +31,8 @@ pub use read::{FileType, read};
 pub use schema::{FILE_KINDS, FileKind};
 pub use step::{StepFile, Verb};
 pub use test_file::TestFile;
-pub use trigger::{Delivery, LockstepEvent, LockstepTrigger, ReadFile, StripeTrigger, TriggerFile};
+pub use trigger::{
+    Delivery, Listening, LockstepEvent, LockstepTrigger, ReadFile, StripeTrigger, TriggerFile, WebhookTrigger,
+};
 pub use words::{Backoff, Identifier, Name, NoneFound, ObjectRef, Rate, Span, Zone};
 pub use written::{Fields, Match, Script, Written};

@@ -14,38 +14,60 @@ use crate::diagnostic::Path;
 pub enum TriggerFile {
     /// Events of Stripe.
     Stripe(StripeTrigger),
+    /// Events of any other system, which calls us: a CRM's webhooks.
+    Webhook(WebhookTrigger),
     /// What lockstep itself reports: alerts are pipelines too.
     Lockstep(LockstepTrigger),
+}
+
+/// A trigger that listens to the events of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening<'a> {
+    /// The trigger's key: `stripe` or `webhook`.
+    pub key: &'static str,
+    /// The connection.
+    pub connection: &'a Identifier,
+    /// The types, or patterns of them.
+    pub events: &'a [String],
+    /// What is read when a run begins.
+    pub read: Option<&'a ReadFile>,
+}
+
+impl Listening<'_> {
+    /// Where the trigger is written.
+    pub fn path(&self) -> Path {
+        Path::root().key("trigger").key(self.key)
+    }
 }
 
 impl TriggerFile {
     /// What is read when a run begins, and where it is written.
     pub fn read(&self) -> Option<(Path, &ReadFile)> {
-        match self {
-            Self::Stripe(trigger) => trigger
-                .read
-                .as_ref()
-                .map(|read| (Path::root().key("trigger").key("stripe").key("read"), read)),
-            Self::Lockstep(_) => None,
-        }
+        let listening = self.listening()?;
+        Some((listening.path().key("read"), listening.read?))
+    }
+
+    /// The events of a connection that it listens to, when those are what it starts on.
+    pub fn listening(&self) -> Option<Listening<'_>> {
+        let (key, connection, events, read) = match self {
+            Self::Stripe(trigger) => ("stripe", &trigger.connection, &trigger.events, &trigger.read),
+            Self::Webhook(trigger) => ("webhook", &trigger.connection, &trigger.events, &trigger.read),
+            Self::Lockstep(_) => return None,
+        };
+        Some(Listening { key, connection, events, read: read.as_ref() })
     }
 
     /// The connection whose events these are, where it is written, and the types; `None` for lockstep's own reports.
     pub fn events(&self) -> Option<(Path, &Identifier, &[String])> {
-        match self {
-            Self::Stripe(trigger) => {
-                let path = Path::root().key("trigger").key("stripe").key("connection");
-                Some((path, &trigger.connection, &trigger.events))
-            }
-            Self::Lockstep(_) => None,
-        }
+        let listening = self.listening()?;
+        Some((listening.path().key("connection"), listening.connection, listening.events))
     }
 
     /// Which of lockstep's own reports these are.
     pub fn reports(&self) -> Option<&LockstepTrigger> {
         match self {
             Self::Lockstep(trigger) => Some(trigger),
-            Self::Stripe(_) => None,
+            Self::Stripe(_) | Self::Webhook(_) => None,
         }
     }
 }
@@ -64,6 +86,21 @@ pub struct StripeTrigger {
     #[serde(default)]
     pub delivery: Delivery,
     /// What `object` is, when it is not the event's own object: it is read when the run begins.
+    #[serde(default)]
+    pub read: Option<ReadFile>,
+}
+
+/// Events of any other system, posted to `/hooks/<client>/<connection>` and known to be its own as its connector says.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTrigger {
+    /// The connection whose events these are.
+    pub connection: Identifier,
+    /// Event types, as the connector names them (`lockstep connectors NAME`); `*` stands for any text.
+    #[schemars(length(min = 1))]
+    pub events: Vec<String>,
+    /// What `object` is, when it is not what the event is about: it is read when the run begins. An event that only names its
+    /// record has that read without being told to.
     #[serde(default)]
     pub read: Option<ReadFile>,
 }

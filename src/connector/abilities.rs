@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Action, ActionKind};
+use super::events::{EventType, matches_type};
 use super::file::ParamKind;
 
 /// The name under which a manifest describes every object that it does not list.
@@ -21,10 +22,28 @@ pub const ANY_OBJECT: &str = "*";
 pub struct Abilities {
     pub(super) objects: IndexMap<Arc<str>, ObjectFacts>,
     pub(super) operations: IndexMap<Arc<str>, OperationFacts>,
+    /// What is known of its events.
+    pub(super) events: EventFacts,
     /// How an id may be written; as it is when nothing says otherwise.
     pub(super) ids: Option<IdForm>,
     /// An account's own field names behind words of its client: object -> word -> field.
     pub(super) words: IndexMap<String, IndexMap<String, String>>,
+}
+
+/// What is known of a system's events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFacts {
+    /// The types that there are; none when the connector names none.
+    pub types: IndexMap<Arc<str>, EventType>,
+    /// True when an event only names its record.
+    pub read_back: bool,
+}
+
+impl EventFacts {
+    /// The types that a pattern stands for.
+    pub fn matching<'a>(&'a self, pattern: &'a str) -> impl Iterator<Item = (&'a Arc<str>, &'a EventType)> {
+        self.types.iter().filter(move |(name, _)| matches_type(pattern, name))
+    }
 }
 
 /// How the ids of a system may be written: long and short forms of one id are known to be the same.
@@ -66,6 +85,11 @@ impl Abilities {
             return Arc::clone(self);
         }
         Arc::new(Self { words: words.clone(), ..Self::clone(self) })
+    }
+
+    /// What is known of its events.
+    pub fn events(&self) -> &EventFacts {
+        &self.events
     }
 
     /// How an id may be written, where there is more than one way.

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::abilities::EventFacts;
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
 use super::file::{EventTypeFile, EventsFile, OperationFile, StagesFile};
@@ -102,7 +103,7 @@ pub struct Events {
 }
 
 /// One type of event.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventType {
     /// What it tells.
     pub description: Option<String>,
@@ -182,14 +183,30 @@ impl Events {
         several.as_list().map_or_else(|| vec![several.clone()], <[Value]>::to_vec)
     }
 
-    /// True when an event only names its record, which is then read when a run begins.
-    pub fn read_back(&self) -> bool {
-        self.read_back
+    /// What can be known of its events beforehand.
+    pub(super) fn facts(&self) -> EventFacts {
+        EventFacts { types: self.types.clone(), read_back: self.read_back }
     }
 
-    /// The types that there are; none when the manifest names none.
-    pub fn types(&self) -> impl Iterator<Item = (&str, &EventType)> {
-        self.types.iter().map(|(name, kind)| (&**name, kind))
+    /// An event as expressions see it: beside what the system says, its `id`, `type` and `created` under these very names, and the
+    /// `object_id` where that is all it tells.
+    pub fn told(&self, event: Value, envelope: &Envelope) -> Value {
+        let has = |name: &str| event.get(name).is_some();
+        if has("id") && has("type") && has("created") && !self.read_back {
+            return event;
+        }
+        let Value::Map(map) = event else { return event };
+        let mut map = Arc::unwrap_or_clone(map);
+        let mut tell = |name: &str, value: Value| {
+            map.entry(name.into()).or_insert(value);
+        };
+        tell("id", Value::from(Arc::clone(&envelope.id)));
+        tell("type", Value::from(Arc::clone(&envelope.kind)));
+        tell("created", Value::Int(envelope.created.as_second()));
+        if self.read_back {
+            tell("object_id", Value::from(envelope.object_id.clone()));
+        }
+        map.into()
     }
 
     /// Reads one event.

@@ -196,6 +196,7 @@ impl Manifest {
         let abilities = Abilities {
             objects: objects.iter().map(|(name, object)| (Arc::clone(name), object.facts())).collect(),
             operations: operations.iter().map(|(name, op)| (Arc::clone(name), op.facts.clone())).collect(),
+            events: events.as_ref().map(Events::facts).unwrap_or_default(),
             ids,
             ..Abilities::default()
         };

@@ -49,7 +49,8 @@ mod webhook;
 mod wire;
 
 pub use abilities::{
-    ANY_OBJECT, Abilities, AfterUnknown, Finder, IdForm, ObjectFacts, OperationFacts, ParamFacts, Repeat,
+    ANY_OBJECT, Abilities, AfterUnknown, EventFacts, Finder, IdForm, ObjectFacts, OperationFacts, ParamFacts,
+    Repeat,
 };
 pub use auth::{Kept, MemoryVault, Origin, Vault, VaultError};
 pub use builtin::{Builtin, builtin, builtins};

@@ -94,6 +94,7 @@ codes! {
     StepOutcome "step-outcome" Error,
     DuplicateStep "duplicate-step" Error,
     IncompleteFind "incomplete-find" Error,
+    MixedEvents "mixed-events" Error,
     UnreachableBranch "unreachable-branch" Error,
     BlindPolicy "blind-policy" Error,
     UnknownPart "unknown-part" Error,

@@ -122,6 +122,7 @@ impl Hook {
             } else {
                 events.foreign(&envelope, self.connection.config())
             };
+            let event = events.told(event, &envelope);
             Ok(self.incoming(envelope, event, body, unfit))
         });
         opened.collect()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::catalog::{Catalog, lay_over};
+use crate::config::TriggerFile;
 use crate::config::test_file::{GivenEvent, TestEvent};
 use crate::connector::EnvelopeError;
 use crate::project::{Client, Pipeline, Trigger};
@@ -68,6 +69,10 @@ pub fn of_test(
     match written {
         TestEvent::File(path) => of_file(client, pipeline, &folder.join(path)),
         TestEvent::Given(given) => match &pipeline.trigger {
+            // Of no other system there are samples: the event is what is given.
+            Trigger::Events { .. } if matches!(pipeline.written.trigger, TriggerFile::Webhook(_)) => {
+                Ok(of_webhook(given))
+            }
             Trigger::Events { connection, .. } => {
                 let sample = sample(client, connection, &given.event_type)?;
                 of_system(client, connection, lay_over(&sample, &laid(given)))
@@ -119,12 +124,28 @@ fn of_system(client: &Client, connection: &Arc<str>, event: Value) -> Result<Occ
         .envelope(&event)
         .map_err(|source| EventError::NotAnEvent { connection: Arc::clone(connection), source })?;
     let input = EventInput {
-        envelope: event,
+        envelope: events.told(event, &read),
         object: read.object,
         previous: read.previous,
         source: "webhook".into(),
     };
     Ok(Occasion { event: Arc::new(input), kind: read.kind, created: read.created })
+}
+
+/// A webhook's event: what is given, and of its object the id.
+fn of_webhook(given: &GivenEvent) -> Occasion {
+    let laid = laid(given);
+    let mut envelope = laid.as_map().cloned().unwrap_or_default();
+    let object = envelope.shift_remove("object").unwrap_or_default();
+    envelope.entry("id".into()).or_insert_with(|| Value::from("delivery_sample"));
+    let id = ["ID", "id", "Id"].iter().find_map(|name| object.get(name).cloned());
+    envelope.entry("object_id".into()).or_insert_with(|| id.unwrap_or_default());
+    let created = envelope.get("created").and_then(Value::as_i64);
+    let created = created.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_default();
+    let previous = envelope.shift_remove("previous").unwrap_or_default();
+    let kind = given.event_type.as_str().into();
+    let input = EventInput { envelope: envelope.into(), object, previous, source: "webhook".into() };
+    Occasion { event: Arc::new(input), kind, created }
 }
 
 /// A report of lockstep itself: its facts are the object.

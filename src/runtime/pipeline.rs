@@ -96,7 +96,8 @@ impl Runnable for ClientPipeline {
         let events = connection.manifest().events();
         let events = events.ok_or_else(|| format!("`{}` no longer sends events", body.connection))?;
         let envelope = events.envelope(&event).map_err(|error| error.to_string())?;
-        Ok(EventInput { envelope: event, object: envelope.object, previous: envelope.previous, source })
+        let told = events.told(event, &envelope);
+        Ok(EventInput { envelope: told, object: envelope.object, previous: envelope.previous, source })
     }
 
     fn execute<'a>(

@@ -6,6 +6,7 @@ use super::calls::At;
 use super::execute::{Execution, Stop};
 use super::lower::{ClientScope, Lowering, Wrong};
 use super::lower_steps;
+use super::target::Target;
 use super::{
     call, check, choose, create, delete, find, for_each, get, link, list, read, script, set, update, upsert,
     use_part,
@@ -111,6 +112,11 @@ impl Verb {
 }
 
 impl Program {
+    /// The object that is read when a run begins; nothing when the event tells it.
+    pub fn reads_first(&self) -> Option<&Target> {
+        self.read.as_ref().map(|read| &read.target)
+    }
+
     /// Compiles what a pipeline does. Everything that is wrong with it is added to `findings`; nothing is given when
     /// something is.
     pub fn compile(
@@ -124,7 +130,10 @@ impl Program {
         let top = Path::root();
         let read = match written.trigger.read() {
             Some((path, read)) => lowering.trigger_read(&path, read).map(Some).ok_or(Wrong),
-            None => Ok(None),
+            None => match written.trigger.listening() {
+                Some(listening) => lowering.read_back(&listening),
+                None => Ok(None),
+            },
         };
         let when = lowering.when(&top, written.when.as_ref());
         let steps = lowering.steps(&top.key("steps"), &written.steps);

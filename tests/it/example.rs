@@ -52,6 +52,10 @@ const CONNECTIONS: &[(&str, &str)] = &[
         "salesforce",
         "{ login_url: https://acme.my.salesforce.com, client_id: \"${ACME_SF_ID}\", client_secret: \"${ACME_SF_SECRET}\" }",
     ),
+    (
+        "bitrix24",
+        "{ webhook_url: \"${ACME_BITRIX24_WEBHOOK}\", application_tokens: [\"${ACME_BITRIX24_TOKEN}\"] }",
+    ),
     ("slack", "{ url: \"${ACME_SLACK_WEBHOOK}\" }"),
     ("http", "{ base_url: https://api.example.com }"),
 ];

@@ -30,4 +30,5 @@ mod store;
 mod tidy;
 mod upkeep;
 mod validate;
+mod webhooks;
 mod world;

@@ -178,6 +178,7 @@ impl World {
             .env("SF_URL", salesforce.url())
             .env("SF_ID", salesforce.client_id())
             .env("SF_SECRET", salesforce.client_secret())
+            .env("BITRIX24_URL", self.sandbox.bitrix24().webhook_url())
             .args(arguments);
         command
     }

@@ -7,7 +7,7 @@ use super::super::view::{Found, View};
 use super::super::walk::{self, connection_of};
 use super::Rule;
 use crate::config::step::{FindStep, StepFile};
-use crate::config::{Fields, Identifier, ObjectRef, Owner, PipelineFile, TriggerFile, Verb};
+use crate::config::{Fields, Identifier, ObjectRef, Owner, PipelineFile, Verb};
 use crate::diagnostic::{Code, Path, Place};
 use crate::expr::{Expr, Names, Reference, ReferenceSeg, Write};
 
@@ -53,11 +53,11 @@ enum Origin {
 impl Sides {
     fn of(view: &View, pipeline: &PipelineFile) -> Self {
         let mut sides = Self { roots: BTreeMap::new(), steps: BTreeMap::new(), names: Names::default() };
-        if let TriggerFile::Stripe(trigger) = &pipeline.trigger {
+        if let Some(listening) = pipeline.trigger.listening() {
             for root in ["object", "event", "previous", "before"] {
-                sides.roots.insert(root, Arc::clone(&trigger.connection.0));
+                sides.roots.insert(root, Arc::clone(&listening.connection.0));
             }
-            if let Some(read) = &trigger.read {
+            if let Some(read) = listening.read {
                 sides.roots.insert("object", Arc::clone(&read.object.connection));
             }
         }

@@ -2,8 +2,7 @@
 
 use super::super::view::{Found, View};
 use super::Rule;
-use crate::config::TriggerFile;
-use crate::diagnostic::{Code, Path};
+use crate::diagnostic::Code;
 
 pub(super) const RULE: Rule = Rule { code: Code::NoEvents, check };
 
@@ -12,18 +11,17 @@ fn check(view: &View, found: &mut Found) {
         view.connectors.get(connector).is_some_and(|it| it.events().is_some() && it.webhook().is_some())
     };
     for file in &view.draft.pipelines {
-        let Some(TriggerFile::Stripe(trigger)) = file.content.as_ref().map(|pipeline| &pipeline.trigger)
-        else {
+        let Some(listening) = file.content.as_ref().and_then(|pipeline| pipeline.trigger.listening()) else {
             continue;
         };
-        let Some(connection) = view.client.connections.get(&trigger.connection) else { continue };
+        let Some(connection) = view.client.connections.get(listening.connection) else { continue };
         if view.manifest(connection).is_none() || sends(&connection.connector) {
             continue;
         }
-        let path = Path::root().key("trigger").key("stripe").key("connection");
+        let path = listening.path().key("connection");
         let fact = format!(
             "`{}` is a connection of `{}`, which sends no events",
-            trigger.connection.0, connection.connector
+            listening.connection.0, connection.connector
         );
         let able = view.client.connections.iter().find(|(_, other)| sends(&other.connector));
         let finding = found

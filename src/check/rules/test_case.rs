@@ -4,7 +4,7 @@ use super::super::view::{Found, View};
 use super::Rule;
 use crate::config::test_file::{ExpectedWrite, TestCase, TestEvent};
 use crate::config::{DraftFile, PipelineFile, TestFile, TriggerFile};
-use crate::connector::Abilities;
+use crate::connector::{Abilities, matches_type};
 use crate::diagnostic::{Code, Path, Place};
 use crate::nearest::did_you_mean;
 use crate::words::ObjectRef;
@@ -76,6 +76,11 @@ impl<'a> Cases<'a> {
                 let listens = !catalog.knows_events()
                     || trigger.events.iter().any(|pattern| brings(pattern) || unknown(pattern));
                 (listens, trigger.events.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            TriggerFile::Webhook(trigger) => {
+                let fits = |pattern: &String| matches_type(pattern, kind);
+                let patterns = trigger.events.iter().map(String::as_str).collect();
+                (trigger.events.iter().any(fits), patterns)
             }
             TriggerFile::Lockstep(trigger) => {
                 let events: Vec<&str> = trigger.events.iter().map(|event| event.as_str()).collect();

@@ -3,7 +3,7 @@
 use super::super::view::{Found, View};
 use super::Rule;
 use crate::catalog::Catalog;
-use crate::config::{DraftFile, PipelineFile, StaleFile, StripeTrigger, TriggerFile};
+use crate::config::{DraftFile, Listening, PipelineFile, StaleFile, StripeTrigger, TriggerFile};
 use crate::diagnostic::{Code, Path};
 
 pub(super) const RULE: Rule = Rule { code: Code::UnknownEvent, check };
@@ -11,11 +11,36 @@ pub(super) const RULE: Rule = Rule { code: Code::UnknownEvent, check };
 fn check(view: &View, found: &mut Found) {
     for file in &view.draft.pipelines {
         let Some(pipeline) = &file.content else { continue };
+        if let Some(listening) = pipeline.trigger.listening() {
+            of_manifest(view, file, &listening, found);
+        }
         let TriggerFile::Stripe(trigger) = &pipeline.trigger else { continue };
         let catalog = view.catalog(&trigger.connection);
         if catalog.knows_events() {
             events(file, trigger, catalog, found);
             stale(file, pipeline, trigger, catalog, found);
+        }
+    }
+}
+
+/// The types that a connector names.
+fn of_manifest(view: &View, file: &DraftFile<PipelineFile>, listening: &Listening<'_>, found: &mut Found) {
+    let connection = view.client.connections.get(listening.connection);
+    let Some(manifest) = connection.and_then(|connection| view.manifest(connection)) else { return };
+    let known = manifest.abilities().events();
+    if known.types.is_empty() {
+        return;
+    }
+    for (index, pattern) in listening.events.iter().enumerate() {
+        if known.matching(pattern).next().is_none() {
+            let place = file.value(listening.path().key("events").index(index));
+            let names = known.types.keys().map(|name| &**name);
+            let near = crate::nearest::did_you_mean(&pattern.to_uppercase(), names.clone())
+                .or_else(|| crate::nearest::did_you_mean(pattern, names));
+            let fact = format!("{} has no event `{pattern}`", manifest.title());
+            let more = format!("`lockstep connectors {}` lists those it has", manifest.name());
+            found
+                .push(found.at(place, fact).label("the pipeline would never run").help(near.unwrap_or(more)));
         }
     }
 }

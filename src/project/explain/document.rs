@@ -41,6 +41,10 @@ impl Pipeline {
         let read = self.written.trigger.read().map_or_else(String::new, |(_, read)| {
             format!(" It is about the {} that is read first: {}.", read.object, source(&read.record.0).0)
         });
+        let read = match self.program.reads_first() {
+            Some(target) if read.is_empty() => format!(" Each only names its {target}, which is read first."),
+            _ => read,
+        };
         match &self.trigger {
             Trigger::Events { connection, patterns } => {
                 format!("It starts on these events of {connection}: {}.{read}", patterns.join(", "))
