@@ -98,7 +98,7 @@ async fn measure(events: usize) {
         variables.insert(format!("{}_URL", client.to_uppercase()), crm.url.clone());
     }
     let runtime = start(folder.path(), variables).await;
-    let public = format!("http://{}", runtime.addresses().public);
+    let public = format!("http://{}", runtime.addresses().public.unwrap());
     let load = tokio::spawn(load(format!("{public}/hooks/busy/stripe")));
     let hook = format!("{public}/hooks/steady/stripe");
     timed(&hook, &mut steady, "warm", events / 10).await;
@@ -197,7 +197,8 @@ async fn start(folder: &Path, variables: HashMap<String, String>) -> Runtime {
         environment: Arc::new(Variables(variables)),
         retain: None,
         store: lockstep::store::StoreAddress::of_project(folder),
-        public: Listener::bind(loopback).await.unwrap(),
+        role: lockstep::store::Role::All,
+        public: Some(Listener::bind(loopback).await.unwrap()),
         access: Access::to(admin.address(), None).unwrap(),
         admin,
         clock: Arc::new(SystemClock),

@@ -22,8 +22,11 @@ pub const FAILPOINTS: &[&str] = &[
     // The store's writer: all statements of a transaction executed; committed and nobody told.
     "before-commit",
     "after-commit",
-    // A store that several processes can reach: the claim to work on it renewed, and this process not yet aware of it.
+    // A store that several processes share: the claim renewed, and this process not yet aware of it; partitions with nothing
+    // under way about to be handed over; handed over.
     "after-renewal",
+    "before-hand-over",
+    "after-handed-over",
     // The scheduler: due runs read; a run sent back to wait behind another; those read again.
     "after-load",
     "before-blocked",

@@ -59,6 +59,9 @@ pub struct Metrics {
     running: Gauge,
     paused: Family<Connection, Gauge>,
     broken: Family<Broken, Gauge>,
+    partitions: Gauge,
+    workers: Gauge,
+    taken_for_dead: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -138,6 +141,9 @@ impl Metrics {
             running: Gauge::default(),
             paused: Family::default(),
             broken: Family::default(),
+            partitions: Gauge::default(),
+            workers: Gauge::default(),
+            taken_for_dead: Counter::default(),
         };
         metrics.register();
         metrics
@@ -201,6 +207,26 @@ impl Metrics {
             "1 while a client cannot run as its files are, and what runs of it",
             self.broken.clone(),
         );
+        self.register_shares();
+    }
+
+    fn register_shares(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "partitions_held",
+            "How many of the 256 partitions of the work this process carries out",
+            self.partitions.clone(),
+        );
+        registry.register(
+            "replicas_working",
+            "Processes that carry out the work of the store, this one included",
+            self.workers.clone(),
+        );
+        registry.register(
+            "taken_for_dead",
+            "How often others have taken over what this process was at, because it was out of reach of the store",
+            self.taken_for_dead.clone(),
+        );
     }
 
     /// An event was stored and acknowledged.
@@ -247,6 +273,17 @@ impl Metrics {
     pub fn attempt_failed(&self, client: &Arc<str>, pipeline: &Arc<str>, class: &'static str) {
         let labels = Attempt { client: Arc::clone(client), pipeline: Arc::clone(pipeline), class };
         self.attempts.get_or_create(&labels).inc();
+    }
+
+    /// How many partitions of the work this process carries out, and how many processes there are that do.
+    pub fn share(&self, partitions: usize, workers: u32) {
+        self.partitions.set(i64::try_from(partitions).unwrap_or(i64::MAX));
+        self.workers.set(i64::from(workers));
+    }
+
+    /// Others have taken over what this process was at.
+    pub fn taken_for_dead(&self) {
+        self.taken_for_dead.inc();
     }
 
     /// How many runs are held in memory, and how many of them are being carried out.

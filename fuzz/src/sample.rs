@@ -70,6 +70,7 @@ pub(crate) fn connection(manifest: Arc<Manifest>, config: Map) -> Option<Connect
         http: Http::new().expect("an HTTP client"),
         clock: Arc::new(FixedClock::at(now())),
         redactor: Redactor::default(),
+        commons: None,
         vault: Arc::new(MemoryVault::default()),
     });
     let parts = ConnectionParts {

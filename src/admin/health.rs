@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::server::Admin;
-use crate::store::{CircuitState, ConnectionState};
+use crate::store::{CircuitState, ConnectionState, PARTS, Replica};
 
 /// Which clients run, as the process that loads them knows.
 #[derive(Debug, Default)]
@@ -63,6 +63,21 @@ struct Details {
     paused: Vec<PausedConnection>,
     unfinished_runs: u64,
     oldest_unfinished: Option<Timestamp>,
+    role: &'static str,
+    /// Of the 256 partitions of the work, those that this process carries out.
+    partitions: usize,
+    /// The processes that share the store, where several can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replicas: Vec<ReplicaView>,
+}
+
+#[derive(Serialize)]
+struct ReplicaView {
+    id: Arc<str>,
+    this: bool,
+    role: Arc<str>,
+    since: Timestamp,
+    partitions: u64,
 }
 
 #[derive(Serialize)]
@@ -90,6 +105,9 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>, request: Request<Bod
                 paused: Vec::new(),
                 unfinished_runs: 0,
                 oldest_unfinished: None,
+                role: admin.role.word(),
+                partitions: 0,
+                replicas: Vec::new(),
             };
             Readiness { ready: false, details: Some(details) }
         }
@@ -103,13 +121,28 @@ async fn store(admin: &Admin) -> Result<Details, crate::store::StoreError> {
     admin.store.writable()?;
     let counts = admin.store.counts().await?;
     let connections = admin.store.connections().await?;
+    let sharing = admin.store.sharing();
+    let replicas = match sharing {
+        Some(sharing) => sharing.replicas().await?,
+        None => Vec::new(),
+    };
     Ok(Details {
         store: "ok".to_owned(),
         clients: admin.health.clients().to_vec(),
         paused: connections.into_iter().filter_map(paused).collect(),
         unfinished_runs: counts.unfinished.values().sum(),
         oldest_unfinished: counts.oldest,
+        role: admin.role.word(),
+        partitions: sharing.map_or(PARTS, |sharing| sharing.tenure().borrow().parts.count()),
+        replicas: replicas.into_iter().map(ReplicaView::from).collect(),
     })
+}
+
+impl From<Replica> for ReplicaView {
+    fn from(replica: Replica) -> Self {
+        let Replica { id, own, role, since, partitions } = replica;
+        Self { id, this: own, role, since, partitions }
+    }
 }
 
 fn paused(state: ConnectionState) -> Option<PausedConnection> {

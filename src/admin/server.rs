@@ -16,7 +16,7 @@ use super::health::{Health, healthz, readyz};
 use crate::clock::SharedClock;
 use crate::listing::Listings;
 use crate::metrics::Metrics;
-use crate::store::{CircuitState, Store};
+use crate::store::{CircuitState, Role, Store};
 
 /// What `Content-Type` OpenMetrics text goes by.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,18 +29,20 @@ pub struct Admin {
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
     pub(super) clock: SharedClock,
+    pub(super) role: Role,
 }
 
 impl Admin {
-    /// Shows `store`, `metrics` and `health` to those whom `access` lets look.
+    /// Shows `store`, `metrics` and `health` of a process with this role to those whom `access` lets look.
     pub fn new(
         access: Access,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         clock: SharedClock,
+        role: Role,
     ) -> Self {
-        Self { access, listings: Listings::new(Arc::clone(&store)), store, metrics, health, clock }
+        Self { access, listings: Listings::new(Arc::clone(&store)), store, metrics, health, clock, role }
     }
 
     /// All admin addresses. Probes need no token: a load balancer has none.

@@ -231,6 +231,7 @@ fn connections(client: &Client, redactor: &Redactor) -> IndexMap<Arc<str>, Resul
             clock: Arc::new(SystemClock),
             redactor: redactor.clone(),
             vault: Arc::new(MemoryVault::default()),
+            commons: None,
         },
         Err(error) => {
             let failed = |name: &Arc<str>| (Arc::clone(name), Err(error.to_string()));

@@ -24,6 +24,7 @@ use crate::engine::Jitter;
 use crate::runtime::{ProjectFiles, Runtime, RuntimeOptions, Watch, WatchError};
 use crate::secret::Redactor;
 use crate::serving::Listener;
+use crate::store::{Role, StoreAddress};
 use crate::telemetry::{self, LogFormat};
 use crate::upkeep::RETAIN_MIN;
 
@@ -42,6 +43,10 @@ pub(super) struct Run {
     /// Where everything is kept: `sqlite:PATH` or `postgres://USER@HOST/DATABASE` [default: lockstep.db in the project]
     #[arg(long, value_name = "URL", env = "LOCKSTEP_STORE", hide_env_values = true)]
     store: Option<StoreUrl>,
+    /// What this process does, of several that share a PostgreSQL store: take events in, carry runs out, or both. A worker
+    /// has no public address
+    #[arg(long, value_enum, value_name = "ROLE", env = "LOCKSTEP_ROLE", default_value_t)]
+    role: RoleWord,
     /// The public address, for webhooks; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "LOCKSTEP_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
@@ -82,10 +87,33 @@ enum LogWords {
     Json,
 }
 
+/// What a process does.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum RoleWord {
+    /// Take events in, and carry runs out
+    #[default]
+    All,
+    /// Take events in; workers carry their runs out
+    Ingest,
+    /// Carry runs out; others take events in
+    Worker,
+}
+
+impl RoleWord {
+    fn role(self) -> Role {
+        match self {
+            Self::All => Role::All,
+            Self::Ingest => Role::Ingest,
+            Self::Worker => Role::Worker,
+        }
+    }
+}
+
 /// Where it runs.
 #[derive(Debug, Serialize)]
 struct Standing {
-    listen: SocketAddr,
+    role: &'static str,
+    listen: Option<SocketAddr>,
     admin: SocketAddr,
     store: String,
     hooks: Vec<String>,
@@ -119,7 +147,9 @@ impl Run {
         let root = checked.project.root().to_owned();
         let store = StoreUrl::address(self.store.as_ref(), &root)?;
         redactor.learn_all(store.secret().as_deref());
-        let public = bind(self.listen, "--listen").await?;
+        let role = self.role.role();
+        alone_has_all_roles(&store, role)?;
+        let public = if role.ingests() { Some(bind(self.listen, "--listen").await?) } else { None };
         let admin = bind(self.admin, "--admin").await?;
         let runtime = Runtime::start(RuntimeOptions {
             files,
@@ -127,6 +157,7 @@ impl Run {
             watch,
             environment: Arc::new(System),
             store: store.clone(),
+            role,
             retain: self.retain.map(|retain| retain.0),
             public,
             admin,
@@ -164,6 +195,7 @@ impl Run {
     fn tell(&self, runtime: &Runtime, store: String) -> anyhow::Result<()> {
         let addresses = runtime.addresses();
         let standing = Standing {
+            role: self.role.role().word(),
             listen: addresses.public,
             admin: addresses.admin,
             store,
@@ -171,7 +203,7 @@ impl Run {
             clients: runtime.clients().to_vec(),
         };
         tracing::info!(
-            listen = %standing.listen, admin = %standing.admin, store = %standing.store,
+            role = standing.role, listen = standing.listen.map(tracing::field::display), admin = %standing.admin, store = %standing.store,
             clients = standing.clients.iter().filter(|client| client.runs).count(), "started"
         );
         match self.format {
@@ -185,7 +217,12 @@ impl Standing {
     fn page(&self) -> String {
         let running: Vec<&str> =
             self.clients.iter().filter(|client| client.runs).map(|client| &*client.client).collect();
-        let mut lines = vec![format!("lockstep {} runs {}", env!("CARGO_PKG_VERSION"), named(&running))];
+        let does = match self.role {
+            "ingest" => "takes events in for",
+            "worker" => "carries runs out for",
+            _ => "runs",
+        };
+        let mut lines = vec![format!("lockstep {} {does} {}", env!("CARGO_PKG_VERSION"), named(&running))];
         lines.push(format!("  admin  http://{}", self.admin));
         lines.push(format!("  store  {}", self.store));
         lines.extend(self.hooks.iter().map(|hook| format!("  hook   {hook}")));
@@ -198,6 +235,18 @@ impl Standing {
             lines.extend(client.problems.iter().map(|problem| format!("    {problem}")));
         }
         lines.join("\n")
+    }
+}
+
+/// An SQLite store has one process: with half a role, nobody would do the other half.
+fn alone_has_all_roles(store: &StoreAddress, role: Role) -> anyhow::Result<()> {
+    match store {
+        StoreAddress::Sqlite(_) if role != Role::All => anyhow::bail!(
+            "--role {} is for processes that share a store, and an SQLite store has one process: leave it out, or name a \
+             PostgreSQL store with --store postgres://USER@HOST/DATABASE",
+            role.word()
+        ),
+        _ => Ok(()),
     }
 }
 

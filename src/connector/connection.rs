@@ -11,13 +11,13 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
-use tokio::sync::Semaphore;
 
 use super::abilities::Repeat;
 use super::answer::Answer;
 use super::auth::{Asking, Auth, Credential, Grant, OAuth2, Tokens, Vault, Way};
 use super::call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 use super::classify::{self, Circumstances, classify};
+use super::commons::{Commons, Slots};
 use super::failure::{Class, Done, Failure};
 use super::file::Holds;
 use super::http::{HostPattern, Http, Reach};
@@ -71,6 +71,8 @@ pub struct Surroundings {
     pub redactor: Redactor,
     /// Where refresh tokens outlive a restart.
     pub vault: Arc<dyn Vault>,
+    /// What is to be agreed with other processes, where there may be some.
+    pub commons: Option<Arc<dyn Commons>>,
 }
 
 /// One connection: it carries calls out.
@@ -87,7 +89,7 @@ pub struct Connection {
     operation_paces: IndexMap<Arc<str>, Pace>,
     /// What holds a single operation back, after the system has: by what tells it from any other.
     gates: IndexMap<Arc<str>, Pace>,
-    slots: Semaphore,
+    slots: Slots,
     /// How often those who wait for their turn were called off.
     called_off: AtomicU64,
     tokens: Tokens,
@@ -123,13 +125,17 @@ impl Connection {
         let concurrency = parts.concurrency.unwrap_or(u32::MAX).clamp(1, manifest.limits.concurrency);
         let rates = manifest.limits.rates.iter().copied().chain(parts.rate_limit);
         let clock = &around.clock;
-        let pace = Pace::new(rates, Arc::clone(clock));
+        let pace = |operation: &str, rates: Vec<Rate>| {
+            let pace = Pace::new(rates, Arc::clone(clock));
+            pace.in_common(around.commons.as_ref(), [&parts.client, &parts.name, operation])
+        };
         let paced =
             manifest.all_operations().filter_map(|operation| Some((&operation.place, operation.rate?)));
         let operation_paces =
-            paced.map(|(place, rate)| (Arc::clone(place), Pace::new([rate], Arc::clone(clock)))).collect();
+            paced.map(|(place, rate)| (Arc::clone(place), pace(place, vec![rate]))).collect();
         let own = manifest.all_operations().map(|operation| Arc::clone(&operation.own));
         let gates = own.map(|own| (own, Pace::new([], Arc::clone(clock)))).collect();
+        let pace = pace("", rates.collect());
         let config = Value::from(config);
         let base = fixed_base(&manifest, &config);
         // An address that does not come from an answer is the author's or the client's own, and so is its host.
@@ -143,7 +149,7 @@ impl Connection {
             pace,
             operation_paces,
             gates,
-            slots: Semaphore::new(concurrency as usize),
+            slots: Slots::new(concurrency),
             called_off: AtomicU64::new(0),
             tokens: Tokens::new(Arc::clone(&around.vault)),
             preludes: Preludes::new(Arc::clone(clock)),
@@ -492,7 +498,8 @@ impl Connection {
     ) -> Result<Answer, Failure> {
         self.reach.check(&outgoing.url)?;
         let called_off = self.called_off.load(Ordering::Acquire);
-        let slot = self.slots.acquire().await;
+        let commons = self.around.commons.as_deref();
+        let slot = self.slots.take(commons.map_or(1, Commons::callers)).await;
         let mut outgoing = Outgoing { timeout: self.timeout.unwrap_or(outgoing.timeout), ..outgoing };
         let mut redirects = if self.manifest.redirects.any() { REDIRECTS_MAX } else { 0 };
         let answer = loop {
@@ -504,6 +511,10 @@ impl Connection {
             self.pace.turn().await?;
             if self.called_off.load(Ordering::Acquire) != called_off {
                 return Err(Failure::new(Class::Throttled, "the connection went down before its turn came"));
+            }
+            // It may have stood in line for long.
+            if let Some(commons) = commons {
+                commons.is_sure().await;
             }
             let again = (redirects > 0).then(|| outgoing.clone());
             let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;

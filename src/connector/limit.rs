@@ -2,13 +2,18 @@
 //!
 //! Calls are spaced by the rates that the manifest and the connection name, and held back for as long as the
 //! system asks after it has throttled one. A call that would have to wait long is not kept waiting: it comes back
-//! as throttled with the time to wait, so that the run, and not a task, waits.
+//! as throttled with the time to wait, so that the run, and not a task, waits. Where several processes call one system,
+//! they take their turns out of one pace ([`Commons`]): as many at once as calls wait for one, so that the agreement costs
+//! one question for many calls, and none is taken that nobody uses.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::commons::{CommonPace, CommonTurns, Commons, Spacing};
 use super::failure::{Class, Failure};
 use crate::clock::SharedClock;
 use crate::words::Rate;
@@ -22,11 +27,31 @@ const HOLD_FIRST: Duration = Duration::from_secs(1);
 /// The longest such wait.
 const HOLD_LONGEST: Duration = Duration::from_mins(1);
 
+/// Turns that are taken at once, at most.
+const TURNS: usize = 64;
+
+/// A turn that was taken for a call which is not made after all may be used for so long.
+const STALE: Duration = Duration::from_millis(100);
+
+/// The wait when other processes cannot be asked.
+const UNHEARD: Duration = Duration::from_secs(2);
+
 /// Paces the calls of one connection, or of one operation.
-#[derive(Debug)]
 pub(super) struct Pace {
     clock: SharedClock,
     state: Mutex<State>,
+    common: Option<Common>,
+}
+
+/// A pace that other processes keep too.
+struct Common {
+    commons: Arc<dyn Commons>,
+    name: [Arc<str>; 3],
+    spacings: Vec<Spacing>,
+    /// Calls that wait for a turn.
+    waiting: AtomicUsize,
+    /// Turns that were taken and not used yet.
+    turns: tokio::sync::Mutex<VecDeque<Duration>>,
 }
 
 /// Times are those of [`crate::clock::Clock::elapsed`].
@@ -68,11 +93,30 @@ impl Pace {
     pub(super) fn new(rates: impl IntoIterator<Item = Rate>, clock: SharedClock) -> Self {
         let now = clock.elapsed();
         let rates = rates.into_iter().map(|rate| Meter::new(rate, now)).collect();
-        Self { clock, state: Mutex::new(State { rates, held_until: None, last_wait: None }) }
+        Self { clock, state: Mutex::new(State { rates, held_until: None, last_wait: None }), common: None }
+    }
+
+    /// The same pace, kept together with other processes: that of this client, connection and operation. Without a rate
+    /// there is nothing to agree on.
+    pub(super) fn in_common(mut self, commons: Option<&Arc<dyn Commons>>, name: [&str; 3]) -> Self {
+        let rates = &self.state.get_mut().unwrap_or_else(PoisonError::into_inner).rates;
+        let spacing = |meter: &Meter| Spacing { interval: meter.interval, burst: meter.burst };
+        let spacings: Vec<Spacing> = rates.iter().map(spacing).collect();
+        self.common = commons.filter(|_| !spacings.is_empty()).map(|commons| Common {
+            commons: Arc::clone(commons),
+            name: name.map(Arc::from),
+            spacings,
+            waiting: AtomicUsize::new(0),
+            turns: tokio::sync::Mutex::default(),
+        });
+        self
     }
 
     /// Waits for this call's turn; a turn that is far off is a throttled call at once.
     pub(super) async fn turn(&self) -> Result<(), Failure> {
+        if let Some(common) = &self.common {
+            return self.common_turn(common).await;
+        }
         let now = self.clock.elapsed();
         let at = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,8 +124,7 @@ impl Pace {
             let at = state.rates.iter().map(|meter| meter.next(now)).fold(held, Duration::max);
             let wait = at.saturating_sub(now);
             if wait > PATIENCE {
-                let failure = Failure::new(Class::Throttled, "the connection is held back");
-                return Err(Failure { wait: Some(wait), ..failure });
+                return Err(held_back(wait));
             }
             for meter in &mut state.rates {
                 meter.take(at);
@@ -90,6 +133,21 @@ impl Pace {
         };
         if at > now {
             sleep(at.saturating_sub(now)).await;
+        }
+        Ok(())
+    }
+
+    /// A turn of a pace that is kept together with others.
+    async fn common_turn(&self, common: &Common) -> Result<(), Failure> {
+        let held = self.state.lock().unwrap_or_else(PoisonError::into_inner).held_until;
+        let held = held.unwrap_or_default().saturating_sub(self.clock.elapsed());
+        if held > PATIENCE {
+            return Err(held_back(held));
+        }
+        let at = common.take(&self.clock).await?;
+        let wait = at.saturating_sub(self.clock.elapsed()).max(held);
+        if !wait.is_zero() {
+            sleep(wait).await;
         }
         Ok(())
     }
@@ -113,7 +171,62 @@ impl Pace {
             }
         };
         state.held_until = Some(now + wait);
+        if let Some(common) = &self.common {
+            common.commons.hold_back(common.pace(), wait);
+        }
         wait
+    }
+}
+
+fn held_back(wait: Duration) -> Failure {
+    let failure = Failure::new(Class::Throttled, "the connection is held back");
+    Failure { wait: Some(wait), ..failure }
+}
+
+impl Common {
+    fn pace(&self) -> CommonPace<'_> {
+        let [client, connection, operation] = &self.name;
+        CommonPace { client, connection, operation }
+    }
+
+    /// When this call may go. One asks for all that wait.
+    async fn take(&self, clock: &SharedClock) -> Result<Duration, Failure> {
+        let waiting = Waiting::of(&self.waiting);
+        let mut turns = self.turns.lock().await;
+        let now = clock.elapsed();
+        while turns.front().is_some_and(|at| *at + STALE < now) {
+            turns.pop_front();
+        }
+        if let Some(at) = turns.pop_front() {
+            return Ok(at);
+        }
+        let count = self.waiting.load(Ordering::Acquire).clamp(1, TURNS);
+        let asked = CommonTurns { pace: self.pace(), spacings: &self.spacings, count, patience: PATIENCE };
+        let taken = self.commons.take_turns(asked).await.map_err(|reason| {
+            let words =
+                format!("its pace is kept together with other processes, which cannot be asked: {reason}");
+            Failure { wait: Some(UNHEARD), ..Failure::new(Class::Throttled, words) }
+        })?;
+        let now = clock.elapsed();
+        turns.extend(taken.waits.iter().map(|wait| now + *wait));
+        drop(waiting);
+        turns.pop_front().ok_or_else(|| held_back(taken.next))
+    }
+}
+
+/// Counts who waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn of(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -129,13 +242,13 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use futures_util::future::BoxFuture;
     use pretty_assertions::assert_eq;
     use tokio::time::Instant;
 
     use super::*;
     use crate::clock::{Clock, FixedClock, SystemClock};
+    use crate::connector::TakenTurns;
 
     fn pace<const N: usize>(rates: [Rate; N]) -> Pace {
         Pace::new(rates, Arc::new(SystemClock))
@@ -190,6 +303,66 @@ mod tests {
         assert_eq!(waits.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
         passes(Duration::from_mins(3));
         assert_eq!(pace.hold(None).as_secs(), 1);
+    }
+
+    /// Other processes that leave one turn each tenth of a second, and count the questions.
+    #[derive(Default)]
+    struct Others {
+        asked: AtomicUsize,
+        taken: Mutex<Duration>,
+        held: Mutex<Option<Duration>>,
+    }
+
+    impl Commons for Others {
+        fn callers(&self) -> u32 {
+            2
+        }
+
+        fn is_sure(&self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn take_turns<'a>(&'a self, asked: CommonTurns<'a>) -> BoxFuture<'a, Result<TakenTurns, String>> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let mut taken = self.taken.lock().unwrap();
+            let waits = (0..asked.count).map(|_| {
+                *taken += Duration::from_millis(100);
+                *taken
+            });
+            let waits: Vec<Duration> = waits.take_while(|wait| *wait <= asked.patience).collect();
+            Box::pin(async move {
+                // Others come to wait meanwhile.
+                sleep(Duration::from_millis(1)).await;
+                Ok(TakenTurns { waits, next: Duration::from_secs(7) })
+            })
+        }
+
+        fn hold_back(&self, _pace: CommonPace<'_>, wait: Duration) {
+            *self.held.lock().unwrap() = Some(wait);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_of_a_common_pace_are_asked_for_together_and_none_is_taken_in_vain() {
+        let others = Arc::new(Others::default());
+        let commons = Arc::clone(&others) as Arc<dyn Commons>;
+        let pace = pace([rate("10/s")]).in_common(Some(&commons), ["acme", "crm", ""]);
+        let start = Instant::now();
+        let all = futures_util::future::join_all((0..20).map(|_| pace.turn())).await;
+        assert!(all.iter().all(Result::is_ok));
+        assert_eq!(
+            others.asked.load(Ordering::SeqCst),
+            2,
+            "the first one asks for itself, the next one for all that wait meanwhile"
+        );
+        assert_eq!(start.elapsed().as_millis() / 100, 20);
+        *others.taken.lock().unwrap() = Duration::from_secs(5);
+        let refused = pace.turn().await.unwrap_err();
+        assert_eq!((refused.class, refused.wait), (Class::Throttled, Some(Duration::from_secs(7))));
+        pace.hold(Some(Duration::from_secs(9)));
+        assert_eq!(*others.held.lock().unwrap(), Some(Duration::from_secs(9)), "the others are told");
+        assert_eq!(pace.turn().await.unwrap_err().wait, Some(Duration::from_secs(9)));
+        assert_eq!(others.asked.load(Ordering::SeqCst), 3);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod auth;
 mod builtin;
 mod call;
 mod classify;
+mod commons;
 mod compile;
 mod connection;
 mod connections;
@@ -55,6 +56,7 @@ pub use abilities::{
 pub use auth::{Kept, MemoryVault, Origin, Vault, VaultError};
 pub use builtin::{Builtin, builtin, builtins};
 pub use call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
+pub use commons::{CommonPace, CommonTurns, Commons, Spacing, TakenTurns};
 pub use connection::{Connection, ConnectionParts, Surroundings};
 pub use connections::Connections;
 pub use events::{Envelope, EnvelopeError, EventType, Events, matches_type};

@@ -123,6 +123,7 @@ impl Alerts {
     pub(super) fn about_connection(
         &self,
         state: &ConnectionState,
+        well_since: Option<Timestamp>,
         runnables: &Runnables,
         now: Timestamp,
     ) -> Reported {
@@ -132,7 +133,9 @@ impl Alerts {
             ("since", Value::from(state.since.to_string())),
         ];
         let object = object.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        let matter = format!("{}-{}", state.connection, now.as_microsecond());
+        // The same, whichever process notices first that it is not well any more.
+        let well_since = well_since.map_or(0, Timestamp::as_microsecond);
+        let matter = format!("{}-{well_since}", state.connection);
         let what = LockstepEvent::ConnectionDown;
         self.report(&Report { client: &state.client, what, matter, object }, runnables, now)
     }

@@ -14,12 +14,13 @@ use super::archive::Archive;
 use super::carry_out::Workshop;
 use super::circuit::{Circuits, GuardedGateway};
 use super::generations::Generations;
+use super::holdings::{DUTY, Duty, Holdings, Tick};
 use super::incoming::Incoming;
 use super::jitter::Jitter;
 use super::lanes::{Carried, Queued};
 use super::limits::Limits;
 use super::runnable::{Runnable, Runnables};
-use super::scheduler::{Doors, Scheduler};
+use super::scheduler::{Arrived, Doors, Scheduler};
 use crate::clock::SharedClock;
 use crate::connector::Gateway;
 use crate::failpoint::failpoint;
@@ -27,8 +28,8 @@ use crate::metrics::{Lag, Metrics};
 use crate::secret::Redactor;
 use crate::steps::{EventInput, Spent};
 use crate::store::{
-    Accepted, Change, EventSeq, NewEvent, NewRun, Outcome, Place, QueuedRun, RunBody, RunId, RunState, Store,
-    StoreError,
+    Accepted, Change, EventSeq, NewEvent, NewRun, Outcome, Part, Place, QueuedRun, RunBody, RunId, RunState,
+    Store, StoreError,
 };
 
 /// What an engine is made of.
@@ -75,10 +76,11 @@ pub enum AcceptError {
 pub struct Engine {
     generations: Arc<ArcSwap<Generations>>,
     store: Arc<dyn Store>,
+    holdings: Arc<Holdings>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
     alerts: Arc<Alerts>,
-    arrivals: mpsc::Sender<Vec<Queued>>,
+    arrivals: mpsc::Sender<Arrived>,
     wake: Arc<Notify>,
     stop: watch::Sender<Option<Duration>>,
     scheduler: Mutex<Option<AbortOnDropHandle<()>>>,
@@ -93,7 +95,10 @@ impl Engine {
         let EngineOptions { runnables, archive, store, gateway, clock, jitter, limits, metrics, redactor } =
             options;
         failpoint!("before-take-up");
-        let held = store.take_up().await?;
+        let taken = store.take_up().await?;
+        let holdings = Arc::new(Holdings::none());
+        holdings.take(taken.parts, clock.now());
+        metrics.share(taken.parts.count(), 1);
         failpoint!("after-take-up");
         let alerts = Arc::new(Alerts::new(store.alert_windows().await?));
         let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
@@ -105,9 +110,10 @@ impl Engine {
             circuits: Arc::clone(&circuits),
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
+            store: Arc::clone(&store),
         };
         let workshop = Arc::new(Workshop {
-            began: clock.now(),
+            holdings: Arc::clone(&holdings),
             store: Arc::clone(&store),
             gateway,
             clock: Arc::clone(&clock),
@@ -126,9 +132,9 @@ impl Engine {
         let wake = Arc::new(Notify::new());
         let doors =
             Doors { arrivals: arrived, circuits: circuits_heard, wake: Arc::clone(&wake), stop: stopped };
-        let scheduler = tokio::spawn(Scheduler::new(workshop, circuits, doors, held).run());
+        let scheduler = tokio::spawn(Scheduler::new(workshop, circuits, doors, taken.held).run());
         let scheduler = Mutex::new(Some(AbortOnDropHandle::new(scheduler)));
-        Ok(Self { generations, store, clock, metrics, alerts, arrivals, wake, stop, scheduler })
+        Ok(Self { generations, store, holdings, clock, metrics, alerts, arrivals, wake, stop, scheduler })
     }
 
     /// Takes an event. Answered means on disk, together with the runs that it starts (invariant 1); an event
@@ -146,6 +152,7 @@ impl Engine {
         let reported = self.alerts.about_accepted(&event, generations.present(), now);
         let told = !reported.is_empty();
         let events = std::iter::once(event.clone()).chain(reported.events).collect();
+        let since = self.holdings.tick();
         failpoint!("before-accept");
         let stored = self.store.accept(events).await?;
         let accepted = stored.into_iter().next().unwrap_or(Accepted::Duplicate);
@@ -158,7 +165,7 @@ impl Engine {
         }
         if let Accepted::New { seq, runs } = &accepted {
             self.measure(&event, now);
-            self.hand_over(&event, &incoming, *seq, runs);
+            self.hand_over(&event, &incoming, *seq, runs, since);
         }
         failpoint!("after-hand-over");
         Ok(accepted)
@@ -178,9 +185,15 @@ impl Engine {
     }
 
     /// Hands new runs to the scheduler. Should it have no room for them, it finds them in the store.
-    fn hand_over(&self, event: &NewEvent, incoming: &Incoming, seq: EventSeq, runs: &[RunId]) {
+    fn hand_over(&self, event: &NewEvent, incoming: &Incoming, seq: EventSeq, runs: &[RunId], since: Tick) {
         let new = event.runs.iter().zip(runs).filter(|(run, _)| run.ended.is_none());
-        let new: Vec<_> = new.map(|(run, id)| queued(event, run, *id)).collect();
+        let part = |run: &NewRun| {
+            let sharing = self.store.sharing();
+            sharing
+                .map(|sharing| sharing.part(&event.client, &run.place.lane, &run.place.key))
+                .unwrap_or_default()
+        };
+        let new: Vec<_> = new.map(|(run, id)| queued(event, run, *id, part(run))).collect();
         if new.is_empty() {
             return;
         }
@@ -194,7 +207,7 @@ impl Engine {
             let body = Arc::new(body(event, &run, seq));
             Queued { run, carried: Some(Carried { body, event: Arc::clone(&event_input) }) }
         });
-        if self.arrivals.try_send(new.collect()).is_err() {
+        if self.arrivals.try_send(Arrived { runs: new.collect(), since }).is_err() {
             self.wake.notify_one();
         }
     }
@@ -204,6 +217,15 @@ impl Engine {
     pub fn replace(&self, runnables: &Runnables) {
         self.generations.rcu(|generations| generations.followed_by(runnables.clone()));
         self.wake.notify_one();
+    }
+
+    /// Begins something that one process at a time does, of those that share a store; `None` when it is another one's.
+    /// `name` tells what it is: the client's pipeline whose listing is polled, for instance. It stays this process's as
+    /// long as the answer is held, unless it is taken for dead: look at [`Duty::is_held`] before each thing that only one
+    /// may do.
+    pub fn duty(&self, client: &str, name: &str) -> Option<Duty> {
+        let part = self.store.sharing().map(|sharing| sharing.part(client, DUTY, name)).unwrap_or_default();
+        self.holdings.duty(part)
     }
 
     /// Looks for due runs at once, for instance after a dead letter was made ready again.
@@ -284,7 +306,7 @@ fn run_of(pipeline: &dyn Runnable, incoming: &Incoming) -> NewRun {
 }
 
 /// A new run, as the scheduler sees it.
-fn queued(event: &NewEvent, run: &NewRun, id: RunId) -> QueuedRun {
+fn queued(event: &NewEvent, run: &NewRun, id: RunId, part: Part) -> QueuedRun {
     QueuedRun {
         id,
         client: Arc::clone(&event.client),
@@ -298,6 +320,7 @@ fn queued(event: &NewEvent, run: &NewRun, id: RunId) -> QueuedRun {
         received: event.received,
         behind: false,
         weight: event.body.len(),
+        part,
     }
 }
 

@@ -29,6 +29,11 @@ impl Unsettled {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nothing is on its way any more.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
     /// It is queued.
     pub(super) fn queued(&self, applied: &Applied) {
         let event = (applied.created, applied.rank);

@@ -12,6 +12,7 @@ use super::applied::Unsettled;
 use super::archive::{Archive, Unavailable};
 use super::circuit::GuardedGateway;
 use super::generations::Generations;
+use super::holdings::Holdings;
 use super::jitter::Jitter;
 use super::journal::RunJournal;
 use super::lanes::{Carried, Queued};
@@ -33,8 +34,7 @@ pub(super) struct Workshop {
     pub(super) gateway: GuardedGateway,
     pub(super) clock: SharedClock,
     pub(super) jitter: Jitter,
-    /// When this engine began: what was received before may have been begun by another one.
-    pub(super) began: Timestamp,
+    pub(super) holdings: Arc<Holdings>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     /// Blots secrets out of what is written down about runs.
@@ -225,7 +225,7 @@ impl Workshop {
             id: format!("{}-{}", self.store.mark(), run.id).into(),
             attempt: run.attempts + 1,
             spent: run.spent.clone(),
-            resumed: run.attempts > 0 || run.received < self.began,
+            resumed: run.attempts > 0 || run.received < self.holdings.taken_at(run.part),
             began: run.received,
             now: run.received,
             event,

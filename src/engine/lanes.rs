@@ -10,10 +10,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::steps::EventInput;
-use crate::store::{QueuedRun, RunBody, RunId, RunState};
+use crate::store::{Part, Parts, QueuedRun, RunBody, RunId, RunState};
 
-/// A lane and a key within it.
-pub(super) type LaneKey = (Arc<str>, Arc<str>);
+/// A lane and a key within it, and the partition that they belong to.
+pub(super) type LaneKey = (Arc<str>, Arc<str>, Part);
 
 /// A run in memory.
 #[derive(Debug)]
@@ -371,6 +371,20 @@ impl ClientLanes {
         }
     }
 
+    /// Nothing of these partitions begins here any more: what waits in memory is left to the store, as it has it.
+    pub(super) fn forget(&mut self, parts: Parts) {
+        for (_, lane) in self.lanes.iter_mut().filter(|(key, _)| parts.has(key.2)) {
+            for (_, queued) in std::mem::take(&mut lane.queue) {
+                self.queued -= 1;
+                self.bytes -= weight(&queued);
+                self.known.remove(&queued.run.id);
+            }
+            (lane.listed, lane.spilled) = (false, false);
+        }
+        self.going.retain(|key| !parts.has(key.2));
+        self.lanes.retain(|key, lane| !parts.has(key.2) || lane.running.is_some());
+    }
+
     /// A run leaves the state that the store has it in.
     pub(super) fn left(&mut self, state: RunState) {
         match state {
@@ -382,7 +396,7 @@ impl ClientLanes {
 }
 
 pub(super) fn key_of(run: &QueuedRun) -> LaneKey {
-    (Arc::clone(&run.place.lane), Arc::clone(&run.place.key))
+    (Arc::clone(&run.place.lane), Arc::clone(&run.place.key), run.part)
 }
 
 fn standing(run: &QueuedRun) -> Standing {
@@ -456,6 +470,7 @@ mod tests {
             received: Timestamp::UNIX_EPOCH,
             behind: false,
             weight: 10,
+            part: Part::default(),
         }
     }
 
@@ -542,7 +557,7 @@ mod tests {
     }
 
     fn key(lane: u8) -> LaneKey {
-        (lane.to_string().into(), "k".into())
+        (lane.to_string().into(), "k".into(), Part::default())
     }
 
     proptest! {

@@ -7,8 +7,9 @@
 //! (`verdict`). What waits (behind another, for a time, for a paused connection) waits in the store and not in
 //! memory (invariant 7).
 //!
-//! It does **not** know HTTP, expressions or any system, and it writes no claim: after a crash every unfinished
-//! run is carried on from its journal. Begin reading at [`Engine`], then `scheduler`.
+//! It does **not** know HTTP, expressions or any system. A run is never marked as begun: after a crash, and when a
+//! partition of the work comes here from another process (`scheduler::share`), every unfinished run is carried on from
+//! its journal. Begin reading at [`Engine`], then `scheduler`.
 
 mod alerts;
 mod api;
@@ -17,6 +18,7 @@ mod archive;
 mod carry_out;
 mod circuit;
 mod generations;
+mod holdings;
 mod incoming;
 mod jitter;
 mod journal;
@@ -28,6 +30,7 @@ mod verdict;
 
 pub use api::{AcceptError, Engine, EngineOptions};
 pub use archive::{Archive, Unavailable};
+pub use holdings::Duty;
 pub use incoming::Incoming;
 pub use jitter::Jitter;
 pub use limits::Limits;

@@ -7,6 +7,7 @@
 //! about runs.
 
 mod clients;
+mod commons;
 mod files;
 mod kept;
 mod pipeline;

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::clients::Opener;
+use super::commons::StoreCommons;
 use super::files::ProjectFiles;
 use super::kept::KeptVersions;
 use super::reload::{Receivers, Reloader, publish_health};
@@ -26,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
 use crate::serving::Listener;
-use crate::store::{self, Store, StoreAddress, StoreError};
+use crate::store::{self, Role, Store, StoreAddress, StoreError};
 use crate::upkeep::Upkeep;
 
 /// What a runtime is started with.
@@ -41,10 +42,12 @@ pub struct RuntimeOptions {
     pub environment: Arc<dyn Environment>,
     /// Where the store is; made when it is not there.
     pub store: StoreAddress,
+    /// What this process does, of what is done for the store.
+    pub role: Role,
     /// How long events, and what came of them, are kept whole; `None` for ever.
     pub retain: Option<Duration>,
-    /// The public port, bound: its address is known before anything runs.
-    pub public: Listener,
+    /// The public port, bound: its address is known before anything runs. `None`: events are taken in elsewhere.
+    pub public: Option<Listener>,
     /// The admin port, bound.
     pub admin: Listener,
     /// Who may look at the admin address.
@@ -74,8 +77,8 @@ pub enum RuntimeError {
 /// Where a runtime listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
-    /// The public address.
-    pub public: SocketAddr,
+    /// The public address, when events are taken in here.
+    pub public: Option<SocketAddr>,
     /// The admin address.
     pub admin: SocketAddr,
 }
@@ -89,8 +92,8 @@ pub struct Runtime {
     health: Arc<Health>,
     reload: Arc<Notify>,
     reloader: Served,
-    upkeep: Upkeep,
-    public: Served,
+    upkeep: Option<Upkeep>,
+    public: Option<Served>,
     admin: Served,
 }
 
@@ -106,8 +109,13 @@ const REQUEST_GRACE: Duration = Duration::from_secs(5);
 impl Runtime {
     /// Starts everything, in the order in which one stands on the other.
     pub async fn start(options: RuntimeOptions) -> Result<Self, RuntimeError> {
-        let addresses = Addresses { public: options.public.address(), admin: options.admin.address() };
-        let store = store::open(&options.store, store::Access::Run).await?;
+        let public = options.public.as_ref().map(Listener::address);
+        let addresses = Addresses { public, admin: options.admin.address() };
+        let access = match options.role {
+            Role::All => store::Access::Run,
+            role => store::Access::Share(role),
+        };
+        let store = store::open(&options.store, access).await?;
 
         let key = options.environment.variable(STORE_KEY).filter(|key| !key.trim().is_empty());
         options.redactor.learn_all(key.as_deref().iter().flat_map(|key| key.split(',')));
@@ -120,6 +128,7 @@ impl Runtime {
             clock: Arc::clone(&options.clock),
             redactor: options.redactor.clone(),
             vault: Arc::new(vault),
+            commons: StoreCommons::over(&store),
         };
         let opener =
             Opener { environment: options.environment, around, connections: Arc::clone(&connections) };
@@ -143,7 +152,8 @@ impl Runtime {
         let engine = Arc::new(engine.await?);
         let clock = options.clock;
         let hooks = roster.hooks().clone();
-        let upkeep = Upkeep::start(&store, &clock, options.retain);
+        // Whoever carries runs out keeps the store in order too.
+        let upkeep = options.role.works().then(|| Upkeep::start(&store, &clock, options.retain));
         let ingest =
             Arc::new(Ingest::new(hooks, Arc::clone(&engine), Arc::clone(&clock), Arc::clone(&metrics)));
         let receivers = Receivers {
@@ -157,9 +167,10 @@ impl Runtime {
         let (reload, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let reloader = Reloader::new(roster, receivers, options.watch);
         let reloader = Served { task: tokio::spawn(reloader.run(Arc::clone(&reload), stop.clone())), stop };
-        let shown = Admin::new(options.access, Arc::clone(&store), metrics, Arc::clone(&health), clock);
+        let shown =
+            Admin::new(options.access, Arc::clone(&store), metrics, Arc::clone(&health), clock, options.role);
         let admin = Served::spawn(options.admin, Arc::new(shown).router());
-        let public = Served::spawn(options.public, ingest.router());
+        let public = options.public.map(|public| Served::spawn(public, Arc::clone(&ingest).router()));
         Ok(Self { addresses, store, engine, ingest, health, reload, reloader, upkeep, public, admin })
     }
 
@@ -168,14 +179,10 @@ impl Runtime {
         self.addresses
     }
 
-    /// The addresses that webhooks are posted to, whole.
+    /// The addresses that webhooks are posted to, whole; none where no events are taken in.
     pub fn hooks(&self) -> Vec<String> {
-        self.ingest
-            .hooks()
-            .paths()
-            .iter()
-            .map(|path| format!("http://{}{path}", self.addresses.public))
-            .collect()
+        let Some(public) = self.addresses.public else { return Vec::new() };
+        self.ingest.hooks().paths().iter().map(|path| format!("http://{public}{path}")).collect()
     }
 
     /// Which clients run, and why the others do not.
@@ -201,9 +208,13 @@ impl Runtime {
     /// Stops: takes nothing more in, answers what is under way, lets running steps finish within `grace`, writes
     /// everything down. What does not finish goes on at the next start.
     pub async fn shutdown(self, grace: Duration) -> Result<(), StoreError> {
-        self.public.end().await;
+        if let Some(public) = self.public {
+            public.end().await;
+        }
         self.reloader.end().await;
-        self.upkeep.stop().await;
+        if let Some(upkeep) = self.upkeep {
+            upkeep.stop().await;
+        }
         let stopped = self.engine.shutdown(grace).await;
         self.admin.end().await;
         stopped

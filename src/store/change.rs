@@ -110,6 +110,27 @@ pub enum Change {
     Alerts(AlertWindow),
 }
 
+impl Change {
+    /// True when it says what has become of a run: only the process that carries the run out may say that.
+    pub(super) fn is_of_a_run(&self) -> bool {
+        match self {
+            Self::Called { .. }
+            | Self::Withdrawn { .. }
+            | Self::Ended { .. }
+            | Self::Applied(_)
+            | Self::Held { .. }
+            | Self::Waiting { .. }
+            | Self::Blocked { .. }
+            | Self::Versioned { .. } => true,
+            Self::Connection(_)
+            | Self::Released { .. }
+            | Self::SecretKept(_)
+            | Self::Reported(_)
+            | Self::Alerts(_) => false,
+        }
+    }
+}
+
 /// What a connection has to remember and nobody may see, sealed before it comes here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedSecret {

@@ -15,6 +15,7 @@ use super::query::{
     AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow,
 };
 use super::run::{Outlook, QueuedRun, RunBody, RunId, Version};
+use super::sharing::{Sharing, TakenUp};
 use super::version::GoodClient;
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
@@ -33,6 +34,11 @@ pub trait Store: Send + Sync {
     /// True while this process may carry runs out: no other one can have taken over.
     fn works(&self) -> bool;
 
+    /// What processes that share this store's work have to do with each other; nothing when this one has it to itself.
+    fn sharing(&self) -> Option<&dyn Sharing> {
+        None
+    }
+
     /// True when a change that was handed over later is never on disk without the earlier ones, so that what
     /// depends on a change need not wait until it is there.
     fn prefix_durable(&self) -> bool;
@@ -47,13 +53,13 @@ pub trait Store: Send + Sync {
     /// Writes changes, all or none. They are queued when this returns, and on disk when its future is done.
     fn commit(&self, changes: Vec<Change>) -> Answer<'static, ()>;
 
-    /// Takes up after a stop or a crash: runs that stood behind others are ready again, to be put in order anew, and those
-    /// that wait for a connection which is not paused, as far as it is known, are due.
-    /// Gives the number of held runs by client.
-    fn take_up(&self) -> Answer<'static, BTreeMap<Arc<str>, u64>>;
+    /// Takes up what this process has and has not taken up yet, after a stop, a crash, or another process: runs that stood
+    /// behind others are ready again, to be put in order anew, and those that wait for a connection which is not paused, as
+    /// far as it is known, are due.
+    fn take_up(&self) -> Answer<'static, TakenUp>;
 
     /// For each client with unfinished runs that could go by themselves: whether one is due, and when the next
-    /// one will be.
+    /// one will be. Speaks, like `due`, of what this process has, and is not about to hand over.
     fn outlook(&self, now: Timestamp) -> Answer<'_, Vec<Outlook>>;
 
     /// Runs of a client that are ready, held or waiting, and due: the oldest first, at most `limit`.

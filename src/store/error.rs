@@ -36,6 +36,14 @@ pub enum StoreError {
         /// Where the store is.
         store: Arc<str>,
     },
+    /// Several processes were to share the work of a store that one process has to itself.
+    #[error(
+        "{store} is an SQLite store, which one process has to itself: leave the role out, or name a PostgreSQL store"
+    )]
+    Unshared {
+        /// Where the store is.
+        store: Arc<str>,
+    },
     /// The store may not be written to.
     #[error("{store} cannot be written to: {reason}")]
     ReadOnly {

@@ -17,9 +17,11 @@ mod erase;
 mod error;
 mod event;
 mod open;
+mod parts;
 pub mod postgres;
 mod query;
 mod run;
+mod sharing;
 pub mod sqlite;
 mod version;
 
@@ -34,9 +36,11 @@ pub use erase::{Erasable, ErasablePage, Erasing, Erasure, ErasureFilter, Kept};
 pub use error::StoreError;
 pub use event::{Accepted, EventSeq, NewEvent, NewRun, Source};
 pub use open::{Access, open};
+pub use parts::{PARTS, Part, Parts};
 pub use query::{
     AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, Origin, PageLimit, RunDetail,
     RunFilter, RunRow,
 };
 pub use run::{Outcome, Outlook, Place, QueuedRun, RunBody, RunId, RunState, Version};
+pub use sharing::{Bucket, HandedOver, PaceName, Replica, Role, Sharing, TakenUp, Tenure, Turns, TurnsAsked};
 pub use version::GoodClient;

@@ -6,6 +6,7 @@ use super::address::StoreAddress;
 use super::contract::Store;
 use super::error::StoreError;
 use super::postgres::PostgresStore;
+use super::sharing::Role;
 use super::sqlite::SqliteStore;
 
 /// What for a store is opened.
@@ -14,6 +15,8 @@ pub enum Access {
     /// To take events and carry runs out: the store is made when it is missing, and brought up to date. An SQLite
     /// store is kept from other such processes.
     Run,
+    /// The same, on a store that several processes share, as one of them with a role of its own.
+    Share(Role),
     /// To look at it, or to change a little, beside a process that carries runs out. The store must be there.
     Beside,
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::event::{EventSeq, Source};
+use super::parts::Part;
 use crate::config::Stale;
 use crate::steps::{CallId, Entry, Spent};
 
@@ -164,6 +165,8 @@ pub struct QueuedRun {
     pub behind: bool,
     /// About how many bytes its event takes.
     pub weight: usize,
+    /// The partition that its lane belongs to; always the same one when one process has all.
+    pub part: Part,
 }
 
 impl QueuedRun {

@@ -18,6 +18,7 @@ mod order;
 mod pipelines;
 mod postgres;
 mod reload;
+mod replicas;
 mod rules;
 mod sandbox_bitrix24;
 mod sandbox_salesforce;

@@ -350,7 +350,7 @@ async fn taking_up_puts_blocked_runs_in_line_again_and_counts_the_held(bench: Be
         (one, two)
     };
     let bench = bench.restart().await;
-    assert_eq!(bench.store.take_up().await.unwrap(), BTreeMap::from([("acme".into(), 1)]));
+    assert_eq!(bench.store.take_up().await.unwrap().held, BTreeMap::from([("acme".into(), 1)]));
     let runs = due(&*bench.store, 6_000).await;
     assert_eq!(runs.iter().map(|run| (run.id, run.behind)).collect::<Vec<_>>(), [(one, false), (two, true)]);
     assert_eq!(runs[0].attempts, 3);

@@ -17,7 +17,7 @@ use crate::runtime::{ProjectFiles, Runtime, RuntimeOptions};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::secret::Redactor;
 use crate::serving::Listener;
-use crate::store::StoreAddress;
+use crate::store::{Role, StoreAddress};
 
 /// The client of the demo, and its connection of the events.
 pub(super) const CLIENT: &str = "acme-saas";
@@ -94,7 +94,8 @@ impl Stage {
             watch: None,
             retain: None,
             store: StoreAddress::Sqlite(store_of(folder.path())),
-            public,
+            role: Role::All,
+            public: Some(public),
             admin,
             access,
             clock: Arc::new(SystemClock),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::task::{Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
-use crate::store::Change;
+use crate::connector::Gateway;
+use crate::engine::circuit::Known;
+use crate::engine::holdings::DUTY;
+use crate::store::{Change, ConnectionState, StoreError};
 
 impl Scheduler {
     /// Begins whatever can begin.
@@ -23,6 +26,7 @@ impl Scheduler {
             }
             if let Some(queued) = lanes.start() {
                 self.running += 1;
+                self.workshop.holdings.begins(queued.run.part);
                 let workshop = Arc::clone(&self.workshop);
                 self.tasks.spawn(async move { Report::Ran(Box::new(workshop.carry_out(queued).await)) });
             }
@@ -47,7 +51,7 @@ impl Scheduler {
     pub(super) fn load(&mut self) {
         let generations = self.workshop.generations.load_full();
         let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
-        let now = self.workshop.clock.now();
+        let (now, since) = (self.workshop.clock.now(), self.workshop.holdings.tick());
         for (client, lanes) in &mut self.clients {
             if !lanes.more || lanes.loading || lanes.held_unsettled > 0 || !generations.present().has(client)
             {
@@ -62,7 +66,7 @@ impl Scheduler {
             lanes.loading = true;
             lanes.more = false;
             let (limit, held_version) = (lanes.known() + room, lanes.held_version);
-            let question = Question { held_version, limit, asked: lanes.read_begins() };
+            let question = Question { held_version, limit, asked: lanes.read_begins(), since };
             let client = Arc::clone(client);
             let workshop = Arc::clone(&self.workshop);
             self.tasks.spawn(async move {
@@ -85,9 +89,38 @@ impl Scheduler {
             self.release(client, connection, None);
         }
         self.tell();
+        if self.workshop.store.sharing().is_some() {
+            let (workshop, asked) = (Arc::clone(&self.workshop), self.circuits.known());
+            self.tasks.spawn(async move {
+                Report::Connections { asked, result: workshop.store.connections().await }
+            });
+        }
         let workshop = Arc::clone(&self.workshop);
         let now = workshop.clock.now();
-        self.tasks.spawn(async move { Report::Looked(workshop.store.outlook(now).await) });
+        self.looks += 1;
+        let number = self.looks;
+        self.tasks.spawn(async move { Report::Looked { number, result: workshop.store.outlook(now).await } });
+    }
+
+    /// What all processes know of the connections: another one may have paused one, or found it back.
+    pub(super) fn connections_known(
+        &mut self,
+        asked: Known,
+        result: Result<Vec<ConnectionState>, StoreError>,
+    ) {
+        match result {
+            Err(failure) => self.trouble("the connections' health cannot be read", &failure),
+            Ok(states) => {
+                let news = self.circuits.learn_from_others(states, asked);
+                for (client, connection) in news.paused {
+                    self.workshop.gateway.call_off(&client, &connection);
+                }
+                // Whoever found it back has called those who wait; not those that this process sent to wait meanwhile.
+                for (client, connection) in news.back {
+                    self.release(client, connection, None);
+                }
+            }
+        }
     }
 
     /// Calls one of the runs that wait for a paused connection, for each whose time has come: it tries whether the
@@ -95,10 +128,16 @@ impl Scheduler {
     pub(super) fn probe(&mut self) {
         let now = self.workshop.clock.now();
         for ((client, connection), at) in self.circuits.probes() {
-            if at <= now {
+            if at <= now && self.has_duty(&client, &connection) {
                 self.release(client, connection, Some(1));
             }
         }
+    }
+
+    /// True when it is this process that does what one process at a time does for something of a client's.
+    fn has_duty(&self, client: &str, name: &str) -> bool {
+        let sharing = self.workshop.store.sharing();
+        sharing.is_none_or(|sharing| self.workshop.holdings.has(sharing.part(client, DUTY, name)))
     }
 
     /// Tells what was grouped for alerts that are started only so often.
@@ -123,6 +162,9 @@ impl Scheduler {
     }
 
     pub(super) fn commit(&mut self, changes: Vec<Change>, note: Note) {
+        if let Some((.., part)) = &note.of_lane {
+            self.workshop.holdings.begins(*part);
+        }
         let stored = self.workshop.store.commit(changes);
         self.tasks.spawn(async move { Report::Settled { note, result: stored.await } });
     }

@@ -58,6 +58,7 @@ impl Scheduler {
             note.lane = Some(Box::new(run.clone()));
         }
         self.commit(changes, note);
+        self.workshop.holdings.ends(run.part);
         failpoint!("after-end");
         self.refill(&client, key_of(&run));
         self.line_up(&client);
@@ -103,8 +104,16 @@ impl Scheduler {
     }
 
     pub(super) fn settled(&mut self, note: Note, result: &Result<(), StoreError>) {
-        if let Err(failure) = result {
-            self.trouble("what runs have done cannot be written", failure);
+        match result {
+            // Everything will be dropped in a moment; that is told then.
+            Ok(()) | Err(StoreError::Fenced) => {}
+            Err(failure) => self.trouble("what runs have done cannot be written", failure),
+        }
+        if let Some((.., part)) = &note.of_lane {
+            self.workshop.holdings.ends(*part);
+        }
+        if let Some(key) = &note.circuit {
+            self.circuits.settled(key);
         }
         failpoint!("end-settled");
         if let Some(applied) = &note.applied {
@@ -114,6 +123,7 @@ impl Scheduler {
             self.owed.insert(released);
         }
         let Some(client) = note.client else { return };
+        let holdings = Arc::clone(&self.workshop.holdings);
         let lanes = self.lanes(&client);
         if let (Some(key), Err(_)) = (&note.of_lane, result) {
             lanes.doubt(key, note.runs.len());
@@ -136,8 +146,11 @@ impl Scheduler {
                 lanes.finished(&run, false);
                 self.refill(&client, key_of(&run));
             }
-            (Some(run), Err(_)) => lanes.goes_again(*run),
+            (Some(run), Err(_)) if holdings.has(run.part) => lanes.goes_again(*run),
+            // It is about to be another process's.
+            (Some(run), Err(_)) => drop(lanes.finished(&run, false)),
         }
+        self.hand_over();
         self.refill_dry(&client);
         self.line_up(&client);
     }
@@ -154,16 +167,19 @@ impl Scheduler {
     /// A circuit has changed: that is kept, reported once, and those who waited for it are called.
     pub(super) fn circuit(&mut self, change: CircuitChange) {
         let now = self.workshop.clock.now();
-        let (state, opened, closed) = match change {
-            CircuitChange::Opened(state) => (state, true, false),
-            CircuitChange::StillOpen(state) => (state, false, false),
-            CircuitChange::Closed(state) => (state, false, true),
+        let (state, well_since, closed) = match change {
+            CircuitChange::Opened { state, well_since } => (state, Some(well_since), false),
+            CircuitChange::StillOpen(state) => (state, None, false),
+            CircuitChange::Closed(state) => (state, None, true),
         };
         let mut changes = vec![Change::Connection(state.clone())];
-        let mut note = Note { client: Some(Arc::clone(&state.client)), ..Note::default() };
-        if opened {
+        let key = (Arc::clone(&state.client), Arc::clone(&state.connection));
+        let mut note =
+            Note { client: Some(Arc::clone(&state.client)), circuit: Some(key), ..Note::default() };
+        if let Some(well_since) = well_since {
             let generations = self.workshop.generations.load_full();
-            let reported = self.workshop.alerts.about_connection(&state, generations.present(), now);
+            let alerts = &self.workshop.alerts;
+            let reported = alerts.about_connection(&state, well_since, generations.present(), now);
             note.news = !reported.events.is_empty();
             changes.extend(reported.changes());
             tracing::warn!(client = %state.client, connection = %state.connection, reason = state.reason, "connection paused");

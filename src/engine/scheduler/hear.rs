@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::task::{Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
+use super::task::{Arrived, Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
 use crate::engine::lanes::{LaneKey, Placed, Queued, key_of};
 use crate::failpoint::failpoint;
-use crate::store::{Change, Outlook, QueuedRun, RunState, StoreError};
+use crate::store::{Change, Outlook, Parts, QueuedRun, RunState, StoreError};
 
 impl Scheduler {
     pub(super) fn hear(&mut self, report: Result<Report, tokio::task::JoinError>) {
@@ -16,32 +16,57 @@ impl Scheduler {
             Ok(Report::Refilled { client, key, question, result }) => {
                 self.refilled(&client, &key, question, result);
             }
-            Ok(Report::Looked(result)) => self.looked(result),
+            Ok(Report::Looked { number, result }) => self.looked(number, result),
+            Ok(Report::Connections { asked, result }) => self.connections_known(asked, result),
+            Ok(Report::TakenUp(result)) => self.taken_up(result),
+            Ok(Report::HandedOver { parts, result }) => self.handed_over(parts, result),
+            Ok(Report::BegunAgain(result)) => self.begun_again(result),
             // Runs catch their panics; what is left reads and writes, and only reports.
             Err(failure) => tracing::error!(error = %failure, "a task of the scheduler failed"),
         }
     }
 
-    /// Runs that came in just now go straight to their lanes, when nothing in the store could stand before them.
-    pub(super) fn arrived(&mut self, arrived: Vec<Queued>) {
-        let loaded_up_to = self.loaded_up_to;
-        for mut queued in arrived {
+    /// Runs that came in just now go straight to their lanes, when nothing in the store could stand before them. Those that
+    /// are another process's to carry out are left to it.
+    pub(super) fn arrived(&mut self, arrived: Arrived) {
+        let (loaded_up_to, direct) = (self.loaded_up_to, self.knows_all());
+        let mut others = Parts::NONE;
+        for mut queued in arrived.runs {
+            let part = queued.run.part;
+            if !self.workshop.holdings.has(part) {
+                others.put(part);
+                continue;
+            }
+            let since = arrived.since;
             let client = Arc::clone(&queued.run.client);
             let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
             let bytes: usize = self.clients.values().map(|lanes| lanes.bytes).sum();
-            if bytes + queued.run.weight * 6 > self.workshop.limits.bytes {
+            if bytes + self.arrivals.bytes() + queued.run.weight * 6 > self.workshop.limits.bytes {
                 queued.carried = None;
             }
+            let holdings = Arc::clone(&self.workshop.holdings);
             let lanes = self.lanes(&client);
             let room = lanes.in_memory() < (lanes.in_memory() + free / 2).clamp(SHARE_MIN, SHARE_MAX);
-            // One that may have been loaded may have ended by now: the store knows (invariant 2).
-            if !lanes.takes_arrivals() || !room || queued.run.id <= loaded_up_to {
+            // One that may have been loaded, here or by another process, may have ended by now: the store knows (invariant 2).
+            let direct = direct && holdings.has_since(part, since);
+            if !direct || !lanes.takes_arrivals() || !room || queued.run.id <= loaded_up_to {
                 lanes.more = true;
+                // Where its turn is decided is in the store; what it is carried out with is not read there again.
+                self.arrivals.keep(queued, since, self.workshop.limits.runs);
                 continue;
             }
             self.in_memory += 1;
             self.place(&client, queued);
         }
+        if let Some(sharing) = self.workshop.store.sharing().filter(|_| !others.is_empty()) {
+            sharing.nudge(others);
+        }
+    }
+
+    /// True when nothing can be in the store that is due and that nobody here knows of: no other process takes events in,
+    /// and the store was asked since that is so.
+    fn knows_all(&self) -> bool {
+        self.looked_up_to >= self.direct_from && self.share.is_alone()
     }
 
     pub(super) fn place(&mut self, client: &Arc<str>, queued: Queued) {
@@ -90,14 +115,18 @@ impl Scheduler {
                 lanes.more |= runs.len() >= question.limit;
                 for run in runs {
                     self.loaded_up_to = self.loaded_up_to.max(run.id);
+                    if !self.workshop.holdings.has_since(run.part, question.since) {
+                        continue;
+                    }
                     if !self.lanes(client).is_new(run.id, question.asked) {
                         continue;
                     }
+                    let carried = self.arrivals.take(&run, &self.workshop.holdings);
                     if run.behind {
                         self.lanes(client).hide(run.id);
                         self.block(client, &run);
                     } else {
-                        self.place(client, Queued { run, carried: None });
+                        self.place(client, Queued { run, carried });
                     }
                 }
                 self.lanes(client).due_is_known();
@@ -110,15 +139,16 @@ impl Scheduler {
 
     /// Fetches what is blocked in a lane that has run dry.
     pub(super) fn refill(&mut self, client: &Arc<str>, key: LaneKey) {
-        if self.is_troubled() {
+        if self.is_troubled() || !self.workshop.holdings.has(key.2) {
             return;
         }
-        let limit = self.workshop.limits.lane;
+        let (limit, since) = (self.workshop.limits.lane, self.workshop.holdings.tick());
         let lanes = self.lanes(client);
         if !lanes.needs_refill(&key) {
             return;
         }
-        let question = Question { held_version: lanes.held_version, limit, asked: lanes.read_begins() };
+        let question =
+            Question { held_version: lanes.held_version, limit, asked: lanes.read_begins(), since };
         let client = Arc::clone(client);
         let workshop = Arc::clone(&self.workshop);
         self.tasks.spawn(async move {
@@ -134,8 +164,12 @@ impl Scheduler {
         question: Question,
         result: Result<Vec<QueuedRun>, StoreError>,
     ) {
+        let own = self.workshop.holdings.has_since(key.2, question.since);
         let lanes = self.lanes(client);
         match result {
+            Ok(_) if !own => {
+                let _ = lanes.refilled(key, u64::MAX, true);
+            }
             Err(failure) => {
                 let _ = lanes.refilled(key, u64::MAX, true);
                 self.trouble("blocked runs cannot be read", &failure);
@@ -161,11 +195,12 @@ impl Scheduler {
         self.line_up(client);
     }
 
-    pub(super) fn looked(&mut self, result: Result<Vec<Outlook>, StoreError>) {
+    pub(super) fn looked(&mut self, number: u64, result: Result<Vec<Outlook>, StoreError>) {
         self.looking = false;
         match result {
             Err(failure) => self.trouble("the store cannot be read", &failure),
             Ok(outlooks) => {
+                self.looked_up_to = number;
                 self.next_due = outlooks.iter().filter_map(|outlook| outlook.next).min();
                 for outlook in outlooks.into_iter().filter(|outlook| outlook.due_now) {
                     self.lanes(&outlook.client).more = true;
@@ -175,6 +210,7 @@ impl Scheduler {
         if std::mem::take(&mut self.look_again) {
             self.look();
         }
+        self.see_to_share();
         let clients: Vec<Arc<str>> = self.clients.keys().cloned().collect();
         for client in &clients {
             self.refill_dry(client);

@@ -2,11 +2,14 @@
 //! its own mail, and leaves reading, writing and carrying out to tasks that report back to it.
 
 //!
-//! `task` holds its state and its loop, `begin` what it sets off, `hear` what it learns, `end` what becomes of a run.
+//! `task` holds its state and its loop, `begin` what it sets off, `hear` what it learns, `end` what becomes of a run, `share`
+//! what it has of the work.
 
+mod arrivals;
 mod begin;
 mod end;
 mod hear;
+mod share;
 mod task;
 
-pub(super) use task::{Doors, Scheduler};
+pub(super) use task::{Arrived, Doors, Scheduler};

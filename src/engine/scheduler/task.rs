@@ -8,10 +8,15 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::arrivals::Arrivals;
+use super::share::Share;
 use crate::engine::carry_out::{Done, Workshop};
-use crate::engine::circuit::{CircuitChange, Circuits};
+use crate::engine::circuit::{CircuitChange, Circuits, Key, Known};
+use crate::engine::holdings::Tick;
 use crate::engine::lanes::{Asked, ClientLanes, LaneKey, Queued};
-use crate::store::{Applied, Outlook, QueuedRun, RunId, StoreError};
+use crate::store::{
+    Applied, ConnectionState, HandedOver, Outlook, Parts, QueuedRun, RunId, Sharing, StoreError, TakenUp,
+};
 
 /// A client may always have so many runs in memory, even when others have filled it: nobody waits for somebody
 /// else's slow system (invariant 3).
@@ -42,7 +47,22 @@ pub(super) enum Report {
         result: Result<Vec<QueuedRun>, StoreError>,
     },
     /// Who has something due.
-    Looked(Result<Vec<Outlook>, StoreError>),
+    Looked { number: u64, result: Result<Vec<Outlook>, StoreError> },
+    /// How connections are, as all processes know.
+    Connections { asked: Known, result: Result<Vec<ConnectionState>, StoreError> },
+    /// Partitions of the work that this process carries out from now on.
+    TakenUp(Result<TakenUp, StoreError>),
+    /// Partitions that it does not carry out any more.
+    HandedOver { parts: Parts, result: Result<HandedOver, StoreError> },
+    /// It takes part again.
+    BegunAgain(Result<(), StoreError>),
+}
+
+/// Runs that came in just now.
+pub(in crate::engine) struct Arrived {
+    pub(in crate::engine) runs: Vec<Queued>,
+    /// When they were handed to the store, or before.
+    pub(in crate::engine) since: Tick,
 }
 
 /// What is remembered of a question to the store until its answer comes.
@@ -53,6 +73,7 @@ pub(super) struct Question {
     /// For how many runs was asked.
     pub(super) limit: usize,
     pub(super) asked: Asked,
+    pub(super) since: Tick,
 }
 
 /// What a commit was about.
@@ -73,6 +94,8 @@ pub(super) struct Note {
     pub(super) lane: Option<Box<QueuedRun>>,
     /// The lane of the runs, which has to be looked at again should they not be written.
     pub(super) of_lane: Option<LaneKey>,
+    /// The connection whose circuit has changed.
+    pub(super) circuit: Option<Key>,
     /// A connection that is back: those who wait for it are called.
     pub(super) released: Option<(Arc<str>, Arc<str>)>,
 }
@@ -80,7 +103,7 @@ pub(super) struct Note {
 /// How the scheduler is talked to.
 pub(in crate::engine) struct Doors {
     /// Runs that came in just now.
-    pub(in crate::engine) arrivals: mpsc::Receiver<Vec<Queued>>,
+    pub(in crate::engine) arrivals: mpsc::Receiver<Arrived>,
     /// Circuits that changed.
     pub(in crate::engine) circuits: mpsc::UnboundedReceiver<CircuitChange>,
     /// Look around at once.
@@ -93,6 +116,7 @@ pub(in crate::engine) struct Doors {
 pub(in crate::engine) struct Scheduler {
     pub(super) workshop: Arc<Workshop>,
     pub(super) circuits: Arc<Circuits>,
+    pub(super) share: Share,
     pub(super) doors: Doors,
     pub(super) clients: BTreeMap<Arc<str>, ClientLanes>,
     /// Clients that have runs that may go, in turn.
@@ -107,6 +131,14 @@ pub(in crate::engine) struct Scheduler {
     /// Connections that are back, of which those who wait for them could not be told.
     pub(super) owed: BTreeSet<(Arc<str>, Arc<str>)>,
     pub(super) looking: bool,
+    /// How often the store was asked who has something due.
+    pub(super) looks: u64,
+    /// Arrivals are placed without asking the store only after an answer to this one or a later one: before it, there may be
+    /// older runs in the store that nobody here knows of.
+    pub(super) direct_from: u64,
+    pub(super) looked_up_to: u64,
+    /// What arrivals are carried out with that wait to be found in the store.
+    pub(super) arrivals: Arrivals,
     /// When the store was asked last.
     pub(super) looked: tokio::time::Instant,
     pub(super) look_again: bool,
@@ -123,9 +155,11 @@ impl Scheduler {
         held: impl IntoIterator<Item = (Arc<str>, u64)>,
     ) -> Self {
         let clients = held.into_iter().map(|(client, held)| (client, ClientLanes::with_held(held)));
+        let share = Share::of(workshop.store.sharing().map(Sharing::tenure));
         Self {
             workshop,
             circuits,
+            share,
             doors,
             clients: clients.collect(),
             turns: VecDeque::new(),
@@ -136,6 +170,10 @@ impl Scheduler {
             next_due: None,
             owed: BTreeSet::new(),
             looking: false,
+            looks: 0,
+            direct_from: 1,
+            looked_up_to: 0,
+            arrivals: Arrivals::default(),
             looked: tokio::time::Instant::now(),
             look_again: false,
             troubled_until: None,
@@ -145,6 +183,7 @@ impl Scheduler {
     /// Works until it is told to stop; then lets those that are being carried out finish.
     pub(in crate::engine) async fn run(mut self) {
         self.look();
+        self.share_changed().await;
         let grace = loop {
             if let Some(grace) = *self.doors.stop.borrow() {
                 break grace;
@@ -158,6 +197,7 @@ impl Scheduler {
                 gone = self.doors.stop.changed() => if gone.is_err() { break Duration::ZERO },
                 () = tokio::time::sleep_until(look_at) => self.look(),
                 () = self.doors.wake.notified() => self.look(),
+                () = self.share.changed() => self.share_changed().await,
                 Some(change) = self.doors.circuits.recv() => self.circuit(change),
                 Some(arrived) = self.doors.arrivals.recv() => self.arrived(arrived),
                 Some(report) = self.tasks.join_next() => self.hear(report),
@@ -171,11 +211,16 @@ impl Scheduler {
 
     async fn finish(&mut self, grace: Duration) {
         let deadline = tokio::time::Instant::now() + grace;
+        // What nothing is under way of is another's at once, and the rest when it has finished.
+        if let Some(sharing) = self.workshop.store.sharing() {
+            sharing.retire();
+        }
         while self.running > 0 {
-            let Ok(Some(report)) = tokio::time::timeout_at(deadline, self.tasks.join_next()).await else {
-                break;
-            };
-            self.hear(report);
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => break,
+                () = self.share.changed() => self.see_to_share(),
+                Some(report) = self.tasks.join_next() => self.hear(report),
+            }
         }
         // What did not finish is carried on from its journal by the next start.
         self.tasks.abort_all();

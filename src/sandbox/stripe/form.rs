@@ -104,6 +104,7 @@ mod tests {
             clock: Arc::new(SystemClock),
             redactor: Redactor::default(),
             vault: Arc::new(MemoryVault::default()),
+            commons: None,
         };
         Connection::open(parts, around).unwrap()
     }

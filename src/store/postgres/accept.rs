@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use tokio_util::task::TaskTracker;
 
-use super::columns::{Cells, clean, clean_option, digest, lane_hash, part};
+use super::columns::{Cells, clean, clean_option, digest, lane_hash, part, part_number};
 use super::db::{Db, Pipe};
 use super::fault::Fault;
 use crate::store::columns::{micros, stale_number, state_number};
@@ -351,7 +351,7 @@ impl<'a> Runs<'a> {
         self.lane.push(clean(&run.place.lane));
         self.key.push(clean(&run.place.key));
         self.lane_hash.push(hash);
-        self.part.push(part(hash));
+        self.part.push(part_number(part(hash)));
         self.created.push(micros(run.place.created));
         self.rank.push(i64::from(run.place.rank));
         self.stale.push(short(stale_number(run.stale)));

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::steps::Identity;
-use crate::store::{Place, QueuedRun, RunId, Version};
+use crate::store::{Part, Parts, Place, QueuedRun, RunId, Version};
 use crate::store::{StoreError, columns};
 use crate::value::Value;
 
@@ -50,8 +50,18 @@ pub(super) fn lane_hash(client: &str, lane: &str, key: &str) -> i64 {
 }
 
 /// The partition that a lane belongs to.
-pub(super) fn part(lane_hash: i64) -> i16 {
-    i16::from(lane_hash.to_le_bytes()[0])
+pub(super) fn part(lane_hash: i64) -> Part {
+    Part(lane_hash.to_le_bytes()[0])
+}
+
+/// A partition, as columns have it.
+pub(super) fn part_number(part: Part) -> i16 {
+    i16::from(part.0)
+}
+
+/// Partitions, as a statement takes them.
+pub(super) fn part_numbers(parts: Parts) -> Vec<i16> {
+    parts.iter().map(part_number).collect()
 }
 
 /// A row's columns as our types. What does not fit was not written by us.
@@ -137,7 +147,7 @@ pub(super) fn unreadable(reason: String) -> StoreError {
 
 /// The columns that [`queued`] reads, of a run `r` with its payload `p`.
 pub(super) const QUEUED: &str = "r.id, r.client, r.pipeline, r.version, r.lane, r.order_key, r.created, r.rank, \
-     r.stale, r.state, r.attempts, r.received, r.spent, length(p.body)::bigint, \
+     r.stale, r.state, r.attempts, r.received, r.spent, length(p.body)::bigint, r.part, \
      EXISTS (SELECT 1 FROM lockstep.run h WHERE h.state = 2 AND h.lane_hash = r.lane_hash AND h.client = r.client \
      AND h.lane = r.lane AND h.order_key = r.order_key \
      AND (h.created, h.rank, h.id) < (r.created, r.rank, r.id))";
@@ -162,7 +172,8 @@ pub(super) fn queued(row: &Row) -> Result<QueuedRun, StoreError> {
         received: cells.time(11)?,
         spent: columns::spent(cells.str_option(12)?).map_err(unreadable)?,
         weight: usize::try_from(cells.int(13)?).unwrap_or(0),
-        behind: cells.bool(14)?,
+        part: Part(u8::try_from(cells.short(14)?).unwrap_or_default()),
+        behind: cells.bool(15)?,
     })
 }
 
@@ -177,7 +188,7 @@ mod tests {
         const LANE_HASH: i64 = 7_289_126_847_046_153_271;
         // Written into the rows: another value for the same lane would let two processes work on it.
         assert_eq!(lane_hash("acme", "sync", "cus_1"), LANE_HASH);
-        assert_eq!(part(lane_hash("acme", "sync", "cus_1")), i16::from(LANE_HASH.to_le_bytes()[0]));
+        assert_eq!(part(lane_hash("acme", "sync", "cus_1")), Part(LANE_HASH.to_le_bytes()[0]));
     }
 
     #[test]

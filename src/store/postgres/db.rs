@@ -11,6 +11,7 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::PostgresAddress;
 use super::fault::Fault;
@@ -20,11 +21,15 @@ use crate::store::StoreError;
 /// Connections that answer questions.
 const READERS: usize = 6;
 
-/// Connections that write: one for changes, the others for events, tenure and what people change.
-const WRITERS: usize = 4;
+/// Connections that write: one for changes, the others for events, tenure, paces and what people change.
+const WRITERS: usize = 5;
 
 /// No statement of ours takes seconds. One that has no answer after so long is taken for lost.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
+
+/// Begins a transaction. A process that is frozen in the middle of one must not keep its locks: it would be taken for dead,
+/// and nobody could take over. Said in each transaction, for a session may be somebody else's.
+pub(super) const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '4s'";
 
 /// How long a question waits for a free connection.
 const FREE: Duration = Duration::from_secs(10);
@@ -41,6 +46,7 @@ pub(super) type Values<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 pub(super) struct Db {
     readers: Pool,
     writers: Pool,
+    address: Arc<(tokio_postgres::Config, MakeRustlsConnect)>,
     /// Names the store in errors.
     pub(super) store: Arc<str>,
 }
@@ -59,7 +65,13 @@ impl Db {
         };
         let readers = pool(READERS).map_err(|error| unopened(error.to_string()))?;
         let writers = pool(WRITERS).map_err(|error| unopened(error.to_string()))?;
-        Ok(Self { readers, writers, store })
+        let address = Arc::new((address.config.clone(), tls.clone()));
+        Ok(Self { readers, writers, address, store })
+    }
+
+    /// How a connection beside the pools is made.
+    pub(super) fn address(&self) -> &(tokio_postgres::Config, MakeRustlsConnect) {
+        &self.address
     }
 
     /// A connection to write on.

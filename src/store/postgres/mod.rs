@@ -1,5 +1,5 @@
-//! PostgreSQL: a database of its own kind beside the one machine that SQLite lives on. One process at a time carries
-//! runs out (`claim`); when it dies, the next one that starts takes over.
+//! PostgreSQL: a database of its own kind beside the one machine that SQLite lives on. Processes share its work by
+//! partitions (`claim`, `share`); when one dies, the others take over what it had.
 //!
 //! Everything lies in the schema `lockstep`. Events come in by statements that keep many at once (`accept`); changes
 //! go through one task with one mailbox (`writer`), which puts whatever gathered during the last commit into the next
@@ -18,11 +18,14 @@ mod erase;
 mod fault;
 mod look;
 mod open;
+mod pace;
 mod read;
 mod seal;
+mod share;
 mod store;
 mod tls;
 mod versions;
+mod wake;
 mod wave;
 mod write;
 mod writer;

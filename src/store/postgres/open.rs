@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_spent_and_alerts.sql"),
     include_str!("migrations/0004_secret.sql"),
     include_str!("migrations/0005_audit_chain.sql"),
+    include_str!("migrations/0006_replicas.sql"),
 ];
 
 /// What processes that migrate at one time queue for, within their transactions: "lockstep".

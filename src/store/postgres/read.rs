@@ -6,26 +6,36 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_postgres::types::Type;
 
-use super::columns::{Cells, QUEUED, digest, identity_digest, lane_hash, queued, unreadable};
+use super::columns::{Cells, QUEUED, digest, identity_digest, lane_hash, part_numbers, queued, unreadable};
 use super::db::{Db, Values};
 use crate::steps::{CallId, Entry, EntryState, Identity};
 use crate::store::columns::{self, ENDLESS, micros};
 use crate::store::{
-    AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody, RunId, Source,
-    StoreError,
+    AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, Parts, QueuedRun, RunBody, RunId,
+    Source, StoreError,
 };
+
+/// Said of runs that are this process's own; nothing when all are.
+fn own(parts: Parts, value: u8) -> String {
+    if parts == Parts::ALL { String::new() } else { format!("AND r.part = ANY(${value}::smallint[])") }
+}
 
 /// Held and waiting runs first: they are older, and there are few of them.
 pub(super) async fn due(
     db: &Db,
+    parts: Parts,
     client: &str,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<QueuedRun>, StoreError> {
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let own = own(parts, 4);
     let of = |turn: u8, state: u8| {
         format!(
-            "(SELECT {turn} AS turn, id, due FROM lockstep.run WHERE state = {state} AND client = $1 AND due <= $2 \
-             ORDER BY due, id LIMIT $3)"
+            "(SELECT {turn} AS turn, r.id, r.due FROM lockstep.run r WHERE r.state = {state} AND r.client = $1 \
+             AND r.due <= $2 {own} ORDER BY r.due, r.id LIMIT $3)"
         )
     };
     let sql = format!(
@@ -36,7 +46,14 @@ pub(super) async fn due(
         of(2, 0)
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values: Values<'_> = &[(&client, Type::TEXT), (&micros(now), Type::INT8), (&limit, Type::INT8)];
+    let numbers = part_numbers(parts);
+    let values: Values<'_> = &[
+        (&client, Type::TEXT),
+        (&micros(now), Type::INT8),
+        (&limit, Type::INT8),
+        (&numbers, Type::INT2_ARRAY),
+    ];
+    let values = if own.is_empty() { &values[..3] } else { values };
     db.rows(&sql, values).await?.iter().map(queued).collect()
 }
 
@@ -64,6 +81,10 @@ pub(super) async fn behind(
 }
 
 /// Steps from one client to the next by the partial indexes: not a scan over all runs.
+fn outlook_sql(own: &str) -> String {
+    OUTLOOK.replace("{own}", own)
+}
+
 const OUTLOOK: &str = "\
 WITH RECURSIVE client (name) AS (
     SELECT least((SELECT min(client) FROM lockstep.run WHERE state = 0),
@@ -76,15 +97,21 @@ WITH RECURSIVE client (name) AS (
     FROM client c WHERE c.name IS NOT NULL
 )
 SELECT c.name,
-       EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 0 AND r.client = c.name AND r.due <= $1)
-       OR EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 2 AND r.client = c.name AND r.due <= $1)
-       OR EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 3 AND r.client = c.name AND r.due <= $1),
-       least((SELECT min(r.due) FROM lockstep.run r WHERE r.state = 2 AND r.client = c.name AND r.due > $1),
-             (SELECT min(r.due) FROM lockstep.run r WHERE r.state = 3 AND r.client = c.name AND r.due > $1))
+       EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 0 AND r.client = c.name AND r.due <= $1 {own})
+       OR EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 2 AND r.client = c.name AND r.due <= $1 {own})
+       OR EXISTS (SELECT 1 FROM lockstep.run r WHERE r.state = 3 AND r.client = c.name AND r.due <= $1 {own}),
+       least((SELECT min(r.due) FROM lockstep.run r WHERE r.state = 2 AND r.client = c.name AND r.due > $1 {own}),
+             (SELECT min(r.due) FROM lockstep.run r WHERE r.state = 3 AND r.client = c.name AND r.due > $1 {own}))
 FROM client c WHERE c.name IS NOT NULL ORDER BY c.name";
 
-pub(super) async fn outlook(db: &Db, now: Timestamp) -> Result<Vec<Outlook>, StoreError> {
-    let rows = db.rows(OUTLOOK, &[(&micros(now), Type::INT8)]).await?;
+pub(super) async fn outlook(db: &Db, parts: Parts, now: Timestamp) -> Result<Vec<Outlook>, StoreError> {
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (own, numbers) = (own(parts, 2), part_numbers(parts));
+    let values: Values<'_> = &[(&micros(now), Type::INT8), (&numbers, Type::INT2_ARRAY)];
+    let values = if own.is_empty() { &values[..1] } else { values };
+    let rows = db.rows(&outlook_sql(&own), values).await?;
     let outlook = |cells: Cells<'_>| {
         let next = cells.int_option(2)?.filter(|due| *due != ENDLESS).map(columns::time);
         Ok(Outlook { client: cells.text(0)?, due_now: cells.bool(1)?, next })

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::types::Type;
 
 use super::columns::{Cells, clean, clean_option, unreadable};
-use super::db::{Db, Pipe, Values};
+use super::db::{BEGIN, Db, Pipe, Values};
 use super::fault::Fault;
 use super::look;
 use crate::steps::AuditEntry;
@@ -45,7 +45,7 @@ async fn attempt<T>(
     work: &(impl for<'a> Fn(Pipe<'a>) -> BoxFuture<'a, Result<T, Fault>> + Sync),
 ) -> Result<T, Fault> {
     let mut link = db.writer().await?;
-    link.batch("BEGIN").await?;
+    link.batch(BEGIN).await?;
     let worked = work(link.pipe()?).await;
     let done = match link.kept(worked) {
         Ok(done) => done,

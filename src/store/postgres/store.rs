@@ -2,38 +2,44 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_postgres::types::Type;
 
 use super::accept::Inbox;
 use super::address::PostgresAddress;
-use super::claim::{Claim, Renewal};
+use super::claim::Claim;
+use super::columns::{lane_hash, part};
 use super::db::{Db, Values};
+use super::share::{self, Keeping};
+use super::wake::{Listening, Nudger};
 use super::writer::{Mailbox, Op};
-use super::{erase, look, open, read, seal, versions};
+use super::{erase, look, open, pace, read, seal, versions};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::columns::micros;
 use crate::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent,
-    NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
-    StoreError, Version,
+    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient,
+    HandedOver, NewEvent, NewIntent, Outlook, PaceName, Part, Parts, QueuedRun, Replica, Role, RunBody,
+    RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Sharing, Store, StoreError, TakenUp, Tenure,
+    Turns, TurnsAsked, Version,
 };
 
-/// A store in a PostgreSQL database, in its schema `lockstep`. Several processes may have it open, one of them to carry
-/// runs out.
+/// A store in a PostgreSQL database, in its schema `lockstep`. Several processes share its work.
 pub struct PostgresStore {
     mark: String,
     db: Db,
     inbox: Inbox,
     mailbox: Mailbox,
     claim: Claim,
+    nudger: Arc<Nudger>,
     /// Held as long as the store is.
-    _renewal: Option<Renewal>,
+    _keeping: Option<(Keeping, Listening)>,
 }
 
 impl PostgresStore {
@@ -42,15 +48,19 @@ impl PostgresStore {
     pub async fn open(address: &PostgresAddress, access: Access) -> Result<Self, StoreError> {
         let db = Db::new(address)?;
         let mark = open::open(&db, access).await?;
-        let (claim, renewal) = match access {
-            Access::Run => {
-                let (claim, renewal) = Claim::take(&db).await?;
-                (claim, Some(renewal))
-            }
-            Access::Beside => (Claim::none(), None),
+        let role = match access {
+            Access::Run => Some(Role::All),
+            Access::Share(role) => Some(role),
+            Access::Beside => None,
         };
-        let mailbox = Mailbox::start(&db, claim.clone(), renewal.is_some());
-        Ok(Self { mark, inbox: Inbox::start(&db), mailbox, db, claim, _renewal: renewal })
+        let claim = Claim::new(role);
+        let keeping = match role {
+            Some(_) => Some((share::keep(&db, &claim).await?, Listening::start(&db, &claim))),
+            None => None,
+        };
+        let nudger = Arc::new(Nudger::start(&db));
+        let mailbox = Mailbox::start(&db, claim.clone(), Arc::clone(&nudger));
+        Ok(Self { mark, inbox: Inbox::start(&db), mailbox, db, claim, nudger, _keeping: keeping })
     }
 }
 
@@ -61,6 +71,10 @@ impl Store for PostgresStore {
 
     fn works(&self) -> bool {
         self.claim.holds()
+    }
+
+    fn sharing(&self) -> Option<&dyn Sharing> {
+        Some(self)
     }
 
     /// A commit can fail when a later one does not: the connection broke, or this process was taken for dead.
@@ -80,12 +94,12 @@ impl Store for PostgresStore {
         self.mailbox.send(changes, Op::Commit)
     }
 
-    fn take_up(&self) -> BoxFuture<'static, Result<BTreeMap<Arc<str>, u64>, StoreError>> {
+    fn take_up(&self) -> BoxFuture<'static, Result<TakenUp, StoreError>> {
         self.mailbox.send((), Op::TakeUp)
     }
 
     fn outlook(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Outlook>, StoreError>> {
-        read::outlook(&self.db, now).boxed()
+        read::outlook(&self.db, self.claim.carried(), now).boxed()
     }
 
     fn due<'a>(
@@ -94,7 +108,7 @@ impl Store for PostgresStore {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
-        read::due(&self.db, client, now, limit).boxed()
+        read::due(&self.db, self.claim.carried(), client, now, limit).boxed()
     }
 
     fn behind<'a>(
@@ -250,6 +264,102 @@ impl Store for PostgresStore {
             Ok(())
         }
         .boxed()
+    }
+}
+
+impl Sharing for PostgresStore {
+    fn part(&self, client: &str, lane: &str, key: &str) -> Part {
+        part(lane_hash(client, lane, key))
+    }
+
+    fn tenure(&self) -> watch::Receiver<Tenure> {
+        self.claim.watch()
+    }
+
+    fn hand_over(&self, parts: Parts) -> BoxFuture<'static, Result<HandedOver, StoreError>> {
+        self.mailbox.send(parts, Op::HandOver)
+    }
+
+    fn begin_again(&self, number: u64) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.mailbox.send(number, Op::BeginAgain)
+    }
+
+    fn retire(&self) {
+        self.claim.retire();
+    }
+
+    fn nudge(&self, parts: Parts) {
+        self.nudger.nudge(parts);
+    }
+
+    fn replicas(&self) -> BoxFuture<'_, Result<Vec<Replica>, StoreError>> {
+        share::replicas(&self.db, &self.claim)
+    }
+
+    fn win_try<'a>(
+        &'a self,
+        client: &'a str,
+        connection: &'a str,
+        due: Timestamp,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let sql = "UPDATE lockstep.connection_state SET probe_at = $4
+                WHERE client = $1 AND connection = $2 AND probe_at = $3 RETURNING 1";
+            let values: Values<'_> = &[
+                (&client, Type::TEXT),
+                (&connection, Type::TEXT),
+                (&micros(due), Type::INT8),
+                (&micros(until), Type::INT8),
+            ];
+            let mut link = self.db.writer().await.map_err(|fault| fault.told(&self.db.store))?;
+            let won = link.rows(sql, values).await.map_err(|fault| fault.told(&self.db.store))?;
+            Ok(!won.is_empty())
+        }
+        .boxed()
+    }
+
+    fn take_turns<'a>(&'a self, asked: TurnsAsked<'a>) -> BoxFuture<'a, Result<Turns, StoreError>> {
+        async move {
+            let taking = OwnPace::of(asked.pace);
+            let (buckets, count, patience) = (asked.buckets.to_vec(), asked.count, asked.patience);
+            seal::transaction(&self.db, |pipe| {
+                let (taking, buckets) = (taking.clone(), buckets.clone());
+                async move {
+                    let pace = taking.name();
+                    pace::take(pipe, TurnsAsked { pace, buckets: &buckets, count, patience }).await
+                }
+                .boxed()
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn hold_back<'a>(&'a self, pace: PaceName<'a>, wait: Duration) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            let holding = OwnPace::of(pace);
+            seal::transaction(&self.db, |pipe| {
+                let holding = holding.clone();
+                async move { pace::hold_back(pipe, holding.name(), wait).await }.boxed()
+            })
+            .await
+        }
+        .boxed()
+    }
+}
+
+/// The name of a pace, for a transaction that may be tried again.
+#[derive(Clone)]
+struct OwnPace(Arc<str>, Arc<str>, Arc<str>);
+
+impl OwnPace {
+    fn of(PaceName { client, connection, operation }: PaceName<'_>) -> Self {
+        Self(client.into(), connection.into(), operation.into())
+    }
+
+    fn name(&self) -> PaceName<'_> {
+        PaceName { client: &self.0, connection: &self.1, operation: &self.2 }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The task that writes changes: one mailbox, first in, first committed, many in one transaction.
 //!
 //! A transaction begins by moving on the batch number in this process's row of `replica`. That answers two questions:
-//! whether a commit whose answer was lost was done, and whether this process is still taken for alive.
+//! whether a commit whose answer was lost was done, and whether this process is still taken for alive. When it is not,
+//! whatever it has to say of runs is refused until it has dropped them and begins again; the rest (a token that was
+//! renewed, the files that a client runs with) is written all the same.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,15 +16,16 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use tokio_util::task::TaskTracker;
 
-use super::claim::{self, Claim, LEASE};
-use super::columns::Cells;
-use super::db::{Db, Link, Pipe, Values};
+use super::claim::{Claim, LEASE};
+use super::columns::{Cells, part_numbers};
+use super::db::{BEGIN, Db, Link, Pipe, Values};
 use super::fault::Fault;
+use super::wake::Nudger;
 use super::wave::Wave;
-use super::{versions, write};
+use super::{share, versions, write};
 use crate::failpoint::failpoint;
 use crate::steps::Grant;
-use crate::store::{Change, GoodClient, NewIntent, StoreError};
+use crate::store::{Change, GoodClient, HandedOver, NewIntent, Parts, StoreError, TakenUp};
 
 /// Operations in one transaction.
 const BATCH: usize = 512;
@@ -44,7 +46,9 @@ pub(super) struct Task<I, O> {
 pub(super) enum Op {
     Intend(Task<NewIntent, Grant>),
     Commit(Task<Vec<Change>, ()>),
-    TakeUp(Task<(), BTreeMap<Arc<str>, u64>>),
+    TakeUp(Task<(), TakenUp>),
+    HandOver(Task<Parts, HandedOver>),
+    BeginAgain(Task<u64, ()>),
     KeepGood(Task<GoodClient, ()>),
     Forget(Task<Timestamp, u64>),
 }
@@ -53,7 +57,8 @@ pub(super) enum Op {
 enum Done {
     Intended(Grant),
     Written,
-    TakenUp(BTreeMap<Arc<str>, u64>),
+    TakenUp(TakenUp),
+    HandedOver(Parts, HandedOver),
     Forgotten(u64),
 }
 
@@ -64,11 +69,12 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Starts the task. It ends when the mailbox is closed or dropped. A process that carries runs out has its row
-    /// already; another one gets it when it first writes.
-    pub(super) fn start(db: &Db, claim: Claim, registered: bool) -> Self {
+    /// Starts the task. It ends when the mailbox is closed or dropped. A process that stays has its row already; another
+    /// one gets it when it first writes.
+    pub(super) fn start(db: &Db, claim: Claim, nudger: Arc<Nudger>) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let writer = Writer { db: db.clone(), claim, works: registered, registered };
+        let registered = claim.stays();
+        let writer = Writer { db: db.clone(), claim, nudger, registered };
         let done = TaskTracker::new();
         done.spawn(writer.run(receiver));
         done.close();
@@ -100,8 +106,7 @@ impl Mailbox {
 struct Writer {
     db: Db,
     claim: Claim,
-    /// True when this process carries runs out: once its row is gone, so is its claim.
-    works: bool,
+    nudger: Arc<Nudger>,
     /// True when this process has its row.
     registered: bool,
 }
@@ -128,11 +133,18 @@ impl Writer {
     async fn run(mut self, mut mailbox: mpsc::UnboundedReceiver<Op>) {
         let mut batch = Vec::with_capacity(BATCH);
         while let Some(first) = mailbox.recv().await {
-            batch.push(first);
+            let mut next = Some(first);
             // Whatever gathered during the last commit goes with this one: no timer, so an idle store answers at once.
-            while batch.len() < BATCH {
-                let Ok(op) = mailbox.try_recv() else { break };
+            while let Some(op) = next.take() {
+                if let Op::BeginAgain(task) = op {
+                    self.write(&mut batch).await;
+                    self.begin_again(task).await;
+                    continue;
+                }
                 batch.push(op);
+                if batch.len() < BATCH {
+                    next = mailbox.try_recv().ok();
+                }
             }
             self.write(&mut batch).await;
         }
@@ -141,10 +153,43 @@ impl Writer {
         }
     }
 
+    /// Takes part again. What was handed over before this was refused before this.
+    async fn begin_again(&mut self, task: Task<u64, ()>) {
+        let tenure = self.claim.tenure();
+        if !tenure.lost || tenure.number != task.input {
+            drop(task.reply.send(Ok(())));
+            return;
+        }
+        if self.registered {
+            self.sign_off().await;
+        }
+        self.claim.change_id();
+        let (asked, works) = (Instant::now(), self.claim.works());
+        let signed_on = async { share::sign_on(&mut self.db.writer().await?, &self.claim, works).await };
+        let signed_on: Result<(), Fault> = signed_on.await;
+        self.registered = signed_on.is_ok();
+        if self.registered {
+            self.claim.begin_again();
+            self.claim.extend(asked, self.claim.tenure().number);
+        }
+        drop(task.reply.send(signed_on.map_err(|fault| fault.told(&self.db.store))));
+    }
+
     /// Writes a batch in one transaction and tells everyone. When one of them cannot be written, nothing of the
     /// batch is, and each is tried in a transaction of its own, so that one mistake does not hit its neighbours.
     async fn write(&mut self, batch: &mut Vec<Op>) {
-        let together = self.commit(batch).await;
+        self.refuse(batch);
+        if batch.is_empty() {
+            return;
+        }
+        let mut together = self.commit(batch).await;
+        if let Err(Fault::Swept) = together {
+            self.refuse(batch);
+            if batch.is_empty() {
+                return;
+            }
+            together = self.commit(batch).await;
+        }
         let alone = batch.len() > 1
             && matches!(together, Err(Fault::Assumption(_) | Fault::Said(StoreError::Database(_))));
         let mut answers = together.map(Vec::into_iter);
@@ -161,6 +206,15 @@ impl Writer {
         }
     }
 
+    /// Of a process that was taken for dead nothing about runs is taken.
+    fn refuse(&self, batch: &mut Vec<Op>) {
+        if self.claim.tenure().lost {
+            for op in batch.extract_if(.., |op| op.is_about_runs()) {
+                op.tell(Err(StoreError::Fenced));
+            }
+        }
+    }
+
     /// Commits operations, with tries as long as the database cannot be reached. Whether a commit whose answer was
     /// lost was done is found out before it is tried again.
     async fn commit(&mut self, ops: &[Op]) -> Result<Vec<Done>, Fault> {
@@ -174,7 +228,14 @@ impl Writer {
             doubtful = failed.doubtful.or(doubtful);
             match failed.fault {
                 Fault::Again => {}
-                Fault::Swept => self.registered = false,
+                Fault::Swept => {
+                    self.registered = false;
+                    self.claim.change_id();
+                    // A process that only changes a little now and then simply signs on again.
+                    if self.claim.carries() && self.claim.lose() {
+                        return Err(Fault::Swept);
+                    }
+                }
                 Fault::Lost(_) if Instant::now() < patient_until => tokio::time::sleep(PAUSE).await,
                 fault => return Err(fault),
             }
@@ -186,6 +247,7 @@ impl Writer {
         if let Some(earlier) = doubtful.take() {
             match self.reached(&mut link).await {
                 Ok(reached) if reached.is_some_and(|reached| reached >= earlier.number) => {
+                    self.committed(&earlier.done);
                     return Ok(earlier.done);
                 }
                 Ok(_) => {}
@@ -193,7 +255,8 @@ impl Writer {
             }
         }
         if !self.registered {
-            claim::sign_on(&mut link, self.claim.id(), false).await?;
+            // As long as it has not begun again, it carries nothing out.
+            share::sign_on(&mut link, &self.claim, false).await?;
             self.registered = true;
         }
         let written = self.transaction(link.pipe()?, ops).await;
@@ -208,6 +271,7 @@ impl Writer {
         match link.batch("COMMIT").await {
             Ok(()) => {
                 failpoint!("after-commit");
+                self.committed(&done);
                 Ok(done)
             }
             Err(fault @ Fault::Lost(_)) => Err(Failed { fault, doubtful: Some(Doubtful { number, done }) }),
@@ -224,37 +288,53 @@ impl Writer {
             SET batch = batch + 1, until = greatest(until, now() + $2 * interval '1 second')
             WHERE id = $1 RETURNING batch";
         let (id, lease) = (self.claim.id(), LEASE.as_secs_f64());
-        let values: Values<'_> = &[(&id, Type::TEXT), (&lease, Type::FLOAT8)];
-        let ((), alive) = tokio::try_join!(pipe.batch("BEGIN"), pipe.rows(sql, values))?;
-        let Some(row) = alive.first() else {
-            // A process that only changes a little now and then simply signs on again.
-            return Err(if self.works { Fault::Said(StoreError::Fenced) } else { Fault::Swept });
-        };
+        let values: Values<'_> = &[(&&*id, Type::TEXT), (&lease, Type::FLOAT8)];
+        let ((), alive) = tokio::try_join!(pipe.batch(BEGIN), pipe.rows(sql, values))?;
+        let row = alive.first().ok_or(Fault::Swept)?;
         let number = Cells(row).int(0).map_err(Fault::Said)?;
-        Ok((number, perform(pipe, ops).await?))
+        Ok((number, perform(pipe, &self.claim, ops).await?))
+    }
+
+    /// What has become of partitions, once it is on disk.
+    fn committed(&self, done: &[Done]) {
+        for done in done {
+            match done {
+                Done::TakenUp(taken) => self.claim.took_up(taken.parts),
+                Done::HandedOver(parts, _) => {
+                    self.claim.handed_over(*parts);
+                    self.nudger.freed();
+                }
+                Done::Intended(_) | Done::Written | Done::Forgotten(_) => {}
+            }
+        }
     }
 
     /// The number of the last transaction of this process that was committed. Waits for one that is still under way
     /// on a connection that we have lost.
     async fn reached(&self, link: &mut Link) -> Result<Option<i64>, Fault> {
         let sql = "SELECT batch FROM lockstep.replica WHERE id = $1 FOR UPDATE";
-        let rows = link.rows(sql, &[(&self.claim.id(), Type::TEXT)]).await?;
+        let rows = link.rows(sql, &[(&&*self.claim.id(), Type::TEXT)]).await?;
         rows.first().map(|row| Cells(row).int(0)).transpose().map_err(Fault::Said)
     }
 
-    /// A row that stays behind is swept away by others later.
+    /// A row that stays behind is swept away by others later. With the row go its partitions, which somebody may be waiting
+    /// for.
     async fn sign_off(&self) {
         let sql = "DELETE FROM lockstep.replica WHERE id = $1";
-        if let Ok(mut link) = self.db.writer().await
-            && let Err(fault) = link.rows(sql, &[(&self.claim.id(), Type::TEXT)]).await
-        {
+        let (id, word) = (self.claim.id(), "SELECT pg_notify('lockstep', 'free')");
+        let signed_off = async {
+            let mut link = self.db.writer().await?;
+            link.rows(sql, &[(&&*id, Type::TEXT)]).await?;
+            link.rows(word, &[]).await
+        };
+        if let Err(fault) = signed_off.await {
             tracing::debug!(error = %fault.told(&self.db.store), "the process's row was left behind");
         }
     }
 }
 
 /// The operations of a batch, in waves.
-async fn perform(pipe: Pipe<'_>, ops: &[Op]) -> Result<Vec<Done>, Fault> {
+async fn perform(pipe: Pipe<'_>, claim: &Claim, ops: &[Op]) -> Result<Vec<Done>, Fault> {
     let mut waves = Waves { pipe, wave: Wave::default(), grants: Vec::new() };
     let mut done: Vec<Done> = Vec::with_capacity(ops.len());
     for op in ops {
@@ -276,8 +356,13 @@ async fn perform(pipe: Pipe<'_>, ops: &[Op]) -> Result<Vec<Done>, Fault> {
             }
             Op::TakeUp(_) => {
                 waves.write().await?;
-                Done::TakenUp(take_up(pipe).await?)
+                Done::TakenUp(take_up(pipe, claim.untaken()).await?)
             }
+            Op::HandOver(Task { input, .. }) => {
+                waves.write().await?;
+                Done::HandedOver(*input, hand_over(pipe, claim, *input).await?)
+            }
+            Op::BeginAgain(_) => Done::Written,
             Op::Forget(Task { input, .. }) => {
                 waves.write().await?;
                 Done::Forgotten(versions::forget(pipe, *input).await?)
@@ -319,18 +404,42 @@ impl<'a> Waves<'a> {
 }
 
 /// Runs that stood behind others are ready again: who goes first is decided anew.
-async fn take_up(pipe: Pipe<'_>) -> Result<BTreeMap<Arc<str>, u64>, Fault> {
-    pipe.change("UPDATE lockstep.run SET state = 0 WHERE state = 1", &[]).await?;
+async fn take_up(pipe: Pipe<'_>, parts: Parts) -> Result<TakenUp, Fault> {
+    if parts.is_empty() {
+        return Ok(TakenUp::default());
+    }
+    let numbers = part_numbers(parts);
+    let values: Values<'_> = &[(&numbers, Type::INT2_ARRAY)];
+    let sql = "UPDATE lockstep.run SET state = 0 WHERE state = 1 AND part = ANY($1::smallint[])";
+    pipe.change(sql, values).await?;
     // A crash came before it was written that the connection is paused: nobody would ever call those who wait for it.
     let sql = "UPDATE lockstep.run r SET due = r.received, parked = NULL
-        WHERE r.state = 2 AND r.parked IS NOT NULL AND NOT EXISTS (
+        WHERE r.state = 2 AND r.part = ANY($1::smallint[]) AND r.parked IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM lockstep.connection_state c
             WHERE c.client = r.client AND c.connection = r.parked AND c.probe_at IS NOT NULL)";
-    pipe.change(sql, &[]).await?;
-    let sql = "SELECT client, count(*) FROM lockstep.run WHERE state = 2 GROUP BY client";
-    let held = pipe.rows(sql, &[]).await?;
+    pipe.change(sql, values).await?;
+    let sql = "SELECT client, count(*) FROM lockstep.run WHERE state = 2 AND part = ANY($1::smallint[]) GROUP BY client";
+    let held = pipe.rows(sql, values).await?;
     let held = held.iter().map(|row| Ok((Cells(row).text(0)?, Cells(row).int(1)?.unsigned_abs())));
-    held.collect::<Result<_, StoreError>>().map_err(Fault::Said)
+    let held = held.collect::<Result<_, StoreError>>().map_err(Fault::Said)?;
+    Ok(TakenUp { parts, held })
+}
+
+/// These partitions are free, and what stands in them is somebody else's to count.
+async fn hand_over(pipe: Pipe<'_>, claim: &Claim, parts: Parts) -> Result<HandedOver, Fault> {
+    let numbers = part_numbers(parts);
+    let sql = "SELECT client, sum((state = 2)::int), sum((state = 1)::int) FROM (
+            SELECT client, state FROM lockstep.run WHERE state = 1 AND part = ANY($1::smallint[])
+            UNION ALL SELECT client, state FROM lockstep.run WHERE state = 2 AND part = ANY($1::smallint[])) r
+        GROUP BY client";
+    let counts = pipe.rows(sql, &[(&numbers, Type::INT2_ARRAY)]).await?;
+    let free = "UPDATE lockstep.partition SET owner = NULL WHERE part = ANY($1::smallint[]) AND owner = $2";
+    pipe.change(free, &[(&numbers, Type::INT2_ARRAY), (&&*claim.id(), Type::TEXT)]).await?;
+    let count = |row| {
+        let cells = Cells(row);
+        Ok((cells.text(0)?, (cells.int(1)?.unsigned_abs(), cells.int(2)?.unsigned_abs())))
+    };
+    counts.iter().map(count).collect::<Result<_, StoreError>>().map_err(Fault::Said)
 }
 
 impl Op {
@@ -341,16 +450,30 @@ impl Op {
             Self::KeepGood(task) => task.tell(answer, |_| Some(())),
             Self::Intend(task) => task.tell(answer, |done| match done {
                 Done::Intended(grant) => Some(grant),
-                Done::Written | Done::TakenUp(_) | Done::Forgotten(_) => None,
+                _ => None,
             }),
             Self::TakeUp(task) => task.tell(answer, |done| match done {
-                Done::TakenUp(held) => Some(held),
-                Done::Written | Done::Intended(_) | Done::Forgotten(_) => None,
+                Done::TakenUp(taken) => Some(taken),
+                _ => None,
             }),
+            Self::HandOver(task) => task.tell(answer, |done| match done {
+                Done::HandedOver(_, counts) => Some(counts),
+                _ => None,
+            }),
+            Self::BeginAgain(task) => task.tell(answer, |_| Some(())),
             Self::Forget(task) => task.tell(answer, |done| match done {
                 Done::Forgotten(count) => Some(count),
-                Done::Written | Done::Intended(_) | Done::TakenUp(_) => None,
+                _ => None,
             }),
+        }
+    }
+
+    /// True when it may be written only by the process whose runs these are.
+    fn is_about_runs(&self) -> bool {
+        match self {
+            Self::Intend(_) | Self::TakeUp(_) | Self::HandOver(_) => true,
+            Self::Commit(task) => task.input.iter().any(Change::is_of_a_run),
+            Self::BeginAgain(_) | Self::KeepGood(_) | Self::Forget(_) => false,
         }
     }
 }

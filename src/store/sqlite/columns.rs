@@ -7,7 +7,7 @@ use rusqlite::{Error, ErrorCode, Row};
 
 use crate::store::columns;
 pub(super) use crate::store::columns::{ENDLESS, micros, small, stale_number, state_number, time};
-use crate::store::{Outcome, QueuedRun, RunId, RunState, StoreError, Version};
+use crate::store::{Outcome, Part, QueuedRun, RunId, RunState, StoreError, Version};
 use crate::value::Value;
 
 /// The state that a number means.
@@ -56,6 +56,7 @@ pub(super) fn queued(row: &Row<'_>) -> rusqlite::Result<QueuedRun> {
         spent: columns::spent(row.get_ref(12)?.as_str_or_null()?).map_err(unreadable)?,
         weight: usize::try_from(row.get::<_, i64>(13)?).unwrap_or(0),
         behind: row.get(14)?,
+        part: Part::default(),
     })
 }
 

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_spent_and_alerts.sql"),
     include_str!("migrations/0004_secret.sql"),
     include_str!("migrations/0005_audit_chain.sql"),
+    include_str!("migrations/0006_replicas.sql"),
 ];
 
 /// Marks an SQLite file as ours: "LKST".
@@ -40,10 +41,11 @@ pub(super) fn open(path: &Path, access: Access) -> Result<Opened, StoreError> {
     let guard = match access {
         Access::Run => Some(lock(path)?),
         Access::Beside => None,
+        Access::Share(_) => return Err(StoreError::Unshared { store: name(path) }),
     };
     let flags = match access {
         Access::Run => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        Access::Beside => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::Beside | Access::Share(_) => OpenFlags::SQLITE_OPEN_READ_WRITE,
     };
     if access == Access::Beside && !path.exists() {
         return Err(StoreError::Unopened { store: name(path), reason: "there is no such file".into() });

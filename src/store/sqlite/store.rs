@@ -20,7 +20,7 @@ use crate::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
     ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent,
     NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
-    StoreError, Version,
+    StoreError, TakenUp, Version,
 };
 
 /// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
@@ -70,7 +70,7 @@ impl Store for SqliteStore {
         self.mailbox.send(changes, Op::Commit)
     }
 
-    fn take_up(&self) -> BoxFuture<'static, Result<BTreeMap<Arc<str>, u64>, StoreError>> {
+    fn take_up(&self) -> BoxFuture<'static, Result<TakenUp, StoreError>> {
         self.mailbox.send((), Op::TakeUp)
     }
 

@@ -110,7 +110,7 @@ fn a_store_of_a_newer_lockstep_is_refused_with_words() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refusal = refusal(&path, Access::Run).to_string();
     assert!(
-        refusal.contains("was made by a newer lockstep (schema 99; this one knows up to 5)"),
+        refusal.contains("was made by a newer lockstep (schema 99; this one knows up to 6)"),
         "{refusal}"
     );
 }

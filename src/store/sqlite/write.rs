@@ -1,6 +1,5 @@
 //! What is written, statement by statement. Everything here runs on the writer's thread inside its transaction.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,8 +13,8 @@ use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
 use crate::store::columns::{candidates_json, changes_json, texts_json};
 use crate::store::{
     Accepted, AlertWindow, Applied, Change, CircuitState, ConnectionState, Erasing, EventSeq, GoodClient,
-    Matter, NewEvent, NewIntent, NewRun, Outcome, RunId, RunState, SealedSecret, Settled, StoreError,
-    Version,
+    Matter, NewEvent, NewIntent, NewRun, Outcome, Parts, RunId, RunState, SealedSecret, Settled, StoreError,
+    TakenUp, Version,
 };
 use crate::value::Value;
 
@@ -370,7 +369,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Runs that stood behind others are ready again: who goes first is decided anew.
-    pub(super) fn take_up(&self) -> Written<BTreeMap<Arc<str>, u64>> {
+    pub(super) fn take_up(&self) -> Written<TakenUp> {
         self.connection.execute("UPDATE run SET state = 0 WHERE state = 1", [])?;
         // A crash came before it was written that the connection is paused: nobody would ever call those who wait for it.
         self.connection.execute(
@@ -384,8 +383,8 @@ impl<'a> Batch<'a> {
             "SELECT client, count(*) FROM run INDEXED BY run_held WHERE state = 2 GROUP BY client",
         )?;
         let rows = held.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
-        rows.map(|row| row.map(|(client, count)| (client, count.unsigned_abs())).map_err(WriteError::from))
-            .collect()
+        let held = rows.map(|row| row.map(|(client, count)| (client, count.unsigned_abs())));
+        Ok(TakenUp { parts: Parts::ALL, held: held.collect::<Result<_, _>>()? })
     }
 
     /// What a client runs with from now on.

@@ -1,6 +1,5 @@
 //! The thread that writes: one mailbox, first in, first on disk, many in one transaction.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -19,7 +18,8 @@ use super::write::{Batch, WriteError};
 use crate::failpoint::failpoint;
 use crate::steps::Grant;
 use crate::store::{
-    Accepted, Change, Erasing, EventSeq, GoodClient, NewEvent, NewIntent, RunId, Settled, StoreError, Version,
+    Accepted, Change, Erasing, EventSeq, GoodClient, NewEvent, NewIntent, RunId, Settled, StoreError,
+    TakenUp, Version,
 };
 
 /// Operations in one transaction. More would gain little (an fsync shared by 512 costs each of them nothing) and
@@ -51,7 +51,7 @@ pub(super) enum Op {
     Accept(Task<Vec<NewEvent>, Vec<Accepted>>),
     Intend(Task<NewIntent, Grant>),
     Commit(Task<Vec<Change>, ()>),
-    TakeUp(Task<(), BTreeMap<Arc<str>, u64>>),
+    TakeUp(Task<(), TakenUp>),
     KeepGood(Task<GoodClient, ()>),
     Forget(Task<(Vec<Version>, Timestamp), u64>),
     RetryDead(Task<(RunId, Timestamp), ()>),

@@ -42,7 +42,13 @@ impl Client {
     }
 
     fn made(vault: Arc<dyn Vault>, clock: SharedClock) -> Self {
-        let around = Surroundings { http: Http::new().unwrap(), clock, redactor: Redactor::default(), vault };
+        let around = Surroundings {
+            http: Http::new().unwrap(),
+            clock,
+            redactor: Redactor::default(),
+            vault,
+            commons: None,
+        };
         Self { connections: Connections::new(), around, timeout: None }
     }
 

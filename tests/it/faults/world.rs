@@ -15,7 +15,7 @@ use lockstep::sandbox::stripe::sign;
 use lockstep::sandbox::{Call, Sandbox, SandboxOptions};
 use lockstep::secret::Redactor;
 use lockstep::serving::Listener;
-use lockstep::store::{RunFilter, RunRow, StoreAddress};
+use lockstep::store::{Role, RunFilter, RunRow, StoreAddress};
 use lockstep::value::Value;
 use serde_json::json;
 use tempfile::TempDir;
@@ -120,7 +120,8 @@ impl World {
             environment: Arc::new(Variables(variables)),
             retain: None,
             store: StoreAddress::of_project(folder.path()),
-            public: Listener::bind(loopback).await.unwrap(),
+            role: Role::All,
+            public: Some(Listener::bind(loopback).await.unwrap()),
             access: Access::to(admin.address(), None).unwrap(),
             admin,
             clock: Arc::clone(&clock),
@@ -168,7 +169,7 @@ impl World {
             } },
         })
         .to_string();
-        let url = format!("http://{}/hooks/{client}/stripe", self.runtime.addresses().public);
+        let url = format!("http://{}/hooks/{client}/stripe", self.runtime.addresses().public.unwrap());
         let signature = sign(SECRET, now, body.as_bytes());
         let request = self.http.post(url).header("stripe-signature", signature).body(body);
         let response = request.send().await.unwrap();

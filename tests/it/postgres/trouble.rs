@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lockstep::config::Stale;
 use lockstep::store::{
-    Accepted, Access, Change, EventFilter, NewEvent, NewRun, Outcome, Place, RunId, Source, Store,
-    StoreAddress, StoreError, Version, open,
+    Accepted, Access, Change, EventFilter, NewEvent, NewRun, Outcome, PARTS, Parts, Place, RunId, Source,
+    Store, StoreAddress, StoreError, Version, open,
 };
 use pretty_assertions::assert_eq;
 
@@ -61,19 +61,34 @@ fn ended(run: RunId) -> Change {
 }
 
 #[tokio::test]
-async fn of_processes_that_start_at_one_time_one_works() {
+async fn processes_that_start_at_one_time_share_the_work_and_whoever_ends_leaves_its_part_at_once() {
     let url = database();
     let address = address(&url);
     let opening = (0..4).map(|_| open(&address, Access::Run));
-    let opened = futures_util::future::join_all(opening).await;
-    let (working, refused): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
-    assert_eq!((working.len(), refused.len()), (1, 3));
-    for refused in refused {
-        assert!(matches!(refused.err(), Some(StoreError::InUse { .. })));
-    }
-    // Whoever ends gives the store back at once.
-    working.into_iter().next().unwrap().unwrap().close().await.unwrap();
-    assert!(open(&address, Access::Run).await.is_ok());
+    let mut opened = futures_util::future::try_join_all(opening).await.unwrap();
+    let parts = |store: &Arc<dyn Store>| store.sharing().unwrap().tenure().borrow().parts;
+    let all_shared = |stores: &[Arc<dyn Store>]| {
+        let all = stores.iter().map(parts).fold(Parts::NONE, Parts::and);
+        all == Parts::ALL && stores.iter().map(|store| parts(store).count()).sum::<usize>() == PARTS
+    };
+    let waited = async |stores: &[Arc<dyn Store>]| {
+        let waiting = async {
+            while !all_shared(stores) {
+                // Nobody carries anything out here: what leaves a process is handed over on the spot.
+                for store in stores {
+                    let tenure = *store.sharing().unwrap().tenure().borrow();
+                    if !tenure.leaving.is_empty() {
+                        store.sharing().unwrap().hand_over(tenure.leaving).await.unwrap();
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), waiting).await.unwrap();
+    };
+    waited(&opened).await;
+    opened.pop().unwrap().close().await.unwrap();
+    waited(&opened).await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use lockstep::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
     ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent,
     NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
-    StoreError, Version,
+    StoreError, TakenUp, Version,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -56,7 +56,7 @@ enum Op {
     Accept(Vec<NewEvent>, Reply<Vec<Accepted>>),
     Intend(NewIntent, Reply<Grant>),
     Commit(Vec<Change>, Reply<()>),
-    TakeUp(Reply<BTreeMap<Arc<str>, u64>>),
+    TakeUp(Reply<TakenUp>),
 }
 
 /// One process's store.
@@ -277,7 +277,7 @@ impl Store for SimStore {
         self.queue(|reply| Op::Commit(changes, reply))
     }
 
-    fn take_up(&self) -> BoxFuture<'static, Result<BTreeMap<Arc<str>, u64>, StoreError>> {
+    fn take_up(&self) -> BoxFuture<'static, Result<TakenUp, StoreError>> {
         self.queue(Op::TakeUp)
     }
 

@@ -1,0 +1,46 @@
+//! What arrivals are carried out with that wait to be found in the store.
+
+use std::collections::HashMap;
+
+use crate::engine::holdings::{Holdings, Tick};
+use crate::engine::lanes::{Carried, Queued};
+use crate::store::{QueuedRun, RunId, RunState};
+
+/// Arrivals whose turn the store decides: what they are carried out with is kept, so that it is not read again.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    all: HashMap<RunId, (Carried, Tick, usize)>,
+    bytes: usize,
+}
+
+impl Arrivals {
+    /// Bytes of events.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps what a run is carried out with, as long as there are not too many.
+    pub(super) fn keep(&mut self, queued: Queued, since: Tick, limit: usize) {
+        let Queued { run, carried: Some(carried) } = queued else { return };
+        if self.all.len() < limit {
+            let bytes = run.weight.saturating_mul(6);
+            self.bytes += bytes;
+            if let Some((.., replaced)) = self.all.insert(run.id, (carried, since, bytes)) {
+                self.bytes -= replaced;
+            }
+        }
+    }
+
+    /// What a run that was found in the store is carried out with, unless somebody else can have begun it.
+    pub(super) fn take(&mut self, run: &QueuedRun, holdings: &Holdings) -> Option<Carried> {
+        let (carried, since, bytes) = self.all.remove(&run.id)?;
+        self.bytes -= bytes;
+        let untouched = run.state == RunState::Ready && run.attempts == 0;
+        (untouched && holdings.has_since(run.part, since)).then_some(carried)
+    }
+
+    /// Forgets them: the store has them all.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

@@ -1,0 +1,1 @@
+-- Nothing changes here: one process has an SQLite store to itself. PostgreSQL's migration of this number shares the work out.

@@ -1,0 +1,54 @@
+//! What holds for a connection holds for all replicas together: its rate, its pauses, and what is told of them.
+
+use std::time::{Duration, Instant};
+
+use pretty_assertions::assert_eq;
+
+use super::fleet::{Fleet, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_replicas_keep_the_rate_of_one_connection() {
+    const RATE: u128 = 20;
+    let mut fleet = Fleet::limited(", rate_limit: 20/s").await;
+    fleet.start_all(3).await;
+    fleet.send(0..50, 0..1).await;
+    fleet.all_ended().await;
+    fleet.judge(0..50, 0..1);
+    let calls = fleet.crm.calls();
+    assert_eq!(calls.len(), 100, "a look and a write for each");
+    // A burst of a second's worth, then evenly; what is delayed on its way here bunches up a little.
+    for (first, began) in calls.iter().enumerate() {
+        for (last, ended) in calls.iter().enumerate().skip(first) {
+            let allowed = RATE * (1_250 + ended.duration_since(*began).as_millis()) / 1_000;
+            let made = last - first + 1;
+            assert!(made as u128 <= allowed, "{made} calls in {:?}", ended.duration_since(*began));
+        }
+    }
+    for replica in &fleet.replicas {
+        assert!(fleet.ended(replica).await > 0, "one of them did nothing");
+    }
+    let took = calls[99].duration_since(calls[0]);
+    assert!(took < Duration::from_secs(20), "the rate is used: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_replica_finds_down_all_leave_alone_and_it_is_told_once() {
+    let fleet = Fleet::of(3).await;
+    fleet.crm.is_down(true);
+    fleet.send(0..40, 0..1).await;
+    until("it was told", async || !fleet.desk.records("outages").is_empty()).await;
+    // Whoever did not know yet has learned it, or found out.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let before = fleet.crm.calls().len();
+    fleet.send(0..40, 1..2).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let since = fleet.crm.calls().len() - before;
+    assert!(since <= 1, "{since} calls to a connection that is paused");
+    // One tries, again and again; when it is back, all are.
+    fleet.crm.is_down(false);
+    let back = Instant::now();
+    fleet.all_ended().await;
+    assert!(back.elapsed() < Duration::from_mins(1), "{:?}", back.elapsed());
+    fleet.judge(0..40, 0..2);
+    assert_eq!(fleet.desk.records("outages").len(), 1, "three replicas, one outage");
+}
