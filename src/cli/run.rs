@@ -261,7 +261,9 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<Listener> {
 
 /// How long things are kept: less than the minimum would take from a person what they look into.
 fn retain(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse().map_err(|error| format!("{error}"))?;
+    let days = || format!("`{text}` says no unit: {text} days are written `{text}d`");
+    let is_number = text.parse::<u32>().is_ok();
+    let span: Span = text.parse().map_err(|error| if is_number { days() } else { format!("{error}") })?;
     if span.0 < RETAIN_MIN {
         return Err("events are kept for at least 4d: a system delivers one again for up to three days, and who looks \
                     into it needs to see it; `lockstep purge` erases by hand"

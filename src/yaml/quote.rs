@@ -38,12 +38,19 @@ pub(super) fn value_end(text: &str, start: usize, in_flow: bool) -> usize {
     let cut = text.get(start..).and_then(|rest| rest.char_indices().nth(VALUE_MAX)).map(|(at, _)| start + at);
     let line =
         text.get(start..cut.unwrap_or(text.len())).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    let mut depth = 0_usize;
+    let mut open = Vec::new();
     let mut quote = None;
     let mut before = ' ';
     let mut end = line.len();
     for (offset, char) in line.char_indices() {
-        let closes_outer = in_flow && depth == 0 && matches!(char, ',' | ']' | '}');
+        let closes_outer = in_flow
+            && match char {
+                ',' => open.is_empty(),
+                // One that was opened here and never closed does not swallow what closes the outer one.
+                ']' => open.last() != Some(&'['),
+                '}' => open.last() != Some(&'{'),
+                _ => false,
+            };
         match quote {
             Some(open) if open == char => quote = None,
             Some(_) => {}
@@ -53,8 +60,10 @@ pub(super) fn value_end(text: &str, start: usize, in_flow: bool) -> usize {
             }
             None => match char {
                 '"' => quote = Some(char),
-                '(' | '[' | '{' => depth += 1,
-                ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                '(' | '[' | '{' => open.push(char),
+                ')' | ']' | '}' => {
+                    open.pop();
+                }
                 _ => {}
             },
         }

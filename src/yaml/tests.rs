@@ -69,6 +69,10 @@ fn the_traps_of_yaml_have_a_finding_with_a_fix_each() {
             r#"when: "items" in previous"#,
             r#"text-after-quotes 'in previous' | write `when: '"items" in previous'`"#,
         ),
+        (
+            "when: \"${a}\" && b",
+            r#"text-after-quotes '&& b' | where a script is wanted, write `when: a && b`; where a text is, put the quotes around all of it"#,
+        ),
         ("a: 'it's'", r#"text-after-quotes 's'' | write `a: "it's"`, or double the quote inside"#),
         ("- x: [a, b] in c", r#"text-after-quotes 'in c' | write `x: "[a, b] in c"`"#),
         ("f: { a: \"x\" + y, b: 1 }", r#"text-after-quotes '+ y' | write `'"x" + y'`"#),
@@ -85,6 +89,7 @@ fn the_traps_of_yaml_have_a_finding_with_a_fix_each() {
         ("a: !map [x]", "unexpected-tag '!map' | remove it: tags mean nothing here"),
         ("a: { b: ${!x} }", r#"bracket-in-flow '{' | write `"${!x}"`"#),
         ("a: { from: $.a[0].b, money: gbp }", r#"bracket-in-flow '[' | write `"$.a[0].b"`"#),
+        ("a: { from: $.a[b }", r#"bracket-in-flow '[' | write `"$.a[b"`"#),
         ("a: [$.a[0], $.b]", r#"bracket-in-flow '[' | write `"$.a[0]"`"#),
         ("a: { t: money(x, y), b: 1 }", r#"bracket-in-flow 'money(x' | write `"money(x, y)"`"#),
         ("a: {{ x }}", r#"key-not-text '{ x }' | write `"${x}"` for what a script gives"#),

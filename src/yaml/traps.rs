@@ -102,11 +102,15 @@ impl Trap<'_> {
 
     fn after_quotes(&self) -> Diagnostic {
         let value = self.value();
-        let help = match self.apostrophe(&value) {
-            Some(text) => {
+        let help = match (self.apostrophe(&value), self.script(&value)) {
+            (Some(text), _) => {
                 format!("write {}, or double the quote inside", self.with_key(&value, &quote::quoted(text)))
             }
-            None => self.fix(&value),
+            (None, Some(script)) => format!(
+                "where a script is wanted, write {}; where a text is, put the quotes around all of it",
+                self.with_key(&value, &script)
+            ),
+            (None, None) => self.fix(&value),
         };
         self.at(
             Code::TextAfterQuotes,
@@ -122,6 +126,14 @@ impl Trap<'_> {
         let written = self.text.get(value.clone())?;
         let inside = written.strip_prefix('\'')?.strip_suffix('\'')?;
         (inside.matches('\'').count() % 2 == 1).then_some(inside)
+    }
+
+    /// What `"${a}" && b` means as a script: `a && b`.
+    fn script(&self, value: &Range<usize>) -> Option<String> {
+        let (first, rest) = self.text.get(value.clone())?.strip_prefix("\"${")?.split_once("}\"")?;
+        let is_plain =
+            !first.contains(['"', '{', '}']) && !rest.contains(['"', '\'', '#']) && !rest.contains(": ");
+        is_plain.then(|| format!("{first}{rest}"))
     }
 
     fn second_colon(&self) -> Diagnostic {

@@ -134,7 +134,8 @@ impl Walk<'_> {
             Data::Text(text) if self.structure.is_keyed_form(self.structure.shape(id), text) => {
                 Some(format!("write `{text}:` as a key, with its arguments below it"))
             }
-            _ if self.structure.lists(id, Kinds::of(node)) => {
+            // Where both may stand, the map is the plain form, and the list is one of maps.
+            _ if self.structure.lists(id, Kinds::of(node)) && !wanted.meets(Kinds::MAP) => {
                 Some(format!("put it in brackets: `[{written}]`"))
             }
             Data::Text(_) | Data::Int(_) | Data::Decimal(_) | Data::Bool(_) if wanted.meets(Kinds::MAP) => {
