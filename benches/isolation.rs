@@ -191,8 +191,8 @@ async fn start(folder: &Path, variables: HashMap<String, String>) -> Runtime {
     let loopback = "127.0.0.1:0".parse().unwrap();
     let admin = Listener::bind(loopback).await.unwrap();
     Runtime::start(RuntimeOptions {
-        checked: files.check().unwrap(),
         files,
+        found: Box::new(|_| ()),
         watch: None,
         environment: Arc::new(Variables(variables)),
         retain: None,

@@ -24,6 +24,8 @@ pub struct ClientHealth {
     pub client: Arc<str>,
     /// Whether its events are taken and its pipelines run.
     pub runs: bool,
+    /// True when it has passed its checks before, and is opened when its first event comes.
+    pub dormant: bool,
     /// What runs of it: a hash over its files.
     pub version: Option<Arc<str>>,
     /// True when what runs is its last good version, because its files as they are have problems.

@@ -143,9 +143,7 @@ impl Run {
         let access = Access::to(self.admin, token.as_deref())?;
         let files = self.files()?;
         let watch = if self.no_watch { None } else { watch(&files) };
-        let checked = check(&files)?;
-        let root = checked.project.root().to_owned();
-        let store = StoreUrl::address(self.store.as_ref(), &root)?;
+        let store = StoreUrl::address(self.store.as_ref(), &files.root()?)?;
         redactor.learn_all(store.secret().as_deref());
         let role = self.role.role();
         alone_has_all_roles(&store, role)?;
@@ -153,7 +151,7 @@ impl Run {
         let admin = bind(self.admin, "--admin").await?;
         let runtime = Runtime::start(RuntimeOptions {
             files,
-            checked,
+            found: Box::new(show),
             watch,
             environment: Arc::new(System),
             store: store.clone(),
@@ -226,6 +224,12 @@ impl Standing {
         lines.push(format!("  admin  http://{}", self.admin));
         lines.push(format!("  store  {}", self.store));
         lines.extend(self.hooks.iter().map(|hook| format!("  hook   {hook}")));
+        let dormant = self.clients.iter().filter(|client| client.dormant).count();
+        if dormant > 0 {
+            lines.push(format!(
+                "  {dormant} clients have passed their checks before: each is opened when its first event comes"
+            ));
+        }
         for client in self.clients.iter().filter(|client| !client.problems.is_empty()) {
             lines.push(if client.runs {
                 format!("  {} runs with its last good version:", client.client)
@@ -250,6 +254,9 @@ fn alone_has_all_roles(store: &StoreAddress, role: Role) -> anyhow::Result<()> {
     }
 }
 
+/// So many clients are named in the line that tells of the start.
+const NAMED_MAX: usize = 20;
+
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<Listener> {
     Listener::bind(address).await.map_err(|error| match error.source.kind() {
         io::ErrorKind::AddrInUse => anyhow::anyhow!(
@@ -273,7 +280,17 @@ fn retain(text: &str) -> Result<Span, String> {
 }
 
 fn named(clients: &[&str]) -> String {
-    if clients.is_empty() { "no client".to_owned() } else { clients.join(", ") }
+    match clients {
+        [] => "no client".to_owned(),
+        [first @ .., _, _] if clients.len() > NAMED_MAX => {
+            format!(
+                "{} and {} more clients",
+                first[..NAMED_MAX - 1].join(", "),
+                clients.len() + 1 - NAMED_MAX
+            )
+        }
+        _ => clients.join(", "),
+    }
 }
 
 /// Watches the files, where the system can tell of changes.
@@ -289,11 +306,9 @@ fn watch(files: &ProjectFiles) -> Option<Watch> {
     }
 }
 
-/// Checks the project, and shows what was found.
-fn check(files: &ProjectFiles) -> anyhow::Result<Checked> {
-    let checked = files.check()?;
+/// Shows what was found in the project's files.
+fn show(checked: &Checked) {
     if checked.report.errors() > 0 {
         remark(checked.report.render_human(&checked.sources, Color::Styled).trim_end());
     }
-    Ok(checked)
 }

@@ -45,7 +45,7 @@ impl FileSet {
 }
 
 /// The first half of a hash, as text: 128 bits are beyond any accident, and every run's row carries them.
-fn name(hash: Sha256) -> Arc<str> {
+pub(super) fn name(hash: Sha256) -> Arc<str> {
     let bytes = hash.finalize();
     let text = bytes.iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
         // Writing into a String cannot fail.

@@ -26,7 +26,7 @@ pub fn load_kept(files: &FileSet) -> Result<Draft, LoadError> {
 
 /// What a file of a client's folder is, by its name.
 #[derive(Debug, PartialEq, Eq)]
-enum Kind<'a> {
+pub(super) enum Kind<'a> {
     Client,
     Overlay(&'a str),
     Part(&'a str),
@@ -39,7 +39,7 @@ enum Kind<'a> {
     Other,
 }
 
-fn kind_of(name: &str) -> Kind<'_> {
+pub(super) fn kind_of(name: &str) -> Kind<'_> {
     let Some(stem) = name.strip_suffix(".yaml") else {
         return match name.rsplit_once('.') {
             _ if name == "lib.rhai" => Kind::Library,

@@ -17,6 +17,9 @@ pub trait Archive: Send + Sync {
         pipeline: &'a str,
         version: &'a Version,
     ) -> BoxFuture<'a, Result<Arc<dyn Runnable>, Unavailable>>;
+
+    /// Has a dormant client opened, of which runs are due: it is among the pipelines that run when that is done.
+    fn rouse(&self, client: &Arc<str>);
 }
 
 /// Why a version cannot be had.

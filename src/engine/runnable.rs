@@ -1,6 +1,6 @@
 //! A pipeline, as the engine sees it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -59,21 +59,36 @@ type ByName = BTreeMap<Arc<str>, Arc<dyn Runnable>>;
 #[derive(Default, Clone)]
 pub struct Runnables {
     clients: HashMap<Arc<str>, Arc<ByName>>,
+    /// Clients that can run when they have been opened.
+    dormant: HashSet<Arc<str>>,
 }
 
 impl Runnables {
     /// Adds a client with its pipelines, in the place of those that it had; one without any is still a client.
     pub fn insert(&mut self, client: Arc<str>, pipelines: impl IntoIterator<Item = Arc<dyn Runnable>>) {
         let pipelines = pipelines.into_iter().map(|pipeline| (Arc::clone(pipeline.name()), pipeline));
+        self.dormant.remove(&client);
         self.clients.insert(client, Arc::new(pipelines.collect()));
+    }
+
+    /// Adds a client that has to be opened before its pipelines can run.
+    pub fn insert_dormant(&mut self, client: Arc<str>) {
+        self.clients.remove(&client);
+        self.dormant.insert(client);
+    }
+
+    /// True when the client can run, once it has been opened.
+    pub fn is_dormant(&self, client: &str) -> bool {
+        self.dormant.contains(client)
     }
 
     /// Takes a client out: it cannot run any more.
     pub fn remove(&mut self, client: &str) {
         self.clients.remove(client);
+        self.dormant.remove(client);
     }
 
-    /// True when the client can run.
+    /// True when the client can run at once.
     pub fn has(&self, client: &str) -> bool {
         self.clients.contains_key(client)
     }

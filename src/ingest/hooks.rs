@@ -23,8 +23,17 @@ const COMPLAINT_EVERY: u64 = 60;
 /// All addresses: client -> connection -> hook. Cheap to clone: with a change of one client, the others stay.
 #[derive(Default, Clone)]
 pub struct Hooks {
-    /// `None` for a client that cannot run.
-    clients: HashMap<Arc<str>, Option<Arc<ByName>>>,
+    clients: HashMap<Arc<str>, Client>,
+}
+
+/// How a client stands at its addresses.
+#[derive(Clone)]
+enum Client {
+    Open(Arc<ByName>),
+    /// It can run, and has to be called first.
+    Dormant,
+    /// It cannot run.
+    Broken,
 }
 
 type ByName = HashMap<Arc<str>, Hook>;
@@ -45,12 +54,23 @@ impl Hooks {
             let hook = Hook::new(Arc::clone(client), connection);
             (Arc::clone(&hook.name), hook)
         });
-        self.clients.insert(Arc::clone(client), Some(Arc::new(hooks.collect())));
+        self.clients.insert(Arc::clone(client), Client::Open(Arc::new(hooks.collect())));
     }
 
     /// Serves a client that cannot run: its senders are asked to come back.
     pub fn serve_broken(&mut self, client: &Arc<str>) {
-        self.clients.insert(Arc::clone(client), None);
+        self.clients.insert(Arc::clone(client), Client::Broken);
+    }
+
+    /// Serves a client that is opened when it is called.
+    pub fn serve_dormant(&mut self, client: &Arc<str>) {
+        self.clients.insert(Arc::clone(client), Client::Dormant);
+    }
+
+    /// The name of the client, when it has to be called before its hooks can be found.
+    pub fn dormant(&self, client: &str) -> Option<&Arc<str>> {
+        let (name, client) = self.clients.get_key_value(client)?;
+        matches!(client, Client::Dormant).then_some(name)
     }
 
     /// Serves a client no more: it is not in the project.
@@ -62,14 +82,20 @@ impl Hooks {
     pub fn find(&self, client: &str, connection: &str) -> Result<&Hook, Refusal> {
         let unknown =
             || Refusal::UnknownAddress { client: client.to_owned(), connection: connection.to_owned() };
-        let hooks = self.clients.get(client).ok_or_else(unknown)?;
-        let broken = || Refusal::ClientBroken { client: client.to_owned() };
-        hooks.as_ref().ok_or_else(broken)?.get(connection).ok_or_else(unknown)
+        match self.clients.get(client).ok_or_else(unknown)? {
+            Client::Open(hooks) => hooks.get(connection).ok_or_else(unknown),
+            // One that was called and is dormant still could not be opened: it may be later.
+            Client::Dormant | Client::Broken => Err(Refusal::ClientBroken { client: client.to_owned() }),
+        }
     }
 
     /// The addresses that take events: `/hooks/<client>/<connection>`, in order.
     pub fn paths(&self) -> Vec<String> {
-        let hooks = self.clients.values().flatten().flat_map(|hooks| hooks.values());
+        let open = self.clients.values().filter_map(|client| match client {
+            Client::Open(hooks) => Some(hooks),
+            Client::Dormant | Client::Broken => None,
+        });
+        let hooks = open.flat_map(|hooks| hooks.values());
         let mut paths: Vec<String> = hooks
             .filter(|hook| hook.connection.manifest().webhook().is_some())
             .map(|hook| format!("/hooks/{}/{}", hook.client, hook.name))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -49,8 +49,12 @@ fn is_one(count: &usize) -> bool {
     *count == 1
 }
 
+/// Calls a client that is dormant; done when it is open, or known to be broken.
+pub type Rouse = Box<dyn Fn(Arc<str>) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Takes deliveries in.
 pub struct Ingest {
+    rouse: Rouse,
     hooks: ArcSwap<Hooks>,
     engine: Arc<Engine>,
     clock: SharedClock,
@@ -59,8 +63,14 @@ pub struct Ingest {
 
 impl Ingest {
     /// Takes in what comes to `hooks`, for `engine`.
-    pub fn new(hooks: Hooks, engine: Arc<Engine>, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
-        Self { hooks: ArcSwap::from_pointee(hooks), engine, clock, metrics }
+    pub fn new(
+        hooks: Hooks,
+        engine: Arc<Engine>,
+        rouse: Rouse,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { hooks: ArcSwap::from_pointee(hooks), engine, rouse, clock, metrics }
     }
 
     /// Serves these addresses from now on; deliveries that are being taken in go on at their own.
@@ -73,6 +83,14 @@ impl Ingest {
         self.hooks.load_full()
     }
 
+    /// The addresses that are served, with those of this client: it is called when it is dormant.
+    pub(super) async fn hooks_with(&self, client: &str) -> Arc<Hooks> {
+        let hooks = self.hooks();
+        let Some(dormant) = hooks.dormant(client).cloned() else { return hooks };
+        (self.rouse)(dormant).await;
+        self.hooks()
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -80,7 +98,7 @@ impl Ingest {
     /// Takes one delivery in. Acknowledged means on disk, and a delivery that is not proved genuine leaves nothing
     /// behind (invariant 1).
     pub async fn receive(&self, delivery: Delivery) -> Result<Receipt, Refusal> {
-        let hooks = self.hooks.load_full();
+        let hooks = self.hooks_with(&delivery.client).await;
         let hook = hooks.find(&delivery.client, &delivery.connection)?;
         let incoming = hook.open(&delivery, self.now())?;
         let first = incoming.first().map(|incoming| Arc::clone(&incoming.id)).unwrap_or_default();

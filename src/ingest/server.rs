@@ -46,7 +46,7 @@ async fn hook(
 
 impl Desk {
     async fn take(&self, client: String, connection: String, request: Request) -> Result<Receipt, Refusal> {
-        let hooks = self.ingest.hooks();
+        let hooks = self.ingest.hooks_with(&client).await;
         let known = hooks.find(&client, &connection).ok();
         let taken = async {
             let (parts, body) = request.into_parts();

@@ -53,6 +53,13 @@ pub struct Order {
 }
 
 impl Pipeline {
+    /// True when its events come in by themselves: nobody has to be there to ask for them.
+    pub fn waits_for_events(&self) -> bool {
+        match &self.trigger {
+            Trigger::Events { .. } | Trigger::Reports(_) => true,
+        }
+    }
+
     /// Compiles a written pipeline. Everything that is wrong with it is added to `findings`; nothing is given when
     /// something is. `version` names all the sources that it is made of.
     pub(crate) fn compile(

@@ -37,6 +37,18 @@ impl ProjectFiles {
         Ok(Watch::of(&self.root()?)?)
     }
 
+    /// Says whether there is a project, and a client in its environment, without reading what they say.
+    pub(super) fn examine(&self) -> Result<(), FilesError> {
+        let clients = self.root()?.join("pipelines");
+        let Some(env) = self.env.as_deref() else { return Ok(()) };
+        let overlay = format!("client.{env}.yaml");
+        let mut folders = std::fs::read_dir(&clients).into_iter().flatten().flatten();
+        if folders.any(|folder| folder.path().join(&overlay).is_file()) {
+            return Ok(());
+        }
+        Err(CheckError::UnknownEnvironment(env.to_owned()).into())
+    }
+
     /// Reads and checks all of it.
     pub fn check(&self) -> Result<Checked, FilesError> {
         let environments = self.env.as_deref().map_or(Environments::Base, Environments::One);
@@ -63,7 +75,7 @@ impl ProjectFiles {
     }
 
     /// The project's folder, as it is now: a deployment may have put another one into its place.
-    fn root(&self) -> Result<PathBuf, LoadError> {
+    pub fn root(&self) -> Result<PathBuf, LoadError> {
         let named = self.paths.first().map_or_else(|| self.here.clone(), |path| self.here.join(path));
         config::find_root(&named)
     }

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::clients::{Opener, Running};
 use super::files::{check_kept, problems};
+use super::rouse::Rouser;
 use crate::config::FileSet;
 use crate::engine::{Archive, Runnable, Unavailable};
 use crate::project::Client;
@@ -18,6 +19,8 @@ pub(super) struct KeptVersions {
     pub(super) opener: Opener,
     /// The environment that clients run in.
     pub(super) env: Option<Arc<str>>,
+    /// Calls those that are dormant.
+    pub(super) rouser: Rouser,
 }
 
 impl KeptVersions {
@@ -79,6 +82,10 @@ impl Archive for KeptVersions {
             Ok(pipeline) => pipeline.ok_or_else(|| "has no such pipeline".to_owned()),
             Err(problems) => Err(format!("cannot run: {}", problems.join("; "))),
         }))
+    }
+
+    fn rouse(&self, client: &Arc<str>) {
+        self.rouser.call(client);
     }
 }
 

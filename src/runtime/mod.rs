@@ -13,10 +13,13 @@ mod kept;
 mod pipeline;
 mod reload;
 mod roster;
+mod rouse;
 mod start;
+mod survey;
 mod vault;
 mod watch;
 
 pub use files::{FilesError, ProjectFiles};
+pub use roster::Finder;
 pub use start::{Addresses, Runtime, RuntimeError, RuntimeOptions};
 pub use watch::{Watch, WatchError};

@@ -1,13 +1,15 @@
 //! Taking up changed files while everything runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::roster::{ReloadError, Roster, Scope};
+use super::rouse::Call;
 use super::watch::Watch;
 use crate::admin::Health;
 use crate::clock::SharedClock;
@@ -43,13 +45,20 @@ pub(super) struct Reloader {
     to: Receivers,
     /// Nothing when changes are taken up only when that is asked for.
     watch: Option<Watch>,
+    /// Those who need clients that are dormant.
+    calls: mpsc::Receiver<Call>,
     /// When to look again after a failure.
     again: Option<Instant>,
 }
 
 impl Reloader {
-    pub(super) fn new(roster: Roster, to: Receivers, watch: Option<Watch>) -> Self {
-        Self { roster, to, watch, again: None }
+    pub(super) fn new(
+        roster: Roster,
+        to: Receivers,
+        watch: Option<Watch>,
+        calls: mpsc::Receiver<Call>,
+    ) -> Self {
+        Self { roster, to, watch, calls, again: None }
     }
 
     /// Goes on until it is stopped. `asked` asks for a look at all files.
@@ -65,12 +74,29 @@ impl Reloader {
                 }
                 scope = quiet(self.watch.as_ref()) => scope,
                 () = at(self.again) => Scope::All,
+                Some(call) = self.calls.recv() => {
+                    self.rouse(call).await;
+                    continue;
+                }
                 _ = forgetting.tick() => {
                     self.forget().await;
                     continue;
                 }
             };
             self.reload(scope).await;
+        }
+    }
+
+    /// Opens those that were called, all at once.
+    async fn rouse(&mut self, call: Call) {
+        let mut calls = vec![call];
+        while let Ok(call) = self.calls.try_recv() {
+            calls.push(call);
+        }
+        let dormant = calls.iter().filter(|call| self.roster.is_dormant(&call.client));
+        let clients: BTreeSet<String> = dormant.map(|call| call.client.to_string()).collect();
+        if !clients.is_empty() {
+            self.reload(Scope::Clients(clients)).await;
         }
     }
 

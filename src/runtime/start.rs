@@ -10,19 +10,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::clients::Opener;
 use super::commons::StoreCommons;
-use super::files::ProjectFiles;
+use super::files::{FilesError, ProjectFiles};
 use super::kept::KeptVersions;
 use super::reload::{Receivers, Reloader, publish_health};
-use super::roster::Roster;
+use super::roster::{Finder, ReloadError, Roster};
+use super::rouse::Rouser;
 use super::vault::StoreVault;
 use super::watch::Watch;
 use crate::admin::{Access, Admin, ClientHealth, Health};
-use crate::check::Checked;
 use crate::clock::SharedClock;
 use crate::config::env::Environment;
 use crate::connector::{Connections, Http, HttpError, Surroundings};
 use crate::engine::{Engine, EngineOptions, Jitter, Limits};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Rouse};
 use crate::metrics::Metrics;
 use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
@@ -34,8 +34,8 @@ use crate::upkeep::Upkeep;
 pub struct RuntimeOptions {
     /// The project's files, to be read again when they change.
     pub files: ProjectFiles,
-    /// What they say now: the clients that passed their checks, and what is wrong with the others.
-    pub checked: Checked,
+    /// Told what is found in them: once, or piece by piece when the project is large.
+    pub found: Finder,
     /// Tells when they change; without it, changes are taken up by [`Runtime::reload`] alone.
     pub watch: Option<Watch>,
     /// Where settings come from.
@@ -66,12 +66,26 @@ pub enum RuntimeError {
     /// The store cannot be opened.
     #[error("the store could not be opened")]
     Store(#[from] StoreError),
+    /// The project's files say nothing.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The key to what is sealed in the store is none.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// No calls can be made from this machine.
     #[error(transparent)]
     Http(#[from] HttpError),
+}
+
+impl From<ReloadError> for RuntimeError {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Files(error) => Self::Files(error),
+            ReloadError::Store(error) => Self::Store(error),
+            // Nothing runs yet that a bug of ours could be kept from.
+            ReloadError::Bug(failure) => std::panic::resume_unwind(failure.into_panic()),
+        }
+    }
 }
 
 /// Where a runtime listens.
@@ -111,6 +125,10 @@ impl Runtime {
     pub async fn start(options: RuntimeOptions) -> Result<Self, RuntimeError> {
         let public = options.public.as_ref().map(Listener::address);
         let addresses = Addresses { public, admin: options.admin.address() };
+        // A project that is not there makes no store.
+        let files = options.files.clone();
+        let examined = tokio::task::spawn_blocking(move || files.examine());
+        examined.await.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))?;
         let access = match options.role {
             Role::All => store::Access::Run,
             role => store::Access::Share(role),
@@ -132,9 +150,15 @@ impl Runtime {
         };
         let opener =
             Opener { environment: options.environment, around, connections: Arc::clone(&connections) };
-        let kept = KeptVersions { store: Arc::clone(&store), opener, env: options.files.env.clone() };
+        let (rouser, calls) = Rouser::new();
+        let kept = KeptVersions {
+            store: Arc::clone(&store),
+            opener,
+            env: options.files.env.clone(),
+            rouser: rouser.clone(),
+        };
         let archive = Arc::new(kept.clone());
-        let roster = Roster::begin(options.files, options.checked, kept, Arc::clone(&options.clock)).await?;
+        let roster = Roster::begin(options.files, kept, Arc::clone(&options.clock), options.found).await?;
         let health = Arc::new(Health::default());
         publish_health(&roster, &health, &metrics);
 
@@ -154,8 +178,10 @@ impl Runtime {
         let hooks = roster.hooks().clone();
         // Whoever carries runs out keeps the store in order too.
         let upkeep = options.role.works().then(|| Upkeep::start(&store, &clock, options.retain));
-        let ingest =
-            Arc::new(Ingest::new(hooks, Arc::clone(&engine), Arc::clone(&clock), Arc::clone(&metrics)));
+        let rouse: Rouse = Box::new(move |client| rouser.rouse(client));
+        let (clock_of_ingest, metrics_of_ingest) = (Arc::clone(&clock), Arc::clone(&metrics));
+        let ingest = Ingest::new(hooks, Arc::clone(&engine), rouse, clock_of_ingest, metrics_of_ingest);
+        let ingest = Arc::new(ingest);
         let receivers = Receivers {
             store: Arc::clone(&store),
             engine: Arc::clone(&engine),
@@ -165,7 +191,7 @@ impl Runtime {
             clock: Arc::clone(&clock),
         };
         let (reload, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let reloader = Reloader::new(roster, receivers, options.watch);
+        let reloader = Reloader::new(roster, receivers, options.watch, calls);
         let reloader = Served { task: tokio::spawn(reloader.run(Arc::clone(&reload), stop.clone())), stop };
         let shown =
             Admin::new(options.access, Arc::clone(&store), metrics, Arc::clone(&health), clock, options.role);

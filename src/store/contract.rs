@@ -16,7 +16,7 @@ use super::query::{
 };
 use super::run::{Outlook, QueuedRun, RunBody, RunId, Version};
 use super::sharing::{Sharing, TakenUp};
-use super::version::GoodClient;
+use super::version::{GoodClient, LastGood};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 
@@ -124,8 +124,8 @@ pub trait Store: Send + Sync {
     /// event that is accepted after this has answered may start runs of these versions.
     fn keep_good(&self, good: GoodClient) -> Answer<'static, ()>;
 
-    /// The version of each client, as a whole, that was kept last.
-    fn last_good(&self) -> Answer<'_, BTreeMap<Arc<str>, Version>>;
+    /// What was kept last of each client.
+    fn last_good(&self) -> Answer<'_, BTreeMap<Arc<str>, LastGood>>;
 
     /// The files of a kept version, of a client or of a pipeline; `None` when it was never kept, or is forgotten.
     fn files<'a>(&'a self, version: &'a Version) -> Answer<'a, Option<FileSet>>;

@@ -43,4 +43,4 @@ pub use query::{
 };
 pub use run::{Outcome, Outlook, Place, QueuedRun, RunBody, RunId, RunState, Version};
 pub use sharing::{Bucket, HandedOver, PaceName, Replica, Role, Sharing, TakenUp, Tenure, Turns, TurnsAsked};
-pub use version::GoodClient;
+pub use version::{GoodClient, LastGood};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::run::Version;
 use crate::config::FileSet;
 
 /// What a client runs with from now on, all of which has passed its checks.
@@ -17,6 +18,18 @@ pub struct GoodClient {
     pub whole: FileSet,
     /// What each of its pipelines is made of: what a run finishes with that has begun with it.
     pub pipelines: Vec<FileSet>,
+    /// Names the check that it has passed: while a look at its files gives this name, it need not be checked again.
+    /// `None` when that is not to be relied on.
+    pub check: Option<Arc<str>>,
+}
+
+/// What a client has run with last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastGood {
+    /// All files that it ran from.
+    pub version: Version,
+    /// Names the check that those have passed last.
+    pub check: Option<Arc<str>>,
 }
 
 impl GoodClient {

@@ -71,7 +71,7 @@ fn the_traps_of_yaml_have_a_finding_with_a_fix_each() {
         ),
         (
             "when: \"${a}\" && b",
-            r#"text-after-quotes '&& b' | where a script is wanted, write `when: a && b`; where a text is, put the quotes around all of it"#,
+            r"text-after-quotes '&& b' | where a script is wanted, write `when: a && b`; where a text is, put the quotes around all of it",
         ),
         ("a: 'it's'", r#"text-after-quotes 's'' | write `a: "it's"`, or double the quote inside"#),
         ("- x: [a, b] in c", r#"text-after-quotes 'in c' | write `x: "[a, b] in c"`"#),

@@ -12,6 +12,7 @@ mod example;
 mod faults;
 mod fuzz_cases;
 mod ingest;
+mod large;
 mod looking;
 mod operating;
 mod order;

@@ -10,8 +10,8 @@ use lockstep::steps::{
 };
 use lockstep::store::{
     Accepted, Access, AlertWindow, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter,
-    EventSeq, GoodClient, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook, Place, QueuedRun, RunFilter,
-    RunId, RunState, SealedSecret, Source, Store, StoreAddress, StoreError, UntoldReport, Version,
+    EventSeq, GoodClient, LastGood, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook, Place, QueuedRun,
+    RunFilter, RunId, RunState, SealedSecret, Source, Store, StoreAddress, StoreError, UntoldReport, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -542,6 +542,7 @@ fn good(client: &str, file: &str, pipeline: &str, since: i64) -> GoodClient {
         at: at(since),
         whole: set(&whole),
         pipelines: vec![set(&of_pipeline)],
+        check: (since > 0).then(|| format!("check {since}").into()),
     }
 }
 
@@ -558,11 +559,11 @@ async fn the_last_good_version_of_a_client_is_kept_over_a_restart(bench: Bench) 
     }
     let bench = bench.restart().await;
     let versions = bench.store.last_good().await.unwrap();
-    let expected = [("acme", &second), ("globex", &other)];
-    assert_eq!(
-        versions,
-        expected.map(|(client, good)| (Arc::from(client), Version(Arc::clone(&good.whole.version)))).into()
-    );
+    let expected = [("acme", &second), ("globex", &other)].map(|(client, good)| {
+        let version = Version(Arc::clone(&good.whole.version));
+        (Arc::from(client), LastGood { version, check: good.check.clone() })
+    });
+    assert_eq!(versions, expected.into());
     for set in [&second.whole, &second.pipelines[0], &first.pipelines[0], &first.whole] {
         let version = Version(Arc::clone(&set.version));
         assert_eq!(bench.store.files(&version).await.unwrap().as_ref(), Some(set));

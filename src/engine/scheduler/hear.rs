@@ -202,7 +202,11 @@ impl Scheduler {
             Ok(outlooks) => {
                 self.looked_up_to = number;
                 self.next_due = outlooks.iter().filter_map(|outlook| outlook.next).min();
+                let generations = self.workshop.generations.load_full();
                 for outlook in outlooks.into_iter().filter(|outlook| outlook.due_now) {
+                    if generations.present().is_dormant(&outlook.client) {
+                        self.workshop.archive.rouse(&outlook.client);
+                    }
                     self.lanes(&outlook.client).more = true;
                 }
             }

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_secret.sql"),
     include_str!("migrations/0005_audit_chain.sql"),
     include_str!("migrations/0006_replicas.sql"),
+    include_str!("migrations/0007_passed.sql"),
 ];
 
 /// What processes that migrate at one time queue for, within their transactions: "lockstep".

@@ -25,9 +25,9 @@ use crate::store::columns::micros;
 use crate::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
     ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient,
-    HandedOver, NewEvent, NewIntent, Outlook, PaceName, Part, Parts, QueuedRun, Replica, Role, RunBody,
-    RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Sharing, Store, StoreError, TakenUp, Tenure,
-    Turns, TurnsAsked, Version,
+    HandedOver, LastGood, NewEvent, NewIntent, Outlook, PaceName, Part, Parts, QueuedRun, Replica, Role,
+    RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Sharing, Store, StoreError, TakenUp,
+    Tenure, Turns, TurnsAsked, Version,
 };
 
 /// A store in a PostgreSQL database, in its schema `lockstep`. Several processes share its work.
@@ -186,7 +186,7 @@ impl Store for PostgresStore {
         self.mailbox.send(good, Op::KeepGood)
     }
 
-    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, Version>, StoreError>> {
+    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, LastGood>, StoreError>> {
         versions::last_good(&self.db).boxed()
     }
 

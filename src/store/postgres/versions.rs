@@ -11,7 +11,7 @@ use super::db::{Db, Pipe, Values};
 use super::fault::Fault;
 use crate::config::{FileSet, FileText};
 use crate::store::columns::micros;
-use crate::store::{GoodClient, StoreError, Version};
+use crate::store::{GoodClient, LastGood, StoreError, Version};
 
 /// Whoever keeps versions and whoever forgets some do it one after another: a text that is kept by one must not be
 /// thrown away by the other at the same moment.
@@ -30,6 +30,7 @@ pub(super) async fn keep(pipe: Pipe<'_>, good: &[&GoodClient]) -> Result<(), Fau
     let owners: Vec<&str> = sets.iter().map(|(good, _)| &*good.client).collect();
     let clients: Vec<&str> = good.iter().map(|good| &*good.client).collect();
     let wholes: Vec<&str> = good.iter().map(|good| &*good.whole.version).collect();
+    let checks: Vec<Option<&str>> = good.iter().map(|good| good.check.as_deref()).collect();
     let at: Vec<i64> = good.iter().map(|good| micros(good.at)).collect();
     let retire = "UPDATE lockstep.version v SET retired = u.at
         FROM unnest($1::text[], $2::bigint[]) AS u (client, at)
@@ -39,9 +40,11 @@ pub(super) async fn keep(pipe: Pipe<'_>, good: &[&GoodClient]) -> Result<(), Fau
     let present = "INSERT INTO lockstep.version (id, client) SELECT * FROM unnest($1::text[], $2::text[])
         ON CONFLICT (id) DO UPDATE SET retired = NULL";
     let presented: Values<'_> = &[(&ids, Type::TEXT_ARRAY), (&owners, Type::TEXT_ARRAY)];
-    let last = "INSERT INTO lockstep.last_good (client, version) SELECT * FROM unnest($1::text[], $2::text[])
-        ON CONFLICT (client) DO UPDATE SET version = excluded.version";
-    let lasting: Values<'_> = &[(&clients, Type::TEXT_ARRAY), (&wholes, Type::TEXT_ARRAY)];
+    let last = "INSERT INTO lockstep.last_good (client, version, passed)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+        ON CONFLICT (client) DO UPDATE SET version = excluded.version, passed = excluded.passed";
+    let lasting: Values<'_> =
+        &[(&clients, Type::TEXT_ARRAY), (&wholes, Type::TEXT_ARRAY), (&checks, Type::TEXT_ARRAY)];
     tokio::try_join!(
         pipe.change(retire, retired),
         pipe.change(present, presented),
@@ -76,10 +79,13 @@ async fn keep_files(pipe: Pipe<'_>, sets: impl Iterator<Item = &FileSet>) -> Res
     Ok(())
 }
 
-/// The version of each client that passed its checks last.
-pub(super) async fn last_good(db: &Db) -> Result<BTreeMap<Arc<str>, Version>, StoreError> {
-    let rows = db.rows("SELECT client, version FROM lockstep.last_good", &[]).await?;
-    rows.iter().map(|row| Ok((Cells(row).text(0)?, Version(Cells(row).text(1)?)))).collect()
+/// What each client has run with last.
+pub(super) async fn last_good(db: &Db) -> Result<BTreeMap<Arc<str>, LastGood>, StoreError> {
+    let rows = db.rows("SELECT client, version, passed FROM lockstep.last_good", &[]).await?;
+    let last = |cells: Cells<'_>| {
+        Ok((cells.text(0)?, LastGood { version: Version(cells.text(1)?), check: cells.text_option(2)? }))
+    };
+    rows.iter().map(|row| last(Cells(row))).collect()
 }
 
 /// The files of a version.

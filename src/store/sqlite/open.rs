@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_secret.sql"),
     include_str!("migrations/0005_audit_chain.sql"),
     include_str!("migrations/0006_replicas.sql"),
+    include_str!("migrations/0007_passed.sql"),
 ];
 
 /// Marks an SQLite file as ours: "LKST".

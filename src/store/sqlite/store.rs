@@ -18,9 +18,9 @@ use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent,
-    NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
-    StoreError, TakenUp, Version,
+    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, LastGood,
+    NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry,
+    Settled, Store, StoreError, TakenUp, Version,
 };
 
 /// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
@@ -171,7 +171,7 @@ impl Store for SqliteStore {
         self.mailbox.send(good, Op::KeepGood)
     }
 
-    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, Version>, StoreError>> {
+    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, LastGood>, StoreError>> {
         self.readers.ask(versions::last_good).boxed()
     }
 

@@ -109,10 +109,8 @@ fn a_store_of_a_newer_lockstep_is_refused_with_words() {
     drop(SqliteStore::open(&path, Access::Run).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refusal = refusal(&path, Access::Run).to_string();
-    assert!(
-        refusal.contains("was made by a newer lockstep (schema 99; this one knows up to 6)"),
-        "{refusal}"
-    );
+    let words = "was made by a newer lockstep (schema 99; this one knows up to ";
+    assert!(refusal.contains(words), "{refusal}");
 }
 
 #[test]

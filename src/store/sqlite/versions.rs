@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result, params};
 
 use super::columns::micros;
 use crate::config::{FileSet, FileText};
-use crate::store::{GoodClient, Version};
+use crate::store::{GoodClient, LastGood, Version};
 
 /// Retired versions, and whether an unfinished run has begun with one: each state as a literal, for its partial index.
 pub(super) const RETIRED: &str = "SELECT id, client FROM version WHERE retired IS NOT NULL AND retired < ?1";
@@ -28,10 +28,10 @@ pub(super) fn keep(connection: &Connection, good: &GoodClient) -> Result<()> {
         keep_set(connection, &good.client, set)?;
     }
     let mut last_good = connection.prepare_cached(
-        "INSERT INTO last_good (client, version) VALUES (?1, ?2)
-         ON CONFLICT (client) DO UPDATE SET version = excluded.version",
+        "INSERT INTO last_good (client, version, passed) VALUES (?1, ?2, ?3)
+         ON CONFLICT (client) DO UPDATE SET version = excluded.version, passed = excluded.passed",
     )?;
-    last_good.execute(params![good.client, good.whole.version])?;
+    last_good.execute(params![good.client, good.whole.version, good.check])?;
     Ok(())
 }
 
@@ -54,10 +54,12 @@ fn keep_set(connection: &Connection, client: &str, set: &FileSet) -> Result<()> 
     Ok(())
 }
 
-/// The version of each client that passed its checks last.
-pub(super) fn last_good(connection: &Connection) -> Result<BTreeMap<Arc<str>, Version>> {
-    let mut statement = connection.prepare_cached("SELECT client, version FROM last_good")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, Version(row.get(1)?))))?;
+/// What each client has run with last.
+pub(super) fn last_good(connection: &Connection) -> Result<BTreeMap<Arc<str>, LastGood>> {
+    let mut statement = connection.prepare_cached("SELECT client, version, passed FROM last_good")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, LastGood { version: Version(row.get(1)?), check: row.get(2)? }))
+    })?;
     rows.collect()
 }
 

@@ -235,6 +235,8 @@ impl Archive for Shelf {
         };
         std::future::ready(found).boxed()
     }
+
+    fn rouse(&self, _: &Arc<str>) {}
 }
 
 pub(crate) struct World {

@@ -114,8 +114,8 @@ impl World {
         let loopback = "127.0.0.1:0".parse().unwrap();
         let admin = Listener::bind(loopback).await.unwrap();
         let runtime = Runtime::start(RuntimeOptions {
-            checked: files.check().unwrap(),
             files,
+            found: Box::new(|_| ()),
             watch: None,
             environment: Arc::new(Variables(variables)),
             retain: None,

@@ -131,6 +131,8 @@ impl Archive for Nothing {
     ) -> BoxFuture<'a, Result<Arc<dyn Runnable>, Unavailable>> {
         async { Err(Unavailable::Gone("is not kept".to_owned())) }.boxed()
     }
+
+    fn rouse(&self, _: &Arc<str>) {}
 }
 
 /// A pipeline whose runs are watched.

@@ -17,9 +17,9 @@ use lockstep::steps::{Grant, Identity};
 use lockstep::store::sqlite::SqliteStore;
 use lockstep::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, NewEvent,
-    NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Store,
-    StoreError, TakenUp, Version,
+    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, LastGood,
+    NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry,
+    Settled, Store, StoreError, TakenUp, Version,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -372,7 +372,7 @@ impl Store for SimStore {
         async move { answer }.boxed()
     }
 
-    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, Version>, StoreError>> {
+    fn last_good(&self) -> BoxFuture<'_, Result<BTreeMap<Arc<str>, LastGood>, StoreError>> {
         self.read(Store::last_good)
     }
 
