@@ -31,6 +31,9 @@ pub(super) struct SandboxCommand {
     /// The port of the Bitrix24 simulator; 0 takes a free one
     #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_BITRIX24_PORT", default_value_t = 12114)]
     bitrix24_port: u16,
+    /// The port of the HubSpot simulator; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_HUBSPOT_PORT", default_value_t = 12115)]
+    hubspot_port: u16,
     /// Registers a webhook endpoint for all events of the Stripe simulator
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
@@ -46,6 +49,7 @@ struct Told {
     salesforce: SalesforceTold,
     slack: SlackTold,
     bitrix24: Bitrix24Told,
+    hubspot: HubSpotTold,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +73,13 @@ struct SlackTold {
 }
 
 #[derive(Debug, Serialize)]
+struct HubSpotTold {
+    url: String,
+    token: String,
+    webhook_secret: String,
+}
+
+#[derive(Debug, Serialize)]
 struct Bitrix24Told {
     url: String,
     webhook_url: String,
@@ -83,6 +94,7 @@ impl SandboxCommand {
             options.salesforce.port = self.salesforce_port;
             options.slack_port = self.slack_port;
             options.bitrix24.port = self.bitrix24_port;
+            options.hubspot.port = self.hubspot_port;
             let sandbox = Sandbox::start(options).await.context("the sandbox did not start")?;
             let webhook = self.webhook.as_deref();
             let secret = webhook.map(|url| sandbox.stripe().register_webhook(url)).transpose();
@@ -100,7 +112,7 @@ impl SandboxCommand {
 impl Told {
     fn of(sandbox: &Sandbox, webhook_secret: Option<String>) -> Self {
         let (stripe, salesforce, slack) = (sandbox.stripe(), sandbox.salesforce(), sandbox.slack());
-        let bitrix24 = sandbox.bitrix24();
+        let (bitrix24, hubspot) = (sandbox.bitrix24(), sandbox.hubspot());
         Self {
             stripe: StripeTold { url: stripe.url(), api_key: stripe.api_key().to_owned(), webhook_secret },
             salesforce: SalesforceTold {
@@ -110,14 +122,19 @@ impl Told {
             },
             slack: SlackTold { url: slack.url(), webhook_url: slack.webhook_url() },
             bitrix24: Bitrix24Told { url: bitrix24.url(), webhook_url: bitrix24.webhook_url() },
+            hubspot: HubSpotTold {
+                url: hubspot.url(),
+                token: hubspot.token(),
+                webhook_secret: hubspot.webhook_secret(),
+            },
         }
     }
 
     fn page(&self) -> String {
-        let Self { stripe, salesforce, slack, bitrix24 } = self;
+        let Self { stripe, salesforce, slack, bitrix24, hubspot } = self;
         let whsec = stripe.webhook_secret.as_deref().unwrap_or("whsec_...");
         format!(
-            "simulators of Stripe {stripe}, Salesforce {salesforce}, Slack {slack} and Bitrix24 {bitrix24}\n\n\
+            "simulators of Stripe {stripe}, Salesforce {salesforce}, Slack {slack}, Bitrix24 {bitrix24} and HubSpot {hubspot}\n\n\
              # for `lockstep run --env sandbox` over the client acme-saas\n\
              export SANDBOX_STRIPE_URL={stripe}\n\
              export SANDBOX_SALESFORCE_URL={salesforce}\n\
@@ -133,9 +150,17 @@ impl Told {
              # for `lockstep run --env sandbox` over the client fitness-club\n\
              export CLUB_STRIPE_KEY={key}\n\
              export CLUB_BITRIX24_WEBHOOK={portal}\n\n\
+             # for `lockstep run --env sandbox` over the client orchard-apps\n\
+             export SANDBOX_HUBSPOT_URL={hubspot}\n\
+             export ORCHARD_STRIPE_KEY={key} ORCHARD_STRIPE_WHSEC={whsec}\n\
+             export ORCHARD_HUBSPOT_TOKEN={token} ORCHARD_HUBSPOT_SECRET={app_secret}\n\
+             export ORCHARD_SLACK_WEBHOOK={webhook}\n\n\
              {hint}Ctrl-C ends it",
             bitrix24 = bitrix24.url,
             portal = bitrix24.webhook_url,
+            hubspot = hubspot.url,
+            token = hubspot.token,
+            app_secret = hubspot.webhook_secret,
             hint = if stripe.webhook_secret.is_some() {
                 ""
             } else {

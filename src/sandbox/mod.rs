@@ -17,6 +17,7 @@ mod server;
 mod world;
 
 pub mod bitrix24;
+pub mod hubspot;
 pub mod salesforce;
 pub mod slack;
 pub mod stripe;
@@ -24,6 +25,7 @@ pub mod stripe;
 pub use bitrix24::Bitrix24;
 pub use calls::{Call, Counts};
 pub use faults::{Fault, Faults};
+pub use hubspot::HubSpot;
 pub use salesforce::Salesforce;
 pub use slack::Slack;
 pub use stripe::Stripe;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::bitrix24::{Bitrix24, Bitrix24Options};
+use super::hubspot::{HubSpot, HubSpotOptions};
 use super::salesforce::{Salesforce, SalesforceOptions};
 use super::slack::Slack;
 use super::stripe::{Stripe, StripeOptions};
@@ -20,6 +21,8 @@ pub struct SandboxOptions {
     pub salesforce: SalesforceOptions,
     /// The Bitrix24 simulator.
     pub bitrix24: Bitrix24Options,
+    /// The HubSpot simulator.
+    pub hubspot: HubSpotOptions,
     /// The port of the Slack simulator; 0 takes a free one.
     pub slack_port: u16,
 }
@@ -31,6 +34,7 @@ impl Default for SandboxOptions {
             stripe: StripeOptions::default(),
             salesforce: SalesforceOptions::default(),
             bitrix24: Bitrix24Options::default(),
+            hubspot: HubSpotOptions::default(),
             slack_port: 0,
         }
     }
@@ -60,6 +64,7 @@ pub struct Sandbox {
     stripe: Stripe,
     salesforce: Salesforce,
     bitrix24: Bitrix24,
+    hubspot: HubSpot,
     slack: Slack,
 }
 
@@ -71,6 +76,7 @@ impl Sandbox {
             stripe: Stripe::start(options.stripe, Arc::clone(&clock)).await?,
             salesforce: Salesforce::start(options.salesforce, Arc::clone(&clock)).await?,
             bitrix24: Bitrix24::start(options.bitrix24, Arc::clone(&clock)).await?,
+            hubspot: HubSpot::start(options.hubspot, Arc::clone(&clock)).await?,
             slack: Slack::start(options.slack_port, clock).await?,
         })
     }
@@ -88,6 +94,11 @@ impl Sandbox {
     /// The Bitrix24 simulator.
     pub fn bitrix24(&self) -> &Bitrix24 {
         &self.bitrix24
+    }
+
+    /// The HubSpot simulator.
+    pub fn hubspot(&self) -> &HubSpot {
+        &self.hubspot
     }
 
     /// The Slack simulator.

@@ -47,6 +47,22 @@ fn the_language_page_is_one_project_without_findings() {
 }
 
 #[test]
+fn the_pages_of_connectors_are_projects_without_findings() {
+    for name in ["docs/connectors/hubspot.md"] {
+        let page = page(name);
+        let example = blocks(&page, "yaml").into_iter().fold(String::new(), |mut example, block| {
+            if !block.starts_with("# file: ") {
+                let name = block.lines().find_map(|line| line.strip_prefix("name: ")).unwrap();
+                let _ = writeln!(example, "# file: {name}.yaml");
+            }
+            example + block
+        });
+        let said = validated(&example);
+        assert!(said.ends_with("no findings\n"), "{name}: {said}");
+    }
+}
+
+#[test]
 fn the_readme_shows_a_mistake_and_its_real_message() {
     let readme = page("README.md");
     let broken = format!("# file: payment-failed.yaml\n{}", blocks(&readme, "yaml")[0]);
@@ -86,6 +102,7 @@ async fn the_sandbox_obeys_what_its_page_types() {
             "12112" => sandbox.salesforce().url(),
             "12113" => sandbox.slack().url(),
             "12114" => sandbox.bitrix24().url(),
+            "12115" => sandbox.hubspot().url(),
             other => panic!("no simulator has the port {other}"),
         };
         let body = options.split('\'').nth(1).map(str::to_owned);

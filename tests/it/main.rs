@@ -22,6 +22,7 @@ mod reload;
 mod replicas;
 mod rules;
 mod sandbox_bitrix24;
+mod sandbox_hubspot;
 mod sandbox_salesforce;
 mod sandbox_sdk;
 mod sandbox_slack;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use lockstep::clock::{Clock, SystemClock};
+use lockstep::sandbox::hubspot::PropertyShape;
 use lockstep::sandbox::{Sandbox, SandboxOptions, stripe};
 use lockstep::value::Value;
 
@@ -38,6 +39,16 @@ async fn jsforce_as_an_sdk_works_against_the_simulator() {
         ("SALESFORCE_SECRET", salesforce.client_secret()),
     ];
     run("jsforce.test.mjs", environment).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hubspots_own_sdk_works_against_the_simulator() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let hubspot = sandbox.hubspot();
+    hubspot.declare("contacts", "stripe_customer_id", PropertyShape::unique());
+    hubspot.rate(30, 5);
+    let environment = vec![("HUBSPOT_URL", hubspot.url()), ("HUBSPOT_TOKEN", hubspot.token())];
+    run("hubspot.test.mjs", environment).await;
 }
 
 /// Runs one script with node's own test runner, and shows what it said when it fails.

@@ -1,6 +1,7 @@
 //! Calls through connections: against the simulators, and against small servers that answer as a system might.
 
 mod bitrix24;
+mod hubspot;
 mod own;
 mod pages;
 mod salesforce;
