@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod docs;
 mod engine;
+mod event_table;
 mod example;
 mod faults;
 mod fuzz_cases;

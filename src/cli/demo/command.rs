@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
+use super::orchard;
 use super::stage::Stage;
 use super::story;
 use super::view::{Summary, View};
@@ -68,6 +69,7 @@ impl Demo {
         let mut view = View::new(stage, self.format == Format::Human);
         view.open(stage)?;
         let played = story::play(stage, &mut view).await?;
+        orchard::play(stage, &mut view).await?;
         tokio::time::timeout(PATIENCE, view.until_all_ended())
             .await
             .context("some runs have not ended: `lockstep demo` without --once lets you look at them")??;

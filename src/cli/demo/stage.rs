@@ -1,4 +1,4 @@
-//! Setting the demo up: simulators, the example client, a runtime.
+//! Setting the demo up: simulators, the example clients, a runtime.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,40 +14,64 @@ use crate::clock::SystemClock;
 use crate::config::env::Environment;
 use crate::engine::Jitter;
 use crate::runtime::{ProjectFiles, Runtime, RuntimeOptions};
+use crate::sandbox::stripe::Delivery;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::secret::Redactor;
 use crate::serving::Listener;
 use crate::store::{Role, StoreAddress};
 
-/// The client of the demo, and its connection of the events.
-pub(super) const CLIENT: &str = "acme-saas";
+/// The client on Salesforce.
+pub(super) const ACME: &str = "acme-saas";
 
-macro_rules! files {
-    ($($name:literal),+ $(,)?) => {
-        &[$(($name, include_str!(concat!("../../../pipelines/acme-saas/", $name)))),+]
+/// The client on HubSpot.
+pub(super) const ORCHARD: &str = "orchard-apps";
+
+/// A client, and its files by their names.
+type Example = (&'static str, &'static [(&'static str, &'static str)]);
+
+macro_rules! example {
+    ($client:literal: $($name:literal),+ $(,)?) => {
+        ($client, &[$(($name, include_str!(concat!("../../../pipelines/", $client, "/", $name)))),+])
     };
 }
 
-/// The example client as it stands in the repository, so that the demo needs nothing but the binary.
-const FILES: &[(&str, &str)] = files![
-    "alerts.yaml",
-    "client.sandbox.yaml",
-    "client.yaml",
-    "find-account.part.yaml",
-    "payment-failed.yaml",
-    "payment-received.yaml",
-    "subscription-status.yaml",
+/// The example clients as they stand in the repository, so that the demo needs nothing but the binary.
+const EXAMPLES: [Example; 2] = [
+    example!("acme-saas":
+        "alerts.yaml",
+        "client.sandbox.yaml",
+        "client.yaml",
+        "find-account.part.yaml",
+        "payment-failed.yaml",
+        "payment-received.yaml",
+        "subscription-status.yaml",
+    ),
+    example!("orchard-apps":
+        "alerts.yaml",
+        "client.sandbox.yaml",
+        "client.yaml",
+        "contact-changed.yaml",
+        "contact.yaml",
+        "customer.yaml",
+        "deal-won.yaml",
+        "find-contact.part.yaml",
+        "payment-failed.yaml",
+        "payment.yaml",
+        "subscription.yaml",
+        "trial-ends.yaml",
+    ),
 ];
 
 /// Everything that the demo stands on. The folder goes when it is dropped.
 pub(super) struct Stage {
     sandbox: Sandbox,
     runtime: Runtime,
-    hook: Hook,
+    public: SocketAddr,
+    hooks: HashMap<&'static str, Hook>,
     folder: TempDir,
 }
 
-/// Where the example's events go, and what they are signed with.
+/// Where a client's events go, and what they are signed with.
 pub(super) struct Hook {
     pub(super) url: String,
     pub(super) secret: String,
@@ -67,22 +91,27 @@ impl Environment for Variables {
 }
 
 impl Stage {
-    /// Starts the simulators, and a runtime for the example client over an empty store.
+    /// Starts the simulators, and a runtime for the example clients over an empty store.
     pub(super) async fn set(listen: SocketAddr, admin: SocketAddr) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("lockstep-demo-").tempdir();
         let folder = folder.context("no temporary folder could be made")?;
-        write_client(folder.path()).context("the example client could not be written")?;
+        write_clients(folder.path()).context("the example clients could not be written")?;
         let here = folder.path().to_owned();
         let files = ProjectFiles { paths: Vec::new(), here, env: Some("sandbox".into()) };
         let access = Access::to(admin, None)?;
         let (public, admin) = (Listener::bind(listen).await?, Listener::bind(admin).await?);
         let sandbox = Sandbox::start(SandboxOptions::default()).await.context("the sandbox did not start")?;
-        let url = format!("http://{}/hooks/{CLIENT}/stripe", public.address());
         // The story delivers by itself: late, twice, in another order.
         sandbox.stripe().hold_deliveries(true);
-        let secret = sandbox.stripe().register_webhook(&url).context("no webhook could be registered")?;
+        let address = public.address();
+        let mut hooks = HashMap::new();
+        for (client, _) in EXAMPLES {
+            let url = format!("http://{address}/hooks/{client}/stripe");
+            let secret = sandbox.stripe().register_webhook(&url).context("no webhook could be registered")?;
+            hooks.insert(client, Hook { url, secret });
+        }
         let runtime = Runtime::start(RuntimeOptions {
-            environment: Arc::new(Variables::of(&sandbox, &secret)),
+            environment: Arc::new(Variables::of(&sandbox, &hooks)),
             files,
             // What is found is among the clients' problems, too.
             found: Box::new(|_| ()),
@@ -101,8 +130,8 @@ impl Stage {
         let clients = runtime.clients();
         let broken: Vec<&str> =
             clients.iter().flat_map(|it| it.problems.iter().map(String::as_str)).collect();
-        ensure!(broken.is_empty(), "the example client cannot run: {}", broken.join("; "));
-        Ok(Self { sandbox, runtime, hook: Hook { url, secret }, folder })
+        ensure!(broken.is_empty(), "an example client cannot run: {}", broken.join("; "));
+        Ok(Self { sandbox, runtime, public: address, hooks, folder })
     }
 
     /// The simulators.
@@ -115,9 +144,21 @@ impl Stage {
         &self.runtime
     }
 
-    /// Where events go.
-    pub(super) fn hook(&self) -> &Hook {
-        &self.hook
+    /// Where a client's events go.
+    pub(super) fn hook(&self, client: &str) -> anyhow::Result<&Hook> {
+        self.hooks.get(client).with_context(|| format!("{client} is no client of the demo"))
+    }
+
+    /// Where a client's CRM sends its events.
+    pub(super) fn crm_hook(&self, client: &str, connection: &str) -> String {
+        format!("http://{}/hooks/{client}/{connection}", self.public)
+    }
+
+    /// What Stripe has to tell a client by now. The others hear nothing of it: they have other customers.
+    pub(super) fn held(&self, client: &str) -> anyhow::Result<Vec<Delivery>> {
+        let hook = self.hook(client)?;
+        let held = self.sandbox.stripe().held().into_iter();
+        Ok(held.filter(|delivery| delivery.url() == hook.url).collect())
     }
 
     /// The store's file.
@@ -133,16 +174,23 @@ impl Stage {
 }
 
 impl Variables {
-    fn of(sandbox: &Sandbox, webhook_secret: &str) -> Self {
-        let (stripe, salesforce) = (sandbox.stripe(), sandbox.salesforce());
+    fn of(sandbox: &Sandbox, hooks: &HashMap<&'static str, Hook>) -> Self {
+        let (stripe, salesforce, hubspot) = (sandbox.stripe(), sandbox.salesforce(), sandbox.hubspot());
+        let secret = |client: &str| hooks.get(client).map(|hook| hook.secret.clone()).unwrap_or_default();
         Self(HashMap::from([
             ("SANDBOX_STRIPE_URL", stripe.url()),
             ("SANDBOX_SALESFORCE_URL", salesforce.url()),
             ("ACME_STRIPE_KEY", stripe.api_key().to_owned()),
-            ("ACME_STRIPE_WHSEC", webhook_secret.to_owned()),
+            ("ACME_STRIPE_WHSEC", secret(ACME)),
             ("ACME_SF_CLIENT_ID", salesforce.client_id()),
             ("ACME_SF_CLIENT_SECRET", salesforce.client_secret()),
             ("ACME_SLACK_WEBHOOK", sandbox.slack().webhook_url()),
+            ("SANDBOX_HUBSPOT_URL", hubspot.url()),
+            ("ORCHARD_STRIPE_KEY", stripe.api_key().to_owned()),
+            ("ORCHARD_STRIPE_WHSEC", secret(ORCHARD)),
+            ("ORCHARD_HUBSPOT_TOKEN", hubspot.token()),
+            ("ORCHARD_HUBSPOT_SECRET", hubspot.webhook_secret()),
+            ("ORCHARD_SLACK_WEBHOOK", sandbox.slack().webhook_url()),
         ]))
     }
 }
@@ -151,10 +199,12 @@ fn store_of(folder: &Path) -> PathBuf {
     folder.join("lockstep.db")
 }
 
-fn write_client(folder: &Path) -> std::io::Result<()> {
-    let client = folder.join("pipelines").join(CLIENT);
-    std::fs::create_dir_all(&client)?;
-    FILES.iter().try_for_each(|(name, text)| std::fs::write(client.join(name), text))
+fn write_clients(folder: &Path) -> std::io::Result<()> {
+    EXAMPLES.iter().try_for_each(|(client, files)| {
+        let client = folder.join("pipelines").join(client);
+        std::fs::create_dir_all(&client)?;
+        files.iter().try_for_each(|(name, text)| std::fs::write(client.join(name), text))
+    })
 }
 
 #[cfg(test)]
@@ -166,12 +216,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_has_every_file_of_the_example_but_its_tests() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines").join(CLIENT);
-        let names =
-            std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
-        let there: BTreeSet<String> = names.filter(|name| !name.ends_with(".test.yaml")).collect();
-        let here: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!(here, there);
+    fn the_demo_has_every_file_of_the_examples_but_their_tests() {
+        for (client, files) in EXAMPLES {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines").join(client);
+            let names =
+                std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+            let there: BTreeSet<String> = names.filter(|name| !name.ends_with(".test.yaml")).collect();
+            let here: BTreeSet<String> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+            assert_eq!(here, there);
+        }
     }
 }

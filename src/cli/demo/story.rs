@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::{Context, ensure};
 
-use super::stage::Stage;
+use super::stage::{ACME, Stage};
 use super::view::View;
 use crate::sandbox::stripe::{Delivery, Person, Story};
 use crate::sandbox::{Fault, Salesforce};
@@ -88,7 +88,7 @@ async fn sign_up(stage: &Stage, view: &mut View) -> anyhow::Result<Vec<Delivery>
         customers.insert(id, customer);
     }
     let (payments, others): (Vec<_>, Vec<_>) =
-        stage.sandbox().stripe().held().into_iter().partition(|it| it.event_type() == "charge.succeeded");
+        stage.held(ACME)?.into_iter().partition(|it| it.event_type() == "charge.succeeded");
     for delivery in &payments {
         deliver(stage, view, delivery).await?;
     }
@@ -121,7 +121,7 @@ async fn a_month_passes(stage: &Stage, view: &mut View, played: &mut Played) -> 
     ] {
         tell(stage, customer, story)?;
     }
-    let month = stage.sandbox().stripe().held();
+    let month = stage.held(ACME)?;
     for delivery in &month {
         deliver(stage, view, delivery).await?;
     }
@@ -138,7 +138,7 @@ async fn a_month_passes(stage: &Stage, view: &mut View, played: &mut Played) -> 
     view.until_all_ended().await?;
     played.faults += OUTAGE - stage.sandbox().salesforce().faults().left();
     tell(stage, &BRIGHT, Story::Renews)?;
-    for delivery in &stage.sandbox().stripe().held() {
+    for delivery in &stage.held(ACME)? {
         deliver(stage, view, delivery).await?;
     }
     view.until_all_ended().await
@@ -156,7 +156,7 @@ async fn a_stranger_calls(stage: &Stage, view: &mut View) -> anyhow::Result<()> 
     let stripe = stage.sandbox().stripe();
     for (kind, given) in events {
         let event = stripe.event(kind, &given).context("the catalogue lacks an event of the demo")?;
-        let hook = stage.hook();
+        let hook = stage.hook(ACME)?;
         let status = stripe.send(&event, &hook.url, &hook.secret).await?;
         ensure!(status == 200, "a delivery was answered {status}");
         view.catch_up().await?;

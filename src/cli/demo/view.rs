@@ -38,12 +38,12 @@ impl View {
         if self.speaks {
             let sandbox = stage.sandbox();
             say(format_args!(
-                "simulators: Stripe {}, Salesforce {}, Slack {}\n\
-                 signed events go to {}; each line below is a run that ended\n",
+                "simulators: Stripe {}, Salesforce {}, HubSpot {}, Slack {}\n\
+                 two clients get signed events; each line below is a run that ended\n",
                 sandbox.stripe().url(),
                 sandbox.salesforce().url(),
+                sandbox.hubspot().url(),
                 sandbox.slack().url(),
-                stage.hook().url
             ))?;
         }
         Ok(())

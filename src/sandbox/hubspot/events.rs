@@ -24,11 +24,28 @@ const TRIES: u32 = 5;
 /// Between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// A subscription of the app.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hook {
+    pub(super) url: String,
+    /// `contact.creation`, `contact.propertyChange:email`; everything when left out.
+    #[serde(default)]
+    pub(super) events: Vec<String>,
+}
+
+impl Hook {
+    fn hears(&self, kind: &str, property: Option<&str>) -> bool {
+        let of_property = property.map(|property| format!("{kind}:{property}"));
+        let named = |event: &String| *event == kind || Some(event) == of_property.as_ref();
+        self.events.is_empty() || self.events.iter().any(named)
+    }
+}
+
 /// Where events go.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    /// Addresses that hear of everything.
-    pub(super) hooks: Vec<String>,
+    pub(super) hooks: Vec<Hook>,
     due: mpsc::Sender<(String, Json)>,
     last_event: u64,
 }
@@ -69,7 +86,8 @@ impl Outbox {
         change: Option<(&str, &str)>,
         now: Timestamp,
     ) {
-        for hook in &self.hooks {
+        let kind = format!("{}.{what}", label.to_lowercase());
+        for hook in self.hooks.iter().filter(|hook| hook.hears(&kind, change.map(|(property, _)| property))) {
             self.last_event += 1;
             let mut event = json!({
                 "eventId": self.last_event,
@@ -77,7 +95,7 @@ impl Outbox {
                 "portalId": 33,
                 "appId": 1_160_452,
                 "occurredAt": now.as_millisecond(),
-                "subscriptionType": format!("{}.{what}", label.to_lowercase()),
+                "subscriptionType": kind,
                 "objectId": id,
                 "changeSource": "CRM_UI",
                 "sourceId": "userId:4711",
@@ -86,7 +104,7 @@ impl Outbox {
                 event["propertyName"] = json!(property);
                 event["propertyValue"] = json!(value);
             }
-            if self.due.try_send((hook.clone(), event)).is_err() {
+            if self.due.try_send((hook.url.clone(), event)).is_err() {
                 tracing::warn!(what, "an event of the simulated account was lost");
             }
         }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::account::Account;
 use super::error::ApiError;
-use super::events::Outbox;
+use super::events::{Hook, Outbox};
 use super::router;
 use super::schema::PropertyShape;
 use crate::clock::SharedClock;
@@ -135,6 +135,13 @@ impl HubSpot {
         self.site.account().update(kind, id, &given).map_err(|error| error.reply().body)
     }
 
+    /// Associates two records by the default type.
+    pub fn associate(&self, from: &str, id: u64, to: &str, other: u64) -> Result<(), String> {
+        let (id, other) = (id.to_string(), other.to_string());
+        let done = self.site.account().associate((from, &id), (to, &other), None);
+        done.map(drop).map_err(|error| error.reply().body)
+    }
+
     /// Adds a property, of a standard kind or of a custom object, which comes into being with it.
     pub fn declare(&self, kind: &str, property: &str, shape: PropertyShape) {
         self.site.account().schema.declare(kind, property, shape);
@@ -166,9 +173,10 @@ impl HubSpot {
         self.site.account().limits.daily_max = calls;
     }
 
-    /// Has all events sent to this address.
-    pub fn register_webhook(&self, url: &str) {
-        self.site.account().outbox.hooks.push(url.to_owned());
+    /// Has events sent to this address: `contact.creation`, `contact.propertyChange:email`; all of them when none is named.
+    pub fn register_webhook(&self, url: &str, events: &[&str]) {
+        let events = events.iter().map(|event| (*event).to_owned()).collect();
+        self.site.account().outbox.hooks.push(Hook { url: url.to_owned(), events });
     }
 }
 
@@ -275,7 +283,7 @@ impl Simulator for Site {
     }
 
     /// `PUT /_sandbox/properties/{kind}/{name}` declares a property, `POST /_sandbox/records/{kind}` creates a record, `PUT
-    /// /_sandbox/search` sets how far the search is behind and where it ends, `POST /_sandbox/webhook` has all events sent somewhere.
+    /// /_sandbox/search` sets how far the search is behind and where it ends, `POST /_sandbox/webhook` has events sent somewhere.
     fn control(&self, request: &Request) -> Option<Reply> {
         let segments = request.segments();
         let path: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
@@ -296,7 +304,7 @@ impl Simulator for Site {
                 account.search_end = search.end;
             })),
             ("POST", ["webhook"]) => Some(control::read(request, |hook: Hook| {
-                self.account().outbox.hooks.push(hook.url);
+                self.account().outbox.hooks.push(hook);
             })),
             _ => None,
         }
@@ -314,10 +322,4 @@ struct Search {
 
 fn end() -> usize {
     10_000
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hook {
-    url: String,
 }

@@ -32,6 +32,11 @@ impl Delivery {
         Self { url, secret, event, attempt: 0 }
     }
 
+    /// Where it goes.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The event's id.
     pub fn event_id(&self) -> &str {
         self.event["id"].as_str().unwrap_or_default()

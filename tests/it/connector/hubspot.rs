@@ -172,12 +172,9 @@ async fn a_task_is_made_with_its_associations_and_a_link_is_made_later() {
     }
     assert_eq!(linked("contacts", &id, "deals"), [number(&deal)]);
     let known = account
-        .call(operation(
-            "association.list",
-            &format!(r#"{{"from": "deals", "id": {deal}, "to": "contacts"}}"#),
-        ))
+        .call(list("association", &format!(r#"{{"of": "deals", "id": {deal}, "to": "contacts"}}"#), 10, None))
         .await;
-    assert_eq!(known.result, json(&format!(r#"["{id}"]"#)), "ids are texts, as everywhere else");
+    assert_eq!(ids(&known), [&*id], "ids are texts, as everywhere else");
     account
         .call(Action::Unlink {
             object: "deal".into(),
