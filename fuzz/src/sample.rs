@@ -81,6 +81,7 @@ pub(crate) fn connection(manifest: Arc<Manifest>, config: Map) -> Option<Connect
         rate_limit: None,
         concurrency: None,
         timeout: None,
+        read_only: false,
         fields: [].into(),
     };
     Connection::open(parts, AROUND.clone()).ok()

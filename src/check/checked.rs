@@ -247,6 +247,7 @@ impl<'a> ClientCheck<'a> {
                 rate_limit: connection.rate_limit,
                 concurrency: connection.concurrency,
                 timeout: connection.timeout.map(|timeout| timeout.0),
+                read_only: connection.read_only,
                 fields: connection.fields.clone(),
             };
             connections.insert(Arc::clone(&name.0), config);

@@ -3,26 +3,41 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::ExitCode;
-use super::output::{Format, say, say_json};
+use super::connectors_page;
+use super::output::{say, say_json};
 use crate::config::{self, LoadError};
 use crate::connector::file::SettingKind;
 use crate::connector::{ANY_OBJECT, ActionKind, Manifest, ObjectFacts, OperationFacts, builtins};
 use crate::{check, nearest};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lockstep connectors\n  lockstep connectors salesforce")]
+#[command(
+    after_help = "Examples:\n  lockstep connectors\n  lockstep connectors salesforce\n  lockstep connectors bitrix24 --format markdown"
+)]
 pub(super) struct Connectors {
     /// The connector to describe; all are listed without it
     #[arg(value_name = "NAME")]
     wanted: Option<String>,
     /// How to answer
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ConnectorsFormat,
+}
+
+/// How connectors are described.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum ConnectorsFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+    /// For a page: the tables of one connector.
+    Markdown,
 }
 
 /// What a connector is, and asks for, and can do.
@@ -87,8 +102,9 @@ impl Connectors {
         })?;
         let description = Description::of(manifest);
         match self.format {
-            Format::Json => say_json(&description)?,
-            Format::Human => say(description.lines().join("\n"))?,
+            ConnectorsFormat::Json => say_json(&description)?,
+            ConnectorsFormat::Human => say(description.lines().join("\n"))?,
+            ConnectorsFormat::Markdown => say(connectors_page::page(manifest).trim_end())?,
         }
         Ok(ExitCode::Fine)
     }
@@ -105,12 +121,19 @@ fn manifests() -> anyhow::Result<Vec<Arc<Manifest>>> {
     }
 }
 
-fn list(manifests: &[Arc<Manifest>], format: Format) -> anyhow::Result<ExitCode> {
+fn list(manifests: &[Arc<Manifest>], format: ConnectorsFormat) -> anyhow::Result<ExitCode> {
     match format {
-        Format::Json => say_json(&manifests.iter().map(|it| Description::of(it)).collect::<Vec<_>>())?,
-        Format::Human => {
+        ConnectorsFormat::Json => {
+            say_json(&manifests.iter().map(|it| Description::of(it)).collect::<Vec<_>>())?;
+        }
+        ConnectorsFormat::Human => {
             for manifest in manifests {
                 say(format_args!("{:<16}{}", manifest.name(), manifest.title()))?;
+            }
+        }
+        ConnectorsFormat::Markdown => {
+            for manifest in manifests {
+                say(connectors_page::page(manifest))?;
             }
         }
     }

@@ -249,6 +249,7 @@ fn connections(client: &Client, redactor: &Redactor) -> IndexMap<Arc<str>, Resul
             rate_limit: config.rate_limit,
             concurrency: config.concurrency,
             timeout: config.timeout,
+            read_only: config.read_only,
             fields: config.fields.clone(),
         };
         let opened = Connection::open(parts, around.clone())

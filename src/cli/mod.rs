@@ -14,6 +14,7 @@ mod by;
 mod completions;
 mod conflicts;
 mod connectors;
+mod connectors_page;
 mod dead;
 mod demo;
 mod dry_run;

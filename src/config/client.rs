@@ -51,6 +51,9 @@ pub struct ConnectionFile {
     /// counts as lost, and is looked up or repeated as its step allows.
     #[serde(default)]
     pub timeout: Option<Span>,
+    /// True when nothing may be written there: a pipeline that would is an error of `validate`, and a script that tries is refused.
+    #[serde(default)]
+    pub read_only: bool,
     /// This account's field names behind words of ours: object -> word -> field.
     #[serde(default)]
     pub fields: IndexMap<String, IndexMap<String, String>>,

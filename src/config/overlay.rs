@@ -37,6 +37,7 @@ impl ConnectionFile {
             rate_limit: None,
             concurrency: None,
             timeout: None,
+            read_only: false,
             fields: IndexMap::new(),
         }
     }

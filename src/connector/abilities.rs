@@ -149,6 +149,8 @@ impl Abilities {
 /// What is known of one kind of object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectFacts {
+    /// What it is, for people.
+    pub description: Option<Arc<str>>,
     /// The field of a record that holds its id.
     pub id: Arc<str>,
     /// The ways to look a record up, in the order in which they are tried.
@@ -201,6 +203,8 @@ impl Finder {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by its name")]
 pub struct OperationFacts {
+    /// What it does, for people.
+    pub description: Option<Arc<str>>,
     /// What a second call with the same content does.
     pub repeat: Repeat,
     /// For reads: false when the answer comes from an index that lags behind writes, so that finding nothing

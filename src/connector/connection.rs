@@ -19,7 +19,7 @@ use super::call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 use super::classify::{self, Circumstances, classify};
 use super::commons::{Commons, Slots};
 use super::failure::{Class, Done, Failure};
-use super::file::Holds;
+use super::file::{Holds, Method};
 use super::http::{HostPattern, Http, Reach};
 use super::limit::Pace;
 use super::manifest::{Manifest, Plan, Usage};
@@ -56,6 +56,8 @@ pub struct ConnectionParts {
     pub concurrency: Option<u32>,
     /// How long to wait for an answer, in place of the connector's own time.
     pub timeout: Option<Duration>,
+    /// True when nothing may be written: what would is refused unsent.
+    pub read_only: bool,
     /// This account's field names behind words of ours: object -> word -> field.
     pub fields: IndexMap<String, IndexMap<String, String>>,
 }
@@ -82,6 +84,7 @@ pub struct Connection {
     manifest: Arc<Manifest>,
     config: Value,
     names: FieldNames,
+    read_only: bool,
     timeout: Option<Duration>,
     reach: Reach,
     pace: Pace,
@@ -144,6 +147,7 @@ impl Connection {
             client: parts.client,
             name: parts.name,
             names: FieldNames::new(parts.fields),
+            read_only: parts.read_only,
             timeout: parts.timeout,
             reach: Reach::new(hosts, allow_http),
             pace,
@@ -220,6 +224,11 @@ impl Connection {
     async fn perform(&self, call: &Call) -> Result<Reply, Failure> {
         let plan = self.manifest.plan(&call.action)?;
         plan.operation.check_params(&call.action)?;
+        let reads =
+            call.action.kind().map_or(plan.operation.request.method == Method::Get, ActionKind::is_read);
+        if self.read_only && !reads {
+            return Err(Failure::permanent(format!("the connection `{}` is read-only", self.name)));
+        }
         match plan.object.filter(|object| !object.wire.is_plain()) {
             Some(object) => self.translated(call, plan, object).await,
             None => self.carry_out(call, plan).await,

@@ -20,6 +20,8 @@ use crate::value::{Map, Value};
 pub(super) struct Object {
     /// The field of a record that holds its id, key by key.
     pub(super) id: Vec<String>,
+    /// What it is, for people.
+    description: Option<Arc<str>>,
     /// What operations see as `vars`.
     pub(super) vars: Value,
     /// What of its fields is not written as it is.
@@ -50,6 +52,7 @@ impl Object {
         let names = role.names.clone().with_keys("vars", vars.keys().map(|name| &**name));
         let mut object = Self {
             id: layers.id(),
+            description: layers.0.iter().find_map(|(_, layer)| layer.description.as_deref()).map(Arc::from),
             vars: vars.into(),
             wire: Wire::compile(compiler, &layers.0, &names),
             find: Vec::new(),
@@ -122,6 +125,7 @@ impl Object {
         let mut relations: Vec<Arc<str>> = self.link.keys().cloned().collect();
         relations.extend(self.unlink.keys().filter(|name| !self.link.contains_key(*name)).cloned());
         ObjectFacts {
+            description: self.description.clone(),
             id: self.id.join(".").into(),
             finders: self.find.iter().map(finder).collect(),
             actions,

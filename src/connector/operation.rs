@@ -132,6 +132,7 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         kind: param.kind,
     });
     OperationFacts {
+        description: file.description.as_deref().map(Arc::from),
         repeat,
         consistent: file.consistent,
         after_unknown: file.after_unknown.unwrap_or(unknown),

@@ -73,6 +73,7 @@ codes! {
     UnknownApiVersion "unknown-api-version" Warning,
     BadOwner "bad-owner" Error,
     ForeignWrite "foreign-write" Error,
+    ReadOnly "read-only" Error,
     NoEvents "no-events" Error,
     UnusedConnection "unused-connection" Warning,
     UnknownEvent "unknown-event" Error,

@@ -59,6 +59,8 @@ pub struct ConnectionConfig {
     pub concurrency: Option<u32>,
     /// How long to wait for an answer, in place of the connector's own time.
     pub timeout: Option<Duration>,
+    /// True when nothing may be written there.
+    pub read_only: bool,
     /// This account's field names behind words of ours: object -> word -> field.
     pub fields: IndexMap<String, IndexMap<String, String>>,
 }

@@ -117,6 +117,7 @@ impl Opener {
             rate_limit: config.rate_limit,
             concurrency: config.concurrency,
             timeout: config.timeout,
+            read_only: config.read_only,
             fields: config.fields.clone(),
         };
         let redactor = &self.around.redactor;
@@ -134,6 +135,7 @@ impl Running {
             && before.rate_limit == config.rate_limit
             && before.concurrency == config.concurrency
             && before.timeout == config.timeout
+            && before.read_only == config.read_only
             && before.fields == config.fields
             && self.resolved.configs.get(&config.name) == resolved.configs.get(&config.name);
         let found = self.connections.iter().find(|connection| *connection.name() == config.name);

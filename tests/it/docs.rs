@@ -118,3 +118,32 @@ async fn the_sandbox_obeys_what_its_page_types() {
     }
     assert!(typed > 10, "only {typed} commands were found");
 }
+
+/// The tables of a connector's page that are said to be generated are those of its manifest.
+#[test]
+fn the_tables_of_connectors_pages_are_those_of_their_manifests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/connectors");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if name == "README" {
+            continue;
+        }
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_lockstep"))
+            .current_dir(std::env::temp_dir())
+            .args(["connectors", name, "--format", "markdown"])
+            .output()
+            .unwrap();
+        let tables = String::from_utf8(output.stdout).unwrap();
+        assert!(!tables.is_empty(), "there is no connector {name}");
+        let page = std::fs::read_to_string(&path).unwrap();
+        if !page.contains(&format!("<!-- lockstep connectors {name} --format markdown -->")) {
+            continue;
+        }
+        let hint = format!(
+            "put what `lockstep connectors {name} --format markdown` prints at the end of {}",
+            path.display()
+        );
+        assert!(page.ends_with(&tables), "{hint}");
+    }
+}

@@ -11,6 +11,7 @@ mod engine;
 mod event_table;
 mod example;
 mod faults;
+mod fitness_club;
 mod fuzz_cases;
 mod ingest;
 mod large;

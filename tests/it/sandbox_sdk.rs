@@ -51,6 +51,42 @@ async fn hubspots_own_sdk_works_against_the_simulator() {
     run("hubspot.test.mjs", environment).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_community_sdk_works_against_the_bitrix24_simulator() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let webhook = sandbox.bitrix24().webhook_url();
+    let run = move || {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/fast_bitrix24_test.py");
+        let python = python_with_packages();
+        say(Command::new(python).arg(script).env("BITRIX24_WEBHOOK", webhook))
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("Ran 4 tests"), "{said}");
+}
+
+/// A virtual environment below `target/` with the packages of `tests/sdk/requirements.txt`, made once for each list of them;
+/// processes wait for each other.
+fn python_with_packages() -> PathBuf {
+    let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/requirements.txt");
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk-python");
+    fs::create_dir_all(&home).unwrap();
+    let lock = fs::File::create(home.join(".installing")).unwrap();
+    lock.lock().unwrap();
+    let (python, stamp) = (home.join("venv/bin/python"), home.join(".installed"));
+    let list = fs::read(&wanted).unwrap();
+    if fs::read(&stamp).is_ok_and(|installed| installed == list) {
+        return python;
+    }
+    let made = say(Command::new("python3").args(["-m", "venv", "--clear"]).arg(home.join("venv")));
+    assert!(made.status.success(), "no virtual environment:\n{}", String::from_utf8_lossy(&made.stderr));
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    let output = say(Command::new(&python).args(pip).arg(&wanted));
+    assert!(output.status.success(), "pip install failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    fs::write(stamp, list).unwrap();
+    python
+}
+
 /// Runs one script with node's own test runner, and shows what it said when it fails.
 async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
     let run = move || {
@@ -92,6 +128,6 @@ fn installed() -> PathBuf {
 fn say(command: &mut Command) -> Output {
     let name = command.get_program().to_string_lossy().into_owned();
     command.output().unwrap_or_else(|error| {
-        panic!("`{name}` could not be started ({error}): these tests need Node.js 18 or newer with npm; `tests/run` installs them")
+        panic!("`{name}` could not be started ({error}): these tests need Node.js 18 or newer with npm, and Python 3.9 or newer with venv; `tests/run` installs them")
     })
 }

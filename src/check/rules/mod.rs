@@ -11,6 +11,7 @@ mod duplicate_name;
 mod foreign_write;
 mod name_differs;
 mod no_events;
+mod read_only;
 mod retry_too_long;
 mod secret_written;
 mod test_case;
@@ -44,6 +45,7 @@ pub(super) const RULES: &[Rule] = &[
     unused_connection::RULE,
     bad_owner::RULE,
     foreign_write::RULE,
+    read_only::RULE,
     no_events::RULE,
     unknown_event::RULE,
     disabled_pipeline::RULE,

@@ -400,6 +400,7 @@ mod tests {
             rate_limit: None,
             concurrency: None,
             timeout: None,
+            read_only: false,
             fields: [].into(),
         };
         let around = Surroundings {

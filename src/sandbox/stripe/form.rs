@@ -97,6 +97,7 @@ mod tests {
             rate_limit: None,
             concurrency: None,
             timeout: None,
+            read_only: false,
             fields: [].into(),
         };
         let around = Surroundings {

@@ -86,6 +86,7 @@ fn object(consistent: bool) -> ObjectFacts {
         actions: actions.collect(),
         relations: vec!["tags".into()],
         many: indexmap::IndexMap::new(),
+        description: None,
     }
 }
 

@@ -72,6 +72,7 @@ impl Client {
             rate_limit: None,
             concurrency: None,
             timeout: self.timeout,
+            read_only: false,
             fields: [("Account", [("stripe_id", "Stripe_Customer_Id__c")])]
                 .into_iter()
                 .map(|(object, words)| {
