@@ -36,10 +36,10 @@ pub(super) enum Store {
 }
 
 /// How long a kill that must come may take, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long a kill that may come is waited for.
-const SHORT: Duration = Duration::from_secs(2);
+pub(super) const SHORT: Duration = Duration::from_secs(2);
 
 /// What is to happen.
 #[derive(Debug, Clone)]
@@ -178,14 +178,14 @@ impl Life {
     }
 }
 
-fn tail(log: &Path) -> String {
+pub(super) fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
 }
 
 /// Waits until something is so; false when the time is up.
-async fn until(patience: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+pub(super) async fn until(patience: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
     let began = Instant::now();
     loop {
         if is_so().await {

@@ -4,7 +4,8 @@
 //! `life` is one store with many processes after and beside each other, each killed in its own way; at its end `truth`
 //! holds what senders were told, what the store and its audit say, and what the CRM counted against each other.
 //!
-//! `kill`: SIGKILL at each named point and at moments that nobody chose. `stop`: asked to stop, and killed in the middle
+//! `kill`: SIGKILL at each named point and at moments that nobody chose. `trio`: of three processes that share a store, one
+//! after another. `stop`: asked to stop, and killed in the middle
 //! of a thousand events. `power`: all that was not synced is gone. `disk`: full, read-only, damaged. `clock`: set ahead
 //! and back. `database`: it goes away and comes back.
 
@@ -29,5 +30,7 @@ mod project;
 mod sender;
 mod shim;
 mod stop;
+#[cfg(feature = "failpoints")]
+mod trio;
 #[cfg(feature = "failpoints")]
 mod truth;
