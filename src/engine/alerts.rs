@@ -1,41 +1,39 @@
 //! lockstep's reports about its own work, as events that pipelines can listen for.
 //!
 //! A pipeline that says `at_most` is started only so often; what comes beyond that is told when the time is over, by the
-//! last of those reports and the number of the others. How far each one has got is kept in the store, so that a restart
-//! neither forgets what is still to be told nor begins to count anew. Several processes on one store each count for
-//! themselves.
+//! last of those reports and the number of the others. How far each one has got is kept in the store, which decides what
+//! a report comes to: a restart neither forgets what is still to be told nor begins to count anew, and processes that share
+//! a store count together.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::carry_out::Done;
 use super::runnable::{Runnable, Runnables};
-use super::verdict::{Verdict, after};
-use crate::config::{LockstepEvent, Rate, Stale};
+use super::verdict::Verdict;
+use crate::config::{LockstepEvent, Stale};
 use crate::store::{
-    AlertWindow, Change, ConnectionState, NewEvent, NewRun, Outcome, Place, Source, UntoldReport,
+    AlertWindow, Change, ConnectionState, LimitedReport, NewEvent, NewRun, Outcome, Place, Source, ToldGroup,
+    UntoldReport,
 };
 use crate::value::{Map, Value};
 
 /// The connection that reports come over.
 const CONNECTION: &str = "lockstep";
 
-/// What was reported to whom, for `at_most`: a window for each client and pipeline that says it.
-#[derive(Debug, Default)]
-pub(super) struct Alerts(Mutex<BTreeMap<Key, AlertWindow>>);
-
-/// Client and pipeline.
-type Key = (Arc<str>, Arc<str>);
+/// Makes reports.
+#[derive(Debug)]
+pub(super) struct Alerts;
 
 /// What reports lead to: both come to disk together with what they tell of.
 #[derive(Debug, Default)]
 pub(super) struct Reported {
     /// Events, each with the run that it starts.
     pub(super) events: Vec<NewEvent>,
-    /// The windows that have changed.
-    pub(super) windows: Vec<AlertWindow>,
+    /// Those to pipelines that are started only so often.
+    pub(super) limited: Vec<LimitedReport>,
 }
 
 /// Something to report.
@@ -47,39 +45,21 @@ struct Report<'a> {
     object: Map,
 }
 
-/// Whether a report starts a run now.
-enum Admission {
-    /// It does; so many came before it that did not, and are told with it.
-    Now { grouped: u32 },
-    /// It will be told when the window ends.
-    Later,
-}
-
 impl Reported {
     /// What the store has to write.
     pub(super) fn changes(self) -> impl Iterator<Item = Change> {
         let events = self.events.into_iter().map(Change::Reported);
-        events.chain(self.windows.into_iter().map(Change::Alerts))
+        events.chain(self.limited.into_iter().map(|report| Change::Limited(Box::new(report))))
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.windows.is_empty()
+        self.events.is_empty() && self.limited.is_empty()
     }
 }
 
 impl Alerts {
-    /// Goes on with the windows that the store has.
-    pub(super) fn new(windows: Vec<AlertWindow>) -> Self {
-        let keyed = windows.into_iter().map(|window| (key(&window.client, &window.pipeline), window));
-        Self(Mutex::new(keyed.collect()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, AlertWindow>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What a run's end leads to.
-    pub(super) fn about_run(&self, done: &Done, runnables: &Runnables, now: Timestamp) -> Reported {
+    pub(super) fn about_run(done: &Done, runnables: &Runnables, now: Timestamp) -> Reported {
         let Verdict::End { outcome, reason, candidates, attempts } = &done.verdict else {
             return Reported::default();
         };
@@ -94,11 +74,11 @@ impl Alerts {
         );
         // A dead letter that was tried again, and died again, is another matter.
         let matter = format!("{}-{}", run.id, now.as_microsecond());
-        self.report(&Report { client: &run.client, what, matter, object }, runnables, now)
+        Self::report(&Report { client: &run.client, what, matter, object }, runnables, now)
     }
 
     /// What an event leads to that ended when it was taken in, with or without a run.
-    pub(super) fn about_accepted(&self, event: &NewEvent, runnables: &Runnables, now: Timestamp) -> Reported {
+    pub(super) fn about_accepted(event: &NewEvent, runnables: &Runnables, now: Timestamp) -> Reported {
         let mut reported = Reported::default();
         let of_event = event.ended.as_ref().map(|ended| (None, ended));
         let of_runs = event.runs.iter().filter_map(|run| Some((Some(&run.pipeline), run.ended.as_ref()?)));
@@ -112,16 +92,15 @@ impl Alerts {
             );
             // The same at every delivery, so that a second one tells nothing new.
             let matter = format!("{}-{}-{}", event.connection, event.id, pipeline.map_or("", |name| name));
-            let more = self.report(&Report { client: &event.client, what, matter, object }, runnables, now);
+            let more = Self::report(&Report { client: &event.client, what, matter, object }, runnables, now);
             reported.events.extend(more.events);
-            reported.windows.extend(more.windows);
+            reported.limited.extend(more.limited);
         }
         reported
     }
 
     /// What a connection's failure leads to.
     pub(super) fn about_connection(
-        &self,
         state: &ConnectionState,
         well_since: Option<Timestamp>,
         runnables: &Runnables,
@@ -137,95 +116,44 @@ impl Alerts {
         let well_since = well_since.map_or(0, Timestamp::as_microsecond);
         let matter = format!("{}-{well_since}", state.connection);
         let what = LockstepEvent::ConnectionDown;
-        self.report(&Report { client: &state.client, what, matter, object }, runnables, now)
+        Self::report(&Report { client: &state.client, what, matter, object }, runnables, now)
     }
 
-    /// When the next group of reports has to be told.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.lock().values().filter(|window| window.untold.is_some()).map(|window| window.ends).min()
+    /// Tells what was grouped in a window that is over. Nobody is left to tell it to when the pipeline has gone.
+    pub(super) fn overdue(window: AlertWindow, runnables: &Runnables, now: Timestamp) -> Option<ToldGroup> {
+        let untold = window.untold.as_ref().filter(|_| window.ends <= now)?;
+        let pipeline = runnables.get(&window.client, &window.pipeline);
+        let trigger = pipeline.and_then(|pipeline| Some((pipeline, pipeline.listens()?)));
+        let event = trigger.map(|(pipeline, _)| {
+            let matter = format!("grouped-{}", window.ends.as_microsecond());
+            let object = untold.object.as_map().cloned().unwrap_or_default();
+            let report = Report { client: &window.client, what: untold.what, matter, object };
+            event(&report, &**pipeline, window.grouped.saturating_sub(1), now)
+        });
+        let per = trigger.and_then(|(_, trigger)| trigger.at_most).map_or(Duration::ZERO, |rate| rate.per);
+        Some(ToldGroup { window, event, per, at: now })
     }
 
-    /// Tells what was grouped in windows that are over. Nobody is left to tell it to when the pipeline has gone.
-    pub(super) fn overdue(&self, runnables: &Runnables, now: Timestamp) -> Reported {
-        let mut reported = Reported::default();
-        for window in self.lock().values_mut().filter(|window| window.ends <= now) {
-            let Some(untold) = window.untold.take() else { continue };
-            let grouped = std::mem::take(&mut window.grouped).saturating_sub(1);
-            let pipeline = runnables.get(&window.client, &window.pipeline);
-            let trigger = pipeline.and_then(|pipeline| Some((pipeline, pipeline.listens()?)));
-            if let Some((pipeline, trigger)) = trigger {
-                let matter = format!("grouped-{}", window.ends.as_microsecond());
-                let (client, object) = (&window.client, untold.object.as_map().cloned().unwrap_or_default());
-                reported.events.push(event(
-                    &Report { client, what: untold.what, matter, object },
-                    &**pipeline,
-                    grouped,
-                    now,
-                ));
-                if let Some(rate) = trigger.at_most {
-                    (window.ends, window.started) = (after(now, rate.per), 1);
-                }
-            }
-            reported.windows.push(window.clone());
-        }
-        reported
-    }
-
-    fn report(&self, report: &Report<'_>, runnables: &Runnables, now: Timestamp) -> Reported {
+    fn report(report: &Report<'_>, runnables: &Runnables, now: Timestamp) -> Reported {
         let mut reported = Reported::default();
         for pipeline in runnables.of(report.client) {
             let trigger = pipeline.listens().filter(|trigger| trigger.events.contains(&report.what));
             let Some(trigger) = trigger else { continue };
-            let admission = match trigger.at_most {
-                None => Admission::Now { grouped: 0 },
-                Some(rate) => {
-                    let (admission, window) = self.admit(report, pipeline.name(), rate, now);
-                    reported.windows.push(window);
-                    admission
-                }
-            };
-            if let Admission::Now { grouped } = admission {
-                reported.events.push(event(report, &**pipeline, grouped, now));
+            let event = event(report, &**pipeline, 0, now);
+            match trigger.at_most {
+                None => reported.events.push(event),
+                Some(rate) => reported.limited.push(LimitedReport {
+                    event,
+                    pipeline: Arc::clone(pipeline.name()),
+                    report: UntoldReport { what: report.what, object: Value::from(report.object.clone()) },
+                    count: rate.count,
+                    per: rate.per,
+                    at: now,
+                }),
             }
         }
         reported
     }
-
-    /// Whether the report starts a run of this pipeline; and the window as it is then.
-    fn admit(
-        &self,
-        report: &Report<'_>,
-        pipeline: &Arc<str>,
-        rate: Rate,
-        now: Timestamp,
-    ) -> (Admission, AlertWindow) {
-        let mut windows = self.lock();
-        let window = windows.entry(key(report.client, pipeline)).or_insert_with(|| AlertWindow {
-            client: Arc::clone(report.client),
-            pipeline: Arc::clone(pipeline),
-            ends: after(now, rate.per),
-            started: 0,
-            grouped: 0,
-            untold: None,
-        });
-        if window.ends <= now {
-            (window.ends, window.started) = (after(now, rate.per), 0);
-        }
-        if window.started >= rate.count {
-            window.grouped += 1;
-            let object = Value::from(report.object.clone());
-            window.untold = Some(UntoldReport { what: report.what, object });
-            return (Admission::Later, window.clone());
-        }
-        window.started += 1;
-        window.untold = None;
-        let grouped = std::mem::take(&mut window.grouped);
-        (Admission::Now { grouped }, window.clone())
-    }
-}
-
-fn key(client: &Arc<str>, pipeline: &Arc<str>) -> Key {
-    (Arc::clone(client), Arc::clone(pipeline))
 }
 
 /// What an outcome is reported as; what went well is not.

@@ -79,7 +79,6 @@ pub struct Engine {
     holdings: Arc<Holdings>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
-    alerts: Arc<Alerts>,
     arrivals: mpsc::Sender<Arrived>,
     wake: Arc<Notify>,
     stop: watch::Sender<Option<Duration>>,
@@ -100,7 +99,6 @@ impl Engine {
         holdings.take(taken.parts, clock.now());
         metrics.share(taken.parts.count(), 1);
         failpoint!("after-take-up");
-        let alerts = Arc::new(Alerts::new(store.alert_windows().await?));
         let (circuit_changes, circuits_heard) = mpsc::unbounded_channel();
         let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
         let circuits = Arc::new(circuits);
@@ -125,7 +123,6 @@ impl Engine {
             archive,
             fetching: tokio::sync::Mutex::default(),
             unsettled: Unsettled::default(),
-            alerts: Arc::clone(&alerts),
         });
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let (stop, stopped) = watch::channel(None);
@@ -134,7 +131,7 @@ impl Engine {
             Doors { arrivals: arrived, circuits: circuits_heard, wake: Arc::clone(&wake), stop: stopped };
         let scheduler = tokio::spawn(Scheduler::new(workshop, circuits, doors, taken.held).run());
         let scheduler = Mutex::new(Some(AbortOnDropHandle::new(scheduler)));
-        Ok(Self { generations, store, holdings, clock, metrics, alerts, arrivals, wake, stop, scheduler })
+        Ok(Self { generations, store, holdings, clock, metrics, arrivals, wake, stop, scheduler })
     }
 
     /// Takes an event. Answered means on disk, together with the runs that it starts (invariant 1); an event
@@ -149,8 +146,10 @@ impl Engine {
         }
         let now = self.clock.now();
         let event = event_of(generations.present(), &incoming, now);
-        let reported = self.alerts.about_accepted(&event, generations.present(), now);
+        let reported = Alerts::about_accepted(&event, generations.present(), now);
         let told = !reported.is_empty();
+        let limited = reported.limited.into_iter().map(|report| Change::Limited(Box::new(report)));
+        let limited: Vec<Change> = limited.collect();
         let events = std::iter::once(event.clone()).chain(reported.events).collect();
         let since = self.holdings.tick();
         failpoint!("before-accept");
@@ -158,9 +157,10 @@ impl Engine {
         let accepted = stored.into_iter().next().unwrap_or(Accepted::Duplicate);
         failpoint!("after-accept");
         if told {
-            // Queued, and soon on disk: losing it means telling a group a little earlier than promised.
-            let windows = reported.windows.into_iter().map(Change::Alerts).collect();
-            drop(self.store.commit(windows));
+            // The event is kept, and shown where people look for what ended; a delivery that comes again tells nothing new.
+            if matches!(accepted, Accepted::New { .. }) && !limited.is_empty() {
+                self.store.commit(limited).await?;
+            }
             self.wake.notify_one();
         }
         if let Accepted::New { seq, runs } = &accepted {

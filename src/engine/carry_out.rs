@@ -7,7 +7,6 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 
-use super::alerts::Alerts;
 use super::applied::Unsettled;
 use super::archive::{Archive, Unavailable};
 use super::circuit::GuardedGateway;
@@ -44,7 +43,6 @@ pub(super) struct Workshop {
     /// Held while a version is fetched: the many runs of one version wait for one of them.
     pub(super) fetching: tokio::sync::Mutex<()>,
     pub(super) unsettled: Unsettled,
-    pub(super) alerts: Arc<Alerts>,
 }
 
 /// A run that was carried out once.

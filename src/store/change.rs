@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::alert::{LimitedReport, ToldGroup};
 use super::event::{EventSeq, NewEvent};
 use super::run::{Outcome, RunId, Version};
 use crate::config::LockstepEvent;
@@ -106,8 +107,10 @@ pub enum Change {
     SecretKept(SealedSecret),
     /// lockstep reports about its own work: an event, with the runs that it starts.
     Reported(NewEvent),
-    /// How far an alert that is started only so often has got.
-    Alerts(AlertWindow),
+    /// The same, to a pipeline that is started only so often: an event, or one more of a group.
+    Limited(Box<LimitedReport>),
+    /// A group of such reports is told.
+    Told(Box<ToldGroup>),
 }
 
 impl Change {
@@ -126,7 +129,8 @@ impl Change {
             | Self::Released { .. }
             | Self::SecretKept(_)
             | Self::Reported(_)
-            | Self::Alerts(_) => false,
+            | Self::Limited(_)
+            | Self::Told(_) => false,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! leads to, is the engine's to decide. Begin reading at [`Store`].
 
 mod address;
+mod alert;
 mod chain;
 mod change;
 mod columns;
@@ -26,6 +27,7 @@ pub mod sqlite;
 mod version;
 
 pub use address::{AddressError, StoreAddress};
+pub use alert::{LimitedReport, ToldGroup};
 pub use chain::{ChainHead, ChainHeadError, ChainState, Link, Sealable, SealedEntry};
 pub use change::{
     AlertWindow, Applied, Change, CircuitState, ConnectionState, Matter, NewIntent, SealedSecret, Settled,

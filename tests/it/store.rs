@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep::config::{FileSet, FileText, LockstepEvent, Stale};
@@ -10,8 +11,9 @@ use lockstep::steps::{
 };
 use lockstep::store::{
     Accepted, Access, AlertWindow, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter,
-    EventSeq, GoodClient, LastGood, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook, Place, QueuedRun,
-    RunFilter, RunId, RunState, SealedSecret, Source, Store, StoreAddress, StoreError, UntoldReport, Version,
+    EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook,
+    Place, QueuedRun, RunFilter, RunId, RunState, SealedSecret, Source, Store, StoreAddress, StoreError,
+    ToldGroup, UntoldReport, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -639,20 +641,52 @@ async fn a_version_that_a_client_comes_back_to_stays(bench: Bench) {
 
 async fn how_far_alerts_have_got_is_kept(bench: Bench) {
     let store = &*bench.store;
-    let object = Value::map([("run", Value::from(7_i64))]);
-    let window = |grouped, untold| AlertWindow {
+    let object = |number: i64| Value::map([("run", Value::from(number))]);
+    let report = |number: i64, second| LimitedReport {
+        event: NewEvent {
+            body: format!(r#"{{"object":{{"run":{number},"grouped":0}}}}"#).into(),
+            ..event(&format!("alert_{number}"), second, "alert")
+        },
+        pipeline: "alert".into(),
+        report: UntoldReport { what: LockstepEvent::RunDead, object: object(number) },
+        count: 1,
+        per: Duration::from_secs(100),
+        at: at(second),
+    };
+    let told = async |report| store.commit(vec![Change::Limited(Box::new(report))]).await.unwrap();
+    let window = |ends, grouped, untold: Option<i64>| AlertWindow {
         client: "acme".into(),
         pipeline: "alert".into(),
-        ends: at(2_000),
+        ends: at(ends),
         started: 1,
         grouped,
-        untold,
+        untold: untold.map(|number| UntoldReport { what: LockstepEvent::RunDead, object: object(number) }),
     };
-    let untold = Some(UntoldReport { what: LockstepEvent::RunDead, object });
-    for window in [window(0, None), window(3, untold), window(0, None)] {
-        store.commit(vec![Change::Alerts(window.clone())]).await.unwrap();
-        assert_eq!(store.alert_windows().await.unwrap(), [window]);
+    let events = async || store.events(EventFilter::default()).await.unwrap().len();
+    told(report(1, 0)).await;
+    assert_eq!((events().await, store.alert_windows().await.unwrap()), (1, vec![window(100, 0, None)]));
+    told(report(2, 10)).await;
+    told(report(3, 20)).await;
+    let grouped = window(100, 2, Some(3));
+    assert_eq!((events().await, store.alert_windows().await.unwrap()), (1, vec![grouped.clone()]));
+    // However many tell it, it is told once.
+    let group = ToldGroup {
+        window: grouped,
+        event: Some(event("grouped", 100, "alert")),
+        per: Duration::from_secs(100),
+        at: at(100),
+    };
+    for _ in 0..2 {
+        store.commit(vec![Change::Told(Box::new(group.clone()))]).await.unwrap();
+        assert_eq!((events().await, store.alert_windows().await.unwrap()), (2, vec![window(200, 0, None)]));
     }
+    // What was not told when its window was over goes with the next one.
+    told(report(4, 110)).await;
+    told(report(5, 210)).await;
+    assert_eq!((events().await, store.alert_windows().await.unwrap()), (3, vec![window(310, 0, None)]));
+    let seq = store.events(EventFilter::default()).await.unwrap()[0].seq;
+    let told = store.event(seq).await.unwrap().unwrap();
+    assert_eq!(told.body.get("object").and_then(|object| object.get("grouped")), Some(&Value::from(1_i64)));
 }
 
 async fn nobody_waits_for_a_connection_that_is_not_paused(bench: Bench) {

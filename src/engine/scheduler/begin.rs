@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::task::{Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
 use crate::connector::Gateway;
+use crate::engine::alerts::Alerts;
 use crate::engine::circuit::Known;
 use crate::engine::holdings::DUTY;
-use crate::store::{Change, ConnectionState, StoreError};
+use crate::store::{AlertWindow, Change, ConnectionState, StoreError};
 
 impl Scheduler {
     /// Begins whatever can begin.
@@ -88,7 +89,6 @@ impl Scheduler {
         for (client, connection) in std::mem::take(&mut self.owed) {
             self.release(client, connection, None);
         }
-        self.tell();
         if self.workshop.store.sharing().is_some() {
             let (workshop, asked) = (Arc::clone(&self.workshop), self.circuits.known());
             self.tasks.spawn(async move {
@@ -99,7 +99,10 @@ impl Scheduler {
         let now = workshop.clock.now();
         self.looks += 1;
         let number = self.looks;
-        self.tasks.spawn(async move { Report::Looked { number, result: workshop.store.outlook(now).await } });
+        self.tasks.spawn(async move {
+            let (outlook, windows) = (workshop.store.outlook(now), workshop.store.alert_windows());
+            Report::Looked { number, result: tokio::try_join!(outlook, windows) }
+        });
     }
 
     /// What all processes know of the connections: another one may have paused one, or found it back.
@@ -140,16 +143,21 @@ impl Scheduler {
         sharing.is_none_or(|sharing| self.workshop.holdings.has(sharing.part(client, DUTY, name)))
     }
 
-    /// Tells what was grouped for alerts that are started only so often.
-    fn tell(&mut self) {
-        let generations = self.workshop.generations.load_full();
-        let reported = self.workshop.alerts.overdue(generations.present(), self.workshop.clock.now());
-        for event in &reported.events {
-            let note = Note { client: Some(Arc::clone(&event.client)), news: true, ..Note::default() };
-            self.commit(vec![Change::Reported(event.clone())], note);
-        }
-        if !reported.windows.is_empty() {
-            self.commit(reported.windows.into_iter().map(Change::Alerts).collect(), Note::default());
+    /// Tells what was grouped for alerts that are started only so often, when its time is over.
+    pub(super) fn tell(&mut self, windows: Vec<AlertWindow>) {
+        let (now, generations) = (self.workshop.clock.now(), self.workshop.generations.load_full());
+        let grouped: Vec<AlertWindow> =
+            windows.into_iter().filter(|window| window.untold.is_some()).collect();
+        self.next_group = grouped.iter().map(|window| window.ends).filter(|ends| *ends > now).min();
+        for window in grouped {
+            if !self.has_duty(&window.client, &window.pipeline) {
+                continue;
+            }
+            let client = Some(Arc::clone(&window.client));
+            if let Some(group) = Alerts::overdue(window, generations.present(), now) {
+                let note = Note { client, news: true, ..Note::default() };
+                self.commit(vec![Change::Told(Box::new(group))], note);
+            }
         }
     }
 

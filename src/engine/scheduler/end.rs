@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::task::{Note, Scheduler};
+use crate::engine::alerts::Alerts;
 use crate::engine::carry_out::Done;
 use crate::engine::circuit::CircuitChange;
 use crate::engine::lanes::key_of;
@@ -20,7 +21,7 @@ impl Scheduler {
         let client = Arc::clone(&done.run.client);
         let now = self.workshop.clock.now();
         let generations = self.workshop.generations.load_full();
-        let reported = self.workshop.alerts.about_run(&done, generations.present(), now);
+        let reported = Alerts::about_run(&done, generations.present(), now);
         let mut note = Note {
             client: Some(Arc::clone(&client)),
             runs: vec![done.run.id],
@@ -29,7 +30,7 @@ impl Scheduler {
         };
         let hold = matches!(done.verdict, Verdict::Hold { .. });
         note.held = hold || done.run.state == RunState::Held;
-        note.news = !reported.events.is_empty();
+        (note.news, note.reports) = (!reported.is_empty(), !reported.limited.is_empty());
         let in_order = self.workshop.store.prefix_durable();
         let lanes = self.lanes(&client);
         lanes.left(done.run.state);
@@ -112,6 +113,10 @@ impl Scheduler {
         if let Some((.., part)) = &note.of_lane {
             self.workshop.holdings.ends(*part);
         }
+        if note.reports {
+            // When the next group is to be told.
+            self.look();
+        }
         if let Some(key) = &note.circuit {
             self.circuits.settled(key);
         }
@@ -178,9 +183,8 @@ impl Scheduler {
             Note { client: Some(Arc::clone(&state.client)), circuit: Some(key), ..Note::default() };
         if let Some(well_since) = well_since {
             let generations = self.workshop.generations.load_full();
-            let alerts = &self.workshop.alerts;
-            let reported = alerts.about_connection(&state, well_since, generations.present(), now);
-            note.news = !reported.events.is_empty();
+            let reported = Alerts::about_connection(&state, well_since, generations.present(), now);
+            (note.news, note.reports) = (!reported.is_empty(), !reported.limited.is_empty());
             changes.extend(reported.changes());
             tracing::warn!(client = %state.client, connection = %state.connection, reason = state.reason, "connection paused");
         }

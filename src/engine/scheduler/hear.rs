@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::task::{Arrived, Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
 use crate::engine::lanes::{LaneKey, Placed, Queued, key_of};
 use crate::failpoint::failpoint;
-use crate::store::{Change, Outlook, Parts, QueuedRun, RunState, StoreError};
+use crate::store::{AlertWindow, Change, Outlook, Parts, QueuedRun, RunState, StoreError};
 
 impl Scheduler {
     pub(super) fn hear(&mut self, report: Result<Report, tokio::task::JoinError>) {
@@ -195,11 +195,16 @@ impl Scheduler {
         self.line_up(client);
     }
 
-    pub(super) fn looked(&mut self, number: u64, result: Result<Vec<Outlook>, StoreError>) {
+    pub(super) fn looked(
+        &mut self,
+        number: u64,
+        result: Result<(Vec<Outlook>, Vec<AlertWindow>), StoreError>,
+    ) {
         self.looking = false;
         match result {
             Err(failure) => self.trouble("the store cannot be read", &failure),
-            Ok(outlooks) => {
+            Ok((outlooks, windows)) => {
+                self.tell(windows);
                 self.looked_up_to = number;
                 self.next_due = outlooks.iter().filter_map(|outlook| outlook.next).min();
                 let generations = self.workshop.generations.load_full();

@@ -15,7 +15,8 @@ use crate::engine::circuit::{CircuitChange, Circuits, Key, Known};
 use crate::engine::holdings::Tick;
 use crate::engine::lanes::{Asked, ClientLanes, LaneKey, Queued};
 use crate::store::{
-    Applied, ConnectionState, HandedOver, Outlook, Parts, QueuedRun, RunId, Sharing, StoreError, TakenUp,
+    AlertWindow, Applied, ConnectionState, HandedOver, Outlook, Parts, QueuedRun, RunId, Sharing, StoreError,
+    TakenUp,
 };
 
 /// A client may always have so many runs in memory, even when others have filled it: nobody waits for somebody
@@ -47,7 +48,7 @@ pub(super) enum Report {
         result: Result<Vec<QueuedRun>, StoreError>,
     },
     /// Who has something due.
-    Looked { number: u64, result: Result<Vec<Outlook>, StoreError> },
+    Looked { number: u64, result: Result<(Vec<Outlook>, Vec<AlertWindow>), StoreError> },
     /// How connections are, as all processes know.
     Connections { asked: Known, result: Result<Vec<ConnectionState>, StoreError> },
     /// Partitions of the work that this process carries out from now on.
@@ -88,6 +89,8 @@ pub(super) struct Note {
     pub(super) held: bool,
     /// True when there are new runs in the store.
     pub(super) news: bool,
+    /// True when reports were among it that are told only so often.
+    pub(super) reports: bool,
     /// What a run has applied.
     pub(super) applied: Option<Applied>,
     /// The run whose lane goes on now: on stores whose commits do not come to disk in order.
@@ -128,6 +131,8 @@ pub(in crate::engine) struct Scheduler {
     pub(super) running: usize,
     /// When something in the store will be due.
     pub(super) next_due: Option<Timestamp>,
+    /// When the next group of reports is to be told.
+    pub(super) next_group: Option<Timestamp>,
     /// Connections that are back, of which those who wait for them could not be told.
     pub(super) owed: BTreeSet<(Arc<str>, Arc<str>)>,
     pub(super) looking: bool,
@@ -168,6 +173,7 @@ impl Scheduler {
             loaded_up_to: RunId(0),
             running: 0,
             next_due: None,
+            next_group: None,
             owed: BTreeSet::new(),
             looking: false,
             looks: 0,
@@ -242,8 +248,7 @@ impl Scheduler {
         let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).unwrap_or_default();
         // A try that is overdue finds nobody to make it: that is looked at with everything else.
         let probe = self.circuits.probes().into_iter().map(|(_, at)| at).filter(|at| *at > now).min();
-        let next =
-            [self.next_due, probe, self.workshop.alerts.next_due()].into_iter().flatten().map(until).min();
+        let next = [self.next_due, probe, self.next_group].into_iter().flatten().map(until).min();
         // What is overdue is being looked at already.
         let latest = self.looked + self.workshop.limits.look_around;
         let next = next.map(|pause| (tokio::time::Instant::now() + pause).max(self.looked + LOOK_AGAIN));

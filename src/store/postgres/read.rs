@@ -206,18 +206,20 @@ pub(super) async fn secret(db: &Db, client: &str, connection: &str) -> Result<Op
 
 pub(super) async fn alert_windows(db: &Db) -> Result<Vec<AlertWindow>, StoreError> {
     let sql = "SELECT client, pipeline, ends, started, grouped, kind, object FROM lockstep.alert";
-    let window = |cells: Cells<'_>| {
-        let untold = columns::untold(cells.str_option(5)?, cells.str_option(6)?).map_err(unreadable)?;
-        Ok(AlertWindow {
-            client: cells.text(0)?,
-            pipeline: cells.text(1)?,
-            ends: cells.time(2)?,
-            started: cells.small(3)?,
-            grouped: cells.small(4)?,
-            untold,
-        })
-    };
     db.rows(sql, &[]).await?.iter().map(|row| window(Cells(row))).collect()
+}
+
+/// Columns: client, pipeline, ends, started, grouped, kind, object.
+pub(super) fn window(cells: Cells<'_>) -> Result<AlertWindow, StoreError> {
+    let untold = columns::untold(cells.str_option(5)?, cells.str_option(6)?).map_err(unreadable)?;
+    Ok(AlertWindow {
+        client: cells.text(0)?,
+        pipeline: cells.text(1)?,
+        ends: cells.time(2)?,
+        started: cells.small(3)?,
+        grouped: cells.small(4)?,
+        untold,
+    })
 }
 
 pub(super) async fn counts(db: &Db) -> Result<Counts, StoreError> {

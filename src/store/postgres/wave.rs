@@ -13,7 +13,7 @@ use super::columns::{digest, identity_digest};
 use crate::steps::{CallId, CallOutcome, Identity};
 use crate::store::columns::{ENDLESS, candidates_json, micros, state_number};
 use crate::store::{
-    AlertWindow, Applied, Change, ConnectionState, GoodClient, NewEvent, NewIntent, RunState, SealedSecret,
+    Applied, Change, ConnectionState, GoodClient, NewEvent, NewIntent, RunState, SealedSecret,
 };
 
 /// What becomes of a run's row. What is `None` stays as it is.
@@ -71,7 +71,6 @@ pub(super) struct Wave<'a> {
     pub(super) applied: IndexMap<Vec<u8>, &'a Applied>,
     pub(super) connections: IndexMap<(&'a str, &'a str), &'a ConnectionState>,
     pub(super) secrets: IndexMap<(&'a str, &'a str), &'a SealedSecret>,
-    pub(super) alerts: IndexMap<(&'a str, &'a str), &'a AlertWindow>,
     pub(super) reported: Vec<&'a NewEvent>,
     pub(super) intents: Vec<&'a NewIntent>,
     pub(super) good: Vec<&'a GoodClient>,
@@ -105,9 +104,8 @@ impl<'a> Wave<'a> {
                 self.release = Some(Release { client, connection, due: micros(*due), at_most });
             }
             Change::Reported(event) => self.reported.push(event),
-            Change::Alerts(window) => {
-                self.alerts.insert((&window.client, &window.pipeline), window);
-            }
+            // Decided one by one, under the lock of their rows (`write::limited`).
+            Change::Limited(_) | Change::Told(_) => {}
             Change::Ended { run, applied, .. } => {
                 self.ended.push(run.0);
                 if let Some(applied) = applied {
@@ -172,8 +170,7 @@ impl<'a> Wave<'a> {
             }
             Change::SecretKept(secret) => !self.secrets.contains_key(&(&*secret.client, &*secret.connection)),
             Change::Released { .. } => self.is_empty(),
-            Change::Alerts(window) => !self.alerts.contains_key(&(&*window.client, &*window.pipeline)),
-            Change::Reported(_) => true,
+            Change::Reported(_) | Change::Limited(_) | Change::Told(_) => true,
         }
     }
 
@@ -184,7 +181,6 @@ impl<'a> Wave<'a> {
             && self.applied.is_empty()
             && self.connections.is_empty()
             && self.secrets.is_empty()
-            && self.alerts.is_empty()
             && self.reported.is_empty()
             && self.intents.is_empty()
             && self.good.is_empty()
@@ -245,7 +241,8 @@ fn run_change(change: &Change) -> RunChange<'_> {
         | Change::Connection(_)
         | Change::Released { .. }
         | Change::SecretKept(_)
-        | Change::Alerts(_)
+        | Change::Limited(_)
+        | Change::Told(_)
         | Change::Reported(_) => RunChange::default(),
     }
 }

@@ -11,11 +11,11 @@ use super::accept;
 use super::columns::{Cells, clean, clean_option, identity_digest};
 use super::db::{Pipe, Values};
 use super::fault::Fault;
-use super::versions;
 use super::wave::{Called, RunChange, Wave};
+use super::{read, versions};
 use crate::steps::{Grant, Identity};
 use crate::store::columns::{changes_json, micros, texts_json};
-use crate::store::{CircuitState, NewIntent};
+use crate::store::{AlertWindow, CircuitState, LimitedReport, NewIntent, ToldGroup};
 
 type Writing<'a> = BoxFuture<'a, Result<(), Fault>>;
 
@@ -52,9 +52,6 @@ pub(super) async fn wave(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<Vec<Grant>, 
     }
     if !wave.secrets.is_empty() {
         writing.push(secrets(pipe, wave).boxed());
-    }
-    if !wave.alerts.is_empty() {
-        writing.push(alerts(pipe, wave).boxed());
     }
     if !wave.reported.is_empty() {
         writing.push(accept::insert(pipe, &wave.reported).map(|kept| kept.map(drop)).boxed());
@@ -330,31 +327,51 @@ async fn secrets(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
     pipe.change(sql, values).await.map(drop)
 }
 
-async fn alerts(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
-    let sql = "INSERT INTO lockstep.alert (client, pipeline, ends, started, grouped, kind, object)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
-               AS u (client, pipeline, ends, started, grouped, kind, object)
-        ORDER BY u.client, u.pipeline
-        ON CONFLICT (client, pipeline) DO UPDATE
-        SET ends = excluded.ends, started = excluded.started, grouped = excluded.grouped, kind = excluded.kind,
-            object = excluded.object";
-    let all = || wave.alerts.values();
-    let clients: Vec<&str> = all().map(|window| &*window.client).collect();
-    let pipelines: Vec<&str> = all().map(|window| &*window.pipeline).collect();
-    let ends: Vec<i64> = all().map(|window| micros(window.ends)).collect();
-    let started: Vec<i64> = all().map(|window| i64::from(window.started)).collect();
-    let grouped: Vec<i64> = all().map(|window| i64::from(window.grouped)).collect();
-    let untold = || all().map(|window| window.untold.as_ref());
-    let kinds: Vec<Option<&str>> = untold().map(|untold| Some(untold?.what.as_str())).collect();
-    let objects: Vec<Option<String>> = untold().map(|untold| Some(untold?.object.to_json())).collect();
+/// What a report comes to that starts a pipeline only so often. Processes that report at one time wait for each other.
+pub(super) async fn limited(pipe: Pipe<'_>, report: &LimitedReport) -> Result<(), Fault> {
+    let (client, pipeline) = (&*report.event.client, &*report.pipeline);
+    let sql = "INSERT INTO lockstep.alert (client, pipeline, ends, started, grouped) VALUES ($1, $2, 0, 0, 0)
+        ON CONFLICT DO NOTHING";
+    pipe.change(sql, &[(&client, Type::TEXT), (&pipeline, Type::TEXT)]).await?;
+    let (window, event) = report.admit(locked_window(pipe, client, pipeline).await?);
+    keep_window(pipe, &window).await?;
+    match &event {
+        Some(event) => accept::insert(pipe, &[event]).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// A group is told, unless that was done before.
+pub(super) async fn told(pipe: Pipe<'_>, group: &ToldGroup) -> Result<(), Fault> {
+    let before = locked_window(pipe, &group.window.client, &group.window.pipeline).await?;
+    let Some(window) = group.tell(before) else { return Ok(()) };
+    keep_window(pipe, &window).await?;
+    match &group.event {
+        Some(event) => accept::insert(pipe, &[event]).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+async fn locked_window(pipe: Pipe<'_>, client: &str, pipeline: &str) -> Result<Option<AlertWindow>, Fault> {
+    let sql = "SELECT client, pipeline, ends, started, grouped, kind, object FROM lockstep.alert
+        WHERE client = $1 AND pipeline = $2 FOR UPDATE";
+    let rows = pipe.rows(sql, &[(&client, Type::TEXT), (&pipeline, Type::TEXT)]).await?;
+    rows.first().map(|row| read::window(Cells(row))).transpose().map_err(Fault::Said)
+}
+
+async fn keep_window(pipe: Pipe<'_>, window: &AlertWindow) -> Result<(), Fault> {
+    let sql = "UPDATE lockstep.alert SET ends = $3, started = $4, grouped = $5, kind = $6, object = $7
+        WHERE client = $1 AND pipeline = $2";
+    let kind = window.untold.as_ref().map(|untold| untold.what.as_str());
+    let object = window.untold.as_ref().map(|untold| untold.object.to_json());
     let values: Values<'_> = &[
-        (&clients, Type::TEXT_ARRAY),
-        (&pipelines, Type::TEXT_ARRAY),
-        (&ends, Type::INT8_ARRAY),
-        (&started, Type::INT8_ARRAY),
-        (&grouped, Type::INT8_ARRAY),
-        (&kinds, Type::TEXT_ARRAY),
-        (&objects, Type::TEXT_ARRAY),
+        (&&*window.client, Type::TEXT),
+        (&&*window.pipeline, Type::TEXT),
+        (&micros(window.ends), Type::INT8),
+        (&i64::from(window.started), Type::INT8),
+        (&i64::from(window.grouped), Type::INT8),
+        (&kind, Type::TEXT),
+        (&object, Type::TEXT),
     ];
     pipe.change(sql, values).await.map(drop)
 }

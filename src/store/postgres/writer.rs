@@ -346,7 +346,17 @@ async fn perform(pipe: Pipe<'_>, claim: &Claim, ops: &[Op]) -> Result<Vec<Done>,
             }
             Op::Commit(Task { input, .. }) => {
                 for change in input {
-                    waves.add(|wave| wave.takes(change)).await?;
+                    match change {
+                        Change::Limited(report) => {
+                            waves.write().await?;
+                            write::limited(pipe, report).await?;
+                        }
+                        Change::Told(group) => {
+                            waves.write().await?;
+                            write::told(pipe, group).await?;
+                        }
+                        change => waves.add(|wave| wave.takes(change)).await?,
+                    }
                 }
                 Done::Written
             }

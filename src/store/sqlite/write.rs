@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{self, ENDLESS, micros, stale_number, state_number};
 use super::seal::{self, Prepared};
-use super::{erase, versions};
+use super::{erase, read, versions};
 use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
 use crate::store::columns::{candidates_json, changes_json, texts_json};
 use crate::store::{
@@ -214,7 +214,17 @@ impl<'a> Batch<'a> {
             }
             Change::SecretKept(secret) => self.secret(secret),
             Change::Reported(event) => self.accept_one(event).map(drop),
-            Change::Alerts(window) => self.alert_window(window),
+            Change::Limited(report) => {
+                let (window, event) = report.admit(self.window_of(&report.event.client, &report.pipeline)?);
+                self.alert_window(&window)?;
+                event.map_or(Ok(()), |event| self.accept_one(&event).map(drop))
+            }
+            Change::Told(group) => {
+                let before = self.window_of(&group.window.client, &group.window.pipeline)?;
+                let Some(window) = group.tell(before) else { return Ok(()) };
+                self.alert_window(&window)?;
+                group.event.as_ref().map_or(Ok(()), |event| self.accept_one(event).map(drop))
+            }
         }
     }
 
@@ -320,6 +330,11 @@ impl<'a> Batch<'a> {
         let Applied { client, pipeline, object, created, rank } = applied;
         upsert.execute(params![client, pipeline, object, micros(*created), rank])?;
         Ok(())
+    }
+
+    fn window_of(&self, client: &str, pipeline: &str) -> Written<Option<AlertWindow>> {
+        let all = read::alert_windows(self.connection)?;
+        Ok(all.into_iter().find(|window| *window.client == *client && *window.pipeline == *pipeline))
     }
 
     fn alert_window(&self, window: &AlertWindow) -> Written {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pretty_assertions::assert_eq;
 
-use super::fleet::{Fleet, until};
+use super::fleet::{Fleet, Told, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_replicas_keep_the_rate_of_one_connection() {
@@ -51,4 +51,20 @@ async fn what_one_replica_finds_down_all_leave_alone_and_it_is_told_once() {
     assert!(back.elapsed() < Duration::from_mins(1), "{:?}", back.elapsed());
     fleet.judge(0..40, 0..2);
     assert_eq!(fleet.desk.records("outages").len(), 1, "three replicas, one outage");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_is_told_only_so_often_is_told_so_often_by_all_together() {
+    let fleet = Fleet::of(3).await;
+    let hooks: Vec<&str> = fleet.replicas.iter().filter_map(|replica| replica.hook()).collect();
+    for customer in 0..30 {
+        let told = Told { customer, number: 0 };
+        assert!(fleet.deliver(hooks[customer % 3], "customer.deleted", told).await);
+    }
+    let grouped = || -> Vec<u64> {
+        let told = fleet.desk.records("doubts");
+        told.iter().map(|told| told["grouped"].as_str().unwrap().parse().unwrap()).collect()
+    };
+    until("all are told", async || grouped().iter().map(|grouped| grouped + 1).sum::<u64>() == 30).await;
+    assert!(grouped().len() <= 4, "at most one each five seconds: {:?}", grouped());
 }
