@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 
 use super::ExitCode;
@@ -74,6 +74,9 @@ struct Object<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     found_by: Option<Vec<&'a str>>,
     relations: Vec<&'a str>,
+    /// Why a person should think before putting something into one of them.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    dangerous: IndexMap<&'a str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -171,12 +174,15 @@ impl<'a> Description<'a> {
         if !self.objects.is_empty() {
             lines.push("objects".to_owned());
         }
-        for Object { name, id, actions, found_by, relations } in &self.objects {
+        for Object { name, id, actions, found_by, relations, dangerous } in &self.objects {
             lines.push(format!("  {name} (id: {id}): {}", actions.join(", ")));
             lines.extend(found_by.iter().map(|by| format!("      found by {}", by.join(", "))));
             if !relations.is_empty() {
                 lines.push(format!("      relations {}", relations.join(", ")));
             }
+            lines.extend(
+                dangerous.iter().map(|(relation, why)| format!("      take care of {relation}: {why}")),
+            );
         }
         if !self.operations.is_empty() {
             lines.push("operations".to_owned());
@@ -227,7 +233,12 @@ fn object<'a>(name: &'a str, facts: &'a ObjectFacts) -> Object<'a> {
         // Two ways to look up may share a field.
         found_by: (!any && !facts.finders.is_empty())
             .then(|| fields.collect::<IndexSet<_>>().into_iter().collect()),
-        relations: facts.relations.iter().map(|relation| &**relation).collect(),
+        relations: facts.relations.keys().map(|relation| &**relation).collect(),
+        dangerous: facts
+            .relations
+            .iter()
+            .filter_map(|(name, why)| Some((&**name, why.as_deref()?)))
+            .collect(),
     }
 }
 

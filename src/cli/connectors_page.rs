@@ -68,16 +68,18 @@ fn object(name: &str, facts: &ObjectFacts) -> Vec<String> {
             if finder.facts.consistent { fields } else { format!("{fields} (lags behind)") }
         })
         .collect();
-    let dangerous = facts.actions.iter().filter_map(|(kind, facts)| Some((kind, facts.dangerous.as_ref()?)));
+    let dangerous = facts.actions.iter();
+    let dangerous = dangerous.filter_map(|(kind, facts)| Some((kind.word(), facts.dangerous.as_deref()?)));
+    let sets = facts.relations.iter().filter_map(|(name, why)| Some((&**name, why.as_deref()?)));
     let warnings: Vec<String> =
-        dangerous.map(|(kind, why)| format!(" **{}: {why}.**", kind.word())).collect();
+        dangerous.chain(sets).map(|(what, why)| format!(" **{what}: {why}.**")).collect();
     vec![
         name.to_owned(),
         format!("{}{}", facts.description.as_deref().unwrap_or_default().trim(), warnings.concat()),
         format!("`{}`", facts.id),
         actions.collect::<Vec<_>>().join(", "),
         found.join("; "),
-        code(&facts.relations),
+        code(facts.relations.keys()),
         code(facts.many.keys()),
     ]
 }

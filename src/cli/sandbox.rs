@@ -34,6 +34,9 @@ pub(super) struct SandboxCommand {
     /// The port of the HubSpot simulator; 0 takes a free one
     #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_HUBSPOT_PORT", default_value_t = 12115)]
     hubspot_port: u16,
+    /// The port of the ActiveCampaign simulator; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_ACTIVECAMPAIGN_PORT", default_value_t = 12116)]
+    activecampaign_port: u16,
     /// Registers a webhook endpoint for all events of the Stripe simulator
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
@@ -50,6 +53,7 @@ struct Told {
     slack: SlackTold,
     bitrix24: Bitrix24Told,
     hubspot: HubSpotTold,
+    activecampaign: ActiveCampaignTold,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +89,12 @@ struct Bitrix24Told {
     webhook_url: String,
 }
 
+#[derive(Debug, Serialize)]
+struct ActiveCampaignTold {
+    url: String,
+    api_token: String,
+}
+
 impl SandboxCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         runtime()?.block_on(async {
@@ -95,6 +105,8 @@ impl SandboxCommand {
             options.slack_port = self.slack_port;
             options.bitrix24.port = self.bitrix24_port;
             options.hubspot.port = self.hubspot_port;
+            options.activecampaign.port = self.activecampaign_port;
+            options.activecampaign.per_second = Some(5);
             let sandbox = Sandbox::start(options).await.context("the sandbox did not start")?;
             let webhook = self.webhook.as_deref();
             let secret = webhook.map(|url| sandbox.stripe().register_webhook(url)).transpose();
@@ -112,7 +124,7 @@ impl SandboxCommand {
 impl Told {
     fn of(sandbox: &Sandbox, webhook_secret: Option<String>) -> Self {
         let (stripe, salesforce, slack) = (sandbox.stripe(), sandbox.salesforce(), sandbox.slack());
-        let (bitrix24, hubspot) = (sandbox.bitrix24(), sandbox.hubspot());
+        let (bitrix24, hubspot, shop) = (sandbox.bitrix24(), sandbox.hubspot(), sandbox.activecampaign());
         Self {
             stripe: StripeTold { url: stripe.url(), api_key: stripe.api_key().to_owned(), webhook_secret },
             salesforce: SalesforceTold {
@@ -127,14 +139,15 @@ impl Told {
                 token: hubspot.token(),
                 webhook_secret: hubspot.webhook_secret(),
             },
+            activecampaign: ActiveCampaignTold { url: shop.url(), api_token: shop.api_token().to_owned() },
         }
     }
 
     fn page(&self) -> String {
-        let Self { stripe, salesforce, slack, bitrix24, hubspot } = self;
+        let Self { stripe, salesforce, slack, bitrix24, hubspot, activecampaign } = self;
         let whsec = stripe.webhook_secret.as_deref().unwrap_or("whsec_...");
         format!(
-            "simulators of Stripe {stripe}, Salesforce {salesforce}, Slack {slack}, Bitrix24 {bitrix24} and HubSpot {hubspot}\n\n\
+            "simulators of Stripe {stripe}, Salesforce {salesforce}, Slack {slack}, Bitrix24 {bitrix24}, HubSpot {hubspot} and ActiveCampaign {shop}\n\n\
              # for `lockstep run --env sandbox` over the client acme-saas\n\
              export SANDBOX_STRIPE_URL={stripe}\n\
              export SANDBOX_SALESFORCE_URL={salesforce}\n\
@@ -155,12 +168,17 @@ impl Told {
              export ORCHARD_STRIPE_KEY={key} ORCHARD_STRIPE_WHSEC={whsec}\n\
              export ORCHARD_HUBSPOT_TOKEN={token} ORCHARD_HUBSPOT_SECRET={app_secret}\n\
              export ORCHARD_SLACK_WEBHOOK={webhook}\n\n\
+             # for `lockstep run --env sandbox` over the client web-shop\n\
+             export SANDBOX_ACTIVECAMPAIGN_URL={shop} SHOP_ACTIVECAMPAIGN_TOKEN={shop_token}\n\
+             export SHOP_STRIPE_KEY={key} SHOP_STRIPE_WHSEC={whsec}\n\n\
              {hint}Ctrl-C ends it",
             bitrix24 = bitrix24.url,
             portal = bitrix24.webhook_url,
             hubspot = hubspot.url,
             token = hubspot.token,
             app_secret = hubspot.webhook_secret,
+            shop = activecampaign.url,
+            shop_token = activecampaign.api_token,
             hint = if stripe.webhook_secret.is_some() {
                 ""
             } else {

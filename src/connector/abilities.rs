@@ -157,8 +157,8 @@ pub struct ObjectFacts {
     pub finders: Vec<Finder>,
     /// The other actions.
     pub actions: BTreeMap<ActionKind, OperationFacts>,
-    /// The names of the sets that `link` and `unlink` know.
-    pub relations: Vec<Arc<str>>,
+    /// The sets that `link` and `unlink` know, each with why a person should think before putting something into it.
+    pub relations: IndexMap<Arc<str>, Option<Arc<str>>>,
     /// The fields that hold several values, each with the key of an element that holds its value.
     pub many: IndexMap<Arc<str>, Arc<str>>,
 }

@@ -18,6 +18,7 @@ use super::auth::{Asking, Auth, Credential, Grant, OAuth2, Tokens, Vault, Way};
 use super::call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 use super::classify::{self, Circumstances, classify};
 use super::commons::{Commons, Slots};
+use super::expression::Expression;
 use super::failure::{Class, Done, Failure};
 use super::file::{Holds, Method};
 use super::http::{HostPattern, Http, Reach};
@@ -29,10 +30,11 @@ use super::operation::Operation;
 use super::prelude::{self, Freshness, Prelude, Preludes};
 use super::preview::PreparedRequest;
 use super::redirect::REDIRECTS_MAX;
+use super::rename::Renaming;
 use super::request::Outgoing;
 use super::response::NEXT_URL;
 use super::settings::Settings;
-use super::wire::{self, Wire};
+use super::wire::{Wire, Words};
 use crate::clock::SharedClock;
 use crate::diagnostic::Path;
 use crate::expr::{Context, Frame, pci};
@@ -231,33 +233,68 @@ impl Connection {
         }
         match plan.object.filter(|object| !object.wire.is_plain()) {
             Some(object) => self.translated(call, plan, object).await,
-            None => self.carry_out(call, plan).await,
+            None => self.whole(call, plan).await,
         }
     }
 
     /// Carries a call out whose object has fields that are not written as they are.
     async fn translated(&self, call: &Call, plan: Plan<'_>, object: &Object) -> Result<Reply, Failure> {
         let wire = &object.wire;
-        let mut call = call.clone();
-        let mut options = self.options(&call, object, Freshness::Kept).await?;
-        if wire::choose(&mut call.action, &options).is_err() {
-            options = self.options(&call, object, Freshness::Renewed).await?;
-            wire::choose(&mut call.action, &options)?;
-        }
-        let present = self.present(&call, wire.changed(&call.action)).await?;
+        let mut words = self.words(call, plan, object, Freshness::Kept).await?;
+        let action = if let Ok(action) = words.chosen(&call.action) {
+            action
+        } else {
+            words = self.words(call, plan, object, Freshness::Renewed).await?;
+            words.chosen(&call.action)?
+        };
+        let mut call = Call { action, ..call.clone() };
+        let present = words.names.worded(&self.present(&call, wire.changed(&call.action)).await?);
         let context = self.context(&call, plan, &Value::Null, &Value::Null);
         wire.spell(&mut call.action, &present, &context)?;
-        let reply = self.carry_out(&call, plan).await?;
-        Ok(wire.inward(reply, &options))
+        words.names.outward(&mut call.action);
+        let reply = self.whole(&call, plan).await?;
+        Ok(wire.inward(reply, &words))
     }
 
-    /// Field -> text -> id, of the options of a call's object.
-    async fn options(&self, call: &Call, object: &Object, freshness: Freshness) -> Result<Value, Failure> {
-        let Some(options) = &object.wire.options else { return Ok(Value::Null) };
-        let preludes = self.preludes(&object.wire.needs, call, Some(object), freshness).await?;
+    /// What the account calls the fields and options of a call's object.
+    async fn words(
+        &self,
+        call: &Call,
+        plan: Plan<'_>,
+        object: &Object,
+        freshness: Freshness,
+    ) -> Result<Words, Failure> {
+        let wire = &object.wire;
+        let preludes = self.preludes(&wire.needs, call, plan, freshness).await?;
         let context =
             self.bare_context(Value::Null).with("prelude", preludes).with("vars", object.vars.clone());
-        options.eval(&context)
+        let of =
+            |written: &Option<Expression>| written.as_ref().map_or(Ok(Value::Null), |it| it.eval(&context));
+        Ok(Words { options: of(&wire.options)?, names: Renaming(of(&wire.names)?) })
+    }
+
+    /// Carries a call out, and reads the rest of records that a find gave only in part.
+    async fn whole(&self, call: &Call, plan: Plan<'_>) -> Result<Reply, Failure> {
+        let mut reply = self.carry_out(call, plan).await?;
+        let Action::Find { object, select, .. } = &call.action else { return Ok(reply) };
+        if !plan.operation.response.partial {
+            return Ok(reply);
+        }
+        for record in std::mem::take(&mut reply.records) {
+            let Some(id) = record.id.clone().filter(|_| lacks(&record.fields, select)) else {
+                reply.records.push(record);
+                continue;
+            };
+            let get = Action::Get { object: Arc::clone(object), id, select: select.clone() };
+            let get = Call::new(Arc::clone(&self.name), get);
+            match self.carry_out(&get, self.manifest.plan(&get.action)?).await {
+                Ok(read) => reply.records.push(Record { fields: read.record.unwrap_or_default(), ..record }),
+                // It went between the two calls.
+                Err(failure) if failure.class == Class::Missing => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(reply)
     }
 
     /// The record that an update changes, as the system gives it, when `fields` of it have to be known first.
@@ -283,15 +320,23 @@ impl Connection {
         &self,
         needs: &[Arc<str>],
         call: &Call,
-        object: Option<&Object>,
+        plan: Plan<'_>,
         freshness: Freshness,
     ) -> Result<Value, Failure> {
         let mut answers = Vec::with_capacity(needs.len());
+        let mut seen = Map::new();
+        if !needs.is_empty() {
+            describe_action(&mut seen, &call.action, plan.operation);
+        }
         for name in needs {
             let Some(prelude) = self.manifest.preludes.get(name) else { continue };
-            let of = call.action.object();
-            let fetch = || self.ask_prelude(name, prelude, of, object);
-            answers.push((Arc::clone(name), self.preludes.get(name, prelude, of, freshness, fetch).await?));
+            let of = prelude
+                .by
+                .iter()
+                .map(|param| (Arc::clone(param), seen.get(param).cloned().unwrap_or_default()));
+            let of = Value::map(of);
+            let fetch = || self.ask_prelude(name, prelude, &of, plan.object);
+            answers.push((Arc::clone(name), self.preludes.get(name, prelude, &of, freshness, fetch).await?));
         }
         Ok(prelude::as_value(answers))
     }
@@ -301,15 +346,21 @@ impl Connection {
         &'a self,
         name: &'a Arc<str>,
         prelude: &'a Prelude,
-        of: Option<&'a Arc<str>>,
+        of: &'a Value,
         object: Option<&'a Object>,
     ) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
-            let params = of.map(|object| (prelude::OBJECT, Value::from(Arc::clone(object))));
-            let action = Action::Operation { name: Arc::clone(name), params: Value::map(params) };
+            let action = Action::Operation { name: Arc::clone(name), params: of.clone() };
             let call = Call::new(Arc::clone(&self.name), action);
-            let reply = self.carry_out(&call, Plan { operation: &prelude.operation, object }).await?;
-            Ok(reply.result)
+            let look = Plan { operation: &prelude.operation, object };
+            let found = self.carry_out(&call, look).await?.result;
+            let Some(create) = prelude.create.as_ref().filter(|_| found.is_nothing()) else {
+                return Ok(found);
+            };
+            let created = self.carry_out(&call, Plan { operation: create, object }).await;
+            // Whatever the answer was: somebody else may have made it meanwhile, or the answer was lost.
+            let found = self.carry_out(&call, look).await?.result;
+            if found.is_nothing() { created.map(|_| found) } else { Ok(found) }
         })
     }
 
@@ -335,14 +386,15 @@ impl Connection {
     }
 
     /// The fields of `object` as the account has them: a list of `{name, label, type, required, writable, unique,
-    /// options}`. `None` when the connector cannot tell.
+    /// options}`. `None` when the connector cannot tell, or not of this object.
     pub async fn describe(&self, object: &str) -> Result<Option<Value>, Failure> {
         let Some(operation) = &self.manifest.describe else { return Ok(None) };
         let params = Value::map([("object", object)].map(|(key, value)| (key, Value::from(value))));
         let action = Action::Operation { name: "describe".into(), params };
         let call = Call::new(Arc::clone(&self.name), action);
         let reply = self.carry_out(&call, Plan { operation, object: None }).await;
-        reply.map(|reply| Some(self.clean(reply).result)).map_err(|failure| self.redacted(failure))
+        let result = reply.map(|reply| self.clean(reply).result).map_err(|failure| self.redacted(failure))?;
+        Ok(Some(result).filter(|fields| !fields.is_nothing()))
     }
 
     /// A page of past events, newest first; `None` when the connector cannot list them.
@@ -401,7 +453,7 @@ impl Connection {
 
     async fn carry_out(&self, call: &Call, plan: Plan<'_>) -> Result<Reply, Failure> {
         let needs = &plan.operation.needs;
-        let preludes = self.preludes(needs, call, plan.object, Freshness::Kept).await?;
+        let preludes = self.preludes(needs, call, plan, Freshness::Kept).await?;
         let mut refused: Option<Arc<Grant>> = None;
         loop {
             let credential = self.credential(refused.as_ref()).await?;
@@ -700,6 +752,14 @@ fn next_url(action: &Action) -> Option<Arc<str>> {
     match action {
         Action::List { cursor: Some(cursor), .. } => cursor.get(NEXT_URL)?.to_text(),
         _ => None,
+    }
+}
+
+/// Whether a record has not all the fields that are asked for.
+fn lacks(record: &Value, select: &Select) -> bool {
+    match select {
+        Select::All => true,
+        Select::Fields(names) => names.iter().any(|name| record.get(name).is_none()),
     }
 }
 

@@ -282,7 +282,10 @@ impl Manifest {
     /// All operations that a call can use.
     pub(super) fn all_operations(&self) -> impl Iterator<Item = &Operation> {
         let of_objects = self.objects.values().flat_map(Object::operations);
-        let of_preludes = self.preludes.values().map(|prelude| &prelude.operation);
+        let of_preludes = self
+            .preludes
+            .values()
+            .flat_map(|prelude| std::iter::once(&prelude.operation).chain(&prelude.create));
         of_objects.chain(self.operations.values()).chain(of_preludes)
     }
 

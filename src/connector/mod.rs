@@ -42,6 +42,7 @@ mod prelude;
 mod preview;
 mod quoted;
 mod redirect;
+mod rename;
 mod request;
 mod response;
 mod settings;

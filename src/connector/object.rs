@@ -122,8 +122,17 @@ impl Object {
                 actions.insert(kind, operation.facts.clone());
             }
         }
-        let mut relations: Vec<Arc<str>> = self.link.keys().cloned().collect();
-        relations.extend(self.unlink.keys().filter(|name| !self.link.contains_key(*name)).cloned());
+        let mut relations: IndexMap<Arc<str>, Option<Arc<str>>> = self
+            .link
+            .iter()
+            .map(|(name, operation)| (Arc::clone(name), operation.facts.dangerous.clone()))
+            .collect();
+        relations.extend(
+            self.unlink
+                .keys()
+                .filter(|name| !self.link.contains_key(*name))
+                .map(|name| (Arc::clone(name), None)),
+        );
         ObjectFacts {
             description: self.description.clone(),
             id: self.id.join(".").into(),

@@ -112,6 +112,9 @@ impl Operation {
         if file.response.exact && kind != Some(ActionKind::Find) {
             compiler.fault(&at.key("response").key("exact"), "only a find compares what it found");
         }
+        if file.response.partial && kind != Some(ActionKind::Find) {
+            compiler.fault(&at.key("response").key("partial"), "only a find reads the rest of what it found");
+        }
     }
 }
 

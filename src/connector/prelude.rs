@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::compile::Compiler;
 use super::failure::Failure;
-use super::file::PreludeFile;
+use super::file::{OperationFile, PreludeFile};
 use super::operation::{Operation, Role};
 use crate::clock::SharedClock;
 use crate::diagnostic::Path;
@@ -25,14 +25,17 @@ const KEEP: Duration = Duration::from_hours(1);
 /// An answer that lacks something is not asked for again sooner: a value that is nobody's option must not double all calls.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// The parameter that makes a prelude one of each object.
-pub(super) const OBJECT: &str = "object";
+/// Answers beyond this are forgotten: of tags and records there may be any number.
+const KEPT_MAX: usize = 10_000;
 
 /// A compiled prelude.
 #[derive(Debug)]
 pub(super) struct Prelude {
     pub(super) operation: Operation,
-    pub(super) per_object: bool,
+    /// Makes what the operation did not find.
+    pub(super) create: Option<Operation>,
+    /// The names of what it is made for.
+    pub(super) by: Vec<Arc<str>>,
     keep: Duration,
 }
 
@@ -43,14 +46,22 @@ impl Prelude {
         file: &PreludeFile,
         role: &Role<'_>,
     ) -> Option<Self> {
-        let at = at.key("call");
-        let operation = Operation::compile(compiler, &at, &file.call, role)?;
-        if !operation.needs.is_empty() {
-            compiler.fault(&at, "a prelude cannot need another one");
-        }
-        let per_object = file.call.params.contains_key(OBJECT);
+        let mut part = |key: &str, file: &OperationFile| {
+            let at = at.key(key);
+            let operation = Operation::compile(compiler, &at, file, role)?;
+            if !operation.needs.is_empty() {
+                compiler.fault(&at, "a prelude cannot need another one");
+            }
+            Some(operation)
+        };
+        let operation = part("call", &file.call);
+        // It is made for the very same.
+        let params = || file.call.params.clone();
+        let create = file.create.as_ref().map(|create| OperationFile { params: params(), ..create.clone() });
+        let create = create.as_ref().and_then(|create| part("create", create));
+        let by = file.call.params.keys().map(|name| name.as_str().into()).collect();
         let keep = file.keep.map_or(KEEP, |keep| keep.0);
-        Some(Self { operation, per_object, keep })
+        Some(Self { operation: operation?, create, by, keep })
     }
 }
 
@@ -78,10 +89,10 @@ pub(super) enum Freshness {
     Renewed,
 }
 
-/// A prelude, and the object whose own answer it is.
-type Key = (Arc<str>, Option<Arc<str>>);
+/// A prelude, and what it was made for, as JSON.
+type Key = (Arc<str>, String);
 
-/// The answers of one connection. An object's own answers stand beside its name.
+/// The answers of one connection.
 #[derive(Debug)]
 pub(super) struct Preludes {
     clock: SharedClock,
@@ -100,16 +111,19 @@ impl Preludes {
         Self { clock, kept: Mutex::default() }
     }
 
-    /// The answer of a prelude, from what is kept or by `fetch`.
+    /// The answer of a prelude that is made for `of`, from what is kept or by `fetch`. Nothing is not kept.
     pub(super) async fn get<'a>(
         &self,
         name: &Arc<str>,
         prelude: &Prelude,
-        object: Option<&Arc<str>>,
+        of: &Value,
         freshness: Freshness,
         fetch: impl FnOnce() -> BoxFuture<'a, Result<Value, Failure>>,
     ) -> Result<Value, Failure> {
-        let key = (Arc::clone(name), object.filter(|_| prelude.per_object).cloned());
+        if prelude.keep.is_zero() {
+            return fetch().await;
+        }
+        let key = (Arc::clone(name), of.to_json());
         let mut kept = self.kept.lock().await;
         let good_for = match freshness {
             Freshness::Kept => prelude.keep,
@@ -121,7 +135,14 @@ impl Preludes {
             return Ok(known.answer.clone());
         }
         let answer = fetch().await?;
-        kept.insert(key, Kept { at: self.clock.elapsed(), answer: answer.clone() });
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        if answer.is_nothing() {
+            kept.remove(&key);
+        } else {
+            kept.insert(key, Kept { at: self.clock.elapsed(), answer: answer.clone() });
+        }
         Ok(answer)
     }
 }

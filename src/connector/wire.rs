@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::file::{FieldFile, ObjectFile};
 use super::many::{Many, alike};
 use super::prelude;
+use super::rename::Renaming;
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
 use crate::value::{Map, Value};
@@ -22,10 +23,31 @@ pub(super) struct Wire {
     pub(super) many: IndexMap<Arc<str>, Many>,
     /// Field -> text -> id.
     pub(super) options: Option<Expression>,
+    /// Word -> field.
+    pub(super) names: Option<Expression>,
     /// What a cleared field is sent as.
     cleared: Option<Value>,
-    /// The preludes that `options` reads.
+    /// The preludes that `options` and `names` read.
     pub(super) needs: Vec<Arc<str>>,
+}
+
+/// What an account calls things: the options of its fields, and the fields themselves.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    /// Field -> text -> id.
+    pub(super) options: Value,
+    /// Word -> field.
+    pub(super) names: Renaming,
+}
+
+impl Words {
+    /// `action` with ids in the place of options' texts, or what of it the account does not know.
+    pub(super) fn chosen(&self, action: &Action) -> Result<Action, Failure> {
+        self.names.check(action)?;
+        let mut action = action.clone();
+        choose(&mut action, &self.options)?;
+        Ok(action)
+    }
 }
 
 /// A text that is none of a field's options.
@@ -54,12 +76,18 @@ impl Wire {
             wire.needs = prelude::named_in([&options.0]);
             wire.options = compiler.expression(&at.key("options"), &options.0, names);
         }
+        let written = layers.iter().find_map(|(at, layer)| Some((at, layer.names.as_ref()?)));
+        if let Some((at, words)) = written {
+            let more = prelude::named_in([&words.0]).into_iter().filter(|name| !wire.needs.contains(name));
+            wire.needs.extend(more.collect::<Vec<_>>());
+            wire.names = compiler.expression(&at.key("names"), &words.0, names);
+        }
         wire
     }
 
     /// True when everything is written as it is.
     pub(super) fn is_plain(&self) -> bool {
-        self.many.is_empty() && self.options.is_none() && self.cleared.is_none()
+        self.many.is_empty() && self.options.is_none() && self.names.is_none() && self.cleared.is_none()
     }
 
     /// The fields of `action` that hold several values and change elements that may be there.
@@ -98,9 +126,10 @@ impl Wire {
         Ok(())
     }
 
-    /// A reply in the values of pipelines.
-    pub(super) fn inward(&self, reply: Reply, options: &Value) -> Reply {
-        let read = |record: &Value| self.read(record, options);
+    /// A reply in the words and values of pipelines.
+    pub(super) fn inward(&self, reply: Reply, words: &Words) -> Reply {
+        let reply = words.names.inward(reply);
+        let read = |record: &Value| self.read(record, &words.options);
         Reply {
             record: reply.record.as_ref().map(read),
             records: reply
@@ -137,7 +166,7 @@ impl Wire {
 }
 
 /// Writes ids in the place of options' texts, wherever `action` names fields. `options`: field -> text -> id.
-pub(super) fn choose(action: &mut Action, options: &Value) -> Result<(), NoOption> {
+fn choose(action: &mut Action, options: &Value) -> Result<(), NoOption> {
     match action {
         Action::Find { identity: fields, .. }
         | Action::List { filter: fields, .. }

@@ -12,6 +12,9 @@ use super::reply::{Reply, Request};
 /// Older calls are forgotten beyond this: a demo that runs for days stays small. Counts go on.
 const CALLS_MAX: usize = 10_000;
 
+/// The headers that say who calls.
+const CREDENTIALS: [&str; 2] = ["authorization", "api-token"];
+
 /// Of a body this much is kept.
 const BODY_MAX: usize = 64 * 1024;
 
@@ -68,7 +71,7 @@ impl Calls {
 
 impl Call {
     fn of(at: Timestamp, request: &Request, reply: Option<&Reply>) -> Self {
-        let shown = request.headers.iter().filter(|(name, _)| **name != axum::http::header::AUTHORIZATION);
+        let shown = request.headers.iter().filter(|(name, _)| !CREDENTIALS.contains(&name.as_str()));
         let headers =
             shown.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
         let body = &request.body[..request.body.len().min(BODY_MAX)];

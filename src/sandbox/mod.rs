@@ -16,12 +16,14 @@ mod reply;
 mod server;
 mod world;
 
+pub mod activecampaign;
 pub mod bitrix24;
 pub mod hubspot;
 pub mod salesforce;
 pub mod slack;
 pub mod stripe;
 
+pub use activecampaign::ActiveCampaign;
 pub use bitrix24::Bitrix24;
 pub use calls::{Call, Counts};
 pub use faults::{Fault, Faults};

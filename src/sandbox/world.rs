@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::activecampaign::{ActiveCampaign, ActiveCampaignOptions};
 use super::bitrix24::{Bitrix24, Bitrix24Options};
 use super::hubspot::{HubSpot, HubSpotOptions};
 use super::salesforce::{Salesforce, SalesforceOptions};
@@ -23,6 +24,8 @@ pub struct SandboxOptions {
     pub bitrix24: Bitrix24Options,
     /// The HubSpot simulator.
     pub hubspot: HubSpotOptions,
+    /// The ActiveCampaign simulator.
+    pub activecampaign: ActiveCampaignOptions,
     /// The port of the Slack simulator; 0 takes a free one.
     pub slack_port: u16,
 }
@@ -35,6 +38,7 @@ impl Default for SandboxOptions {
             salesforce: SalesforceOptions::default(),
             bitrix24: Bitrix24Options::default(),
             hubspot: HubSpotOptions::default(),
+            activecampaign: ActiveCampaignOptions::default(),
             slack_port: 0,
         }
     }
@@ -65,6 +69,7 @@ pub struct Sandbox {
     salesforce: Salesforce,
     bitrix24: Bitrix24,
     hubspot: HubSpot,
+    activecampaign: ActiveCampaign,
     slack: Slack,
 }
 
@@ -77,6 +82,7 @@ impl Sandbox {
             salesforce: Salesforce::start(options.salesforce, Arc::clone(&clock)).await?,
             bitrix24: Bitrix24::start(options.bitrix24, Arc::clone(&clock)).await?,
             hubspot: HubSpot::start(options.hubspot, Arc::clone(&clock)).await?,
+            activecampaign: ActiveCampaign::start(options.activecampaign, Arc::clone(&clock)).await?,
             slack: Slack::start(options.slack_port, clock).await?,
         })
     }
@@ -99,6 +105,11 @@ impl Sandbox {
     /// The HubSpot simulator.
     pub fn hubspot(&self) -> &HubSpot {
         &self.hubspot
+    }
+
+    /// The ActiveCampaign simulator.
+    pub fn activecampaign(&self) -> &ActiveCampaign {
+        &self.activecampaign
     }
 
     /// The Slack simulator.

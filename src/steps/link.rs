@@ -162,7 +162,7 @@ impl Lowering<'_> {
     fn relation(&mut self, path: &Path, target: &Target, relation: &str) {
         let known: Vec<&str> = target
             .facts()
-            .map(|facts| facts.relations.iter().map(|name| &**name).collect())
+            .map(|facts| facts.relations.keys().map(|name| &**name).collect())
             .unwrap_or_default();
         if !known.contains(&relation) {
             let fact = format!("`{target}` has no relation `{relation}`");

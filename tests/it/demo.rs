@@ -36,6 +36,10 @@ fn the_demo_ends_by_itself_with_its_sums() {
     {
         assert!(crm[connection][object].as_u64().unwrap() >= 1, "{connection}.{object}: {summary}");
     }
+    let shop = &summary["crm"]["web-shop"]["activecampaign"];
+    for object in ["contact", "ecomCustomer", "order", "recurring_payment"] {
+        assert_eq!(shop[object].as_u64(), Some(1), "{object}: {summary}");
+    }
 }
 
 #[test]

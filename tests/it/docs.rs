@@ -102,6 +102,7 @@ async fn the_sandbox_obeys_what_its_page_types() {
             "12113" => sandbox.slack().url(),
             "12114" => sandbox.bitrix24().url(),
             "12115" => sandbox.hubspot().url(),
+            "12116" => sandbox.activecampaign().url(),
             other => panic!("no simulator has the port {other}"),
         };
         let body = options.split('\'').nth(1).map(str::to_owned);

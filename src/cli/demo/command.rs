@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::orchard;
+use super::shop;
 use super::stage::Stage;
 use super::story;
 use super::view::{Summary, View};
@@ -70,6 +71,7 @@ impl Demo {
         view.open(stage)?;
         let played = story::play(stage, &mut view).await?;
         orchard::play(stage, &mut view).await?;
+        shop::sells(stage, &mut view).await?;
         tokio::time::timeout(PATIENCE, view.until_all_ended())
             .await
             .context("some runs have not ended: `lockstep demo` without --once lets you look at them")??;

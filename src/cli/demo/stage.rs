@@ -26,6 +26,9 @@ pub(super) const ACME: &str = "acme-saas";
 /// The client on HubSpot.
 pub(super) const ORCHARD: &str = "orchard-apps";
 
+/// The client on ActiveCampaign.
+pub(super) const SHOP: &str = "web-shop";
+
 /// A client, and its files by their names.
 type Example = (&'static str, &'static [(&'static str, &'static str)]);
 
@@ -36,7 +39,7 @@ macro_rules! example {
 }
 
 /// The example clients as they stand in the repository, so that the demo needs nothing but the binary.
-const EXAMPLES: [Example; 2] = [
+const EXAMPLES: [Example; 3] = [
     example!("acme-saas":
         "alerts.yaml",
         "client.sandbox.yaml",
@@ -59,6 +62,16 @@ const EXAMPLES: [Example; 2] = [
         "payment.yaml",
         "subscription.yaml",
         "trial-ends.yaml",
+    ),
+    example!("web-shop":
+        "charges.yaml",
+        "checkouts.yaml",
+        "client.sandbox.yaml",
+        "client.yaml",
+        "contact.part.yaml",
+        "customers.yaml",
+        "invoices.yaml",
+        "subscriptions.yaml",
     ),
 ];
 
@@ -191,6 +204,10 @@ impl Variables {
             ("ORCHARD_HUBSPOT_TOKEN", hubspot.token()),
             ("ORCHARD_HUBSPOT_SECRET", hubspot.webhook_secret()),
             ("ORCHARD_SLACK_WEBHOOK", sandbox.slack().webhook_url()),
+            ("SANDBOX_ACTIVECAMPAIGN_URL", sandbox.activecampaign().url()),
+            ("SHOP_ACTIVECAMPAIGN_TOKEN", sandbox.activecampaign().api_token().to_owned()),
+            ("SHOP_STRIPE_KEY", stripe.api_key().to_owned()),
+            ("SHOP_STRIPE_WHSEC", secret(SHOP)),
         ]))
     }
 }

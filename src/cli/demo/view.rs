@@ -38,11 +38,12 @@ impl View {
         if self.speaks {
             let sandbox = stage.sandbox();
             say(format_args!(
-                "simulators: Stripe {}, Salesforce {}, HubSpot {}, Slack {}\n\
-                 two clients get signed events; each line below is a run that ended\n",
+                "simulators: Stripe {}, Salesforce {}, HubSpot {}, ActiveCampaign {}, Slack {}\n\
+                 three clients get signed events; each line below is a run that ended\n",
                 sandbox.stripe().url(),
                 sandbox.salesforce().url(),
                 sandbox.hubspot().url(),
+                sandbox.activecampaign().url(),
                 sandbox.slack().url(),
             ))?;
         }

@@ -94,9 +94,14 @@ pub struct PreludeFile {
     /// How long an answer is kept; an hour when left out.
     #[serde(default)]
     pub keep: Option<Span>,
-    /// The call; what is kept is its `response.result`. When it declares the parameter `object`, it is made for each object, and
-    /// sees that object's `vars`.
+    /// The call; what is kept is its `response.result`, unless that is nothing. A parameter that it declares is what the call that
+    /// needs it sees under that name, and it is made for each value: `object` for each object (whose `vars` it sees), `to` for each
+    /// thing that is linked, `id` for each record.
     pub call: OperationFile,
+    /// A call that makes what the first one did not find, with the same parameters; the first is then made again. For what a system
+    /// wants to have before it can be referred to: a tag, a store.
+    #[serde(default)]
+    pub create: Option<OperationFile>,
 }
 
 /// What holds for every request that does not say otherwise.

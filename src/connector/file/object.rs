@@ -28,6 +28,10 @@ pub struct ObjectFile {
     /// system gets and gives the ids. A text without an id has the `preludes` that it comes from asked again, and is then
     /// refused by name.
     pub options: Option<Written>,
+    /// The names of all fields: word -> what the system calls it. Pipelines read and write the words; several may stand for one field.
+    /// A word that is not among them has the `preludes` that they come from asked again, and is then refused by name: for systems that
+    /// number their fields and pass over numbers they do not know. `fields` and `options` speak of words.
+    pub names: Option<Written>,
     /// What a field that is cleared is sent as; JSON's null when left out.
     pub cleared: Option<Value>,
     /// Constants that the operations read as `vars.<name>`: what differs between objects of one shape.

@@ -99,6 +99,9 @@ pub struct ResponseFile {
     /// Of a find: true to keep only records whose fields equal those that were asked for. For systems that pass over
     /// parameters they do not know, and then give everything.
     pub exact: bool,
+    /// Of a find: true when the records that it gives lack fields. One that lacks a field that is asked for is then read by the
+    /// object's `get`.
+    pub partial: bool,
     /// Keys of records that are not fields.
     pub drop: Vec<String>,
     /// The cursor of the next page; nothing after the last one. The next request sees it as `cursor`.

@@ -84,7 +84,7 @@ fn object(consistent: bool) -> ObjectFacts {
         id: "Id".into(),
         finders: vec![Finder { by: None, facts: OperationFacts { consistent, ..harmless() } }],
         actions: actions.collect(),
-        relations: vec!["tags".into()],
+        relations: indexmap::IndexMap::from([("tags".into(), None)]),
         many: indexmap::IndexMap::new(),
         description: None,
     }

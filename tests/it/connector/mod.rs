@@ -1,5 +1,6 @@
 //! Calls through connections: against the simulators, and against small servers that answer as a system might.
 
+mod activecampaign;
 mod bitrix24;
 mod hubspot;
 mod own;
