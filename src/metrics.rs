@@ -54,6 +54,9 @@ pub struct Metrics {
     lag: Family<Client, Histogram, fn() -> Histogram>,
     lag_since_received: Family<Client, Histogram, fn() -> Histogram>,
     attempts: Family<Attempt, Counter>,
+    polls: Family<Polled, Counter>,
+    poll_time: Family<Client, Histogram, fn() -> Histogram>,
+    listed: Family<Client, Counter>,
     waiting: Gauge,
     in_memory: Gauge,
     running: Gauge,
@@ -109,6 +112,13 @@ struct Attempt {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Polled {
+    client: Arc<str>,
+    poll: Arc<str>,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
     client: Arc<str>,
     connection: Arc<str>,
@@ -136,6 +146,9 @@ impl Metrics {
             lag: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
             lag_since_received: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
             attempts: Family::default(),
+            polls: Family::default(),
+            poll_time: Family::new_with_constructor(|| Histogram::new(LAG_BUCKETS)),
+            listed: Family::default(),
             waiting: Gauge::default(),
             in_memory: Gauge::default(),
             running: Gauge::default(),
@@ -194,6 +207,14 @@ impl Metrics {
             "Executions of runs that failed, by the failure's class",
             self.attempts.clone(),
         );
+        registry.register("polls", "Polls, by outcome", self.polls.clone());
+        registry.register_with_unit(
+            "poll_duration",
+            "How long polls took to list everything",
+            Unit::Seconds,
+            self.poll_time.clone(),
+        );
+        registry.register("records_listed", "Records that polls have listed", self.listed.clone());
         registry.register("runs_unfinished", "Runs that have not ended", self.waiting.clone());
         registry.register("runs_in_memory", "Runs that the scheduler holds", self.in_memory.clone());
         registry.register("runs_running", "Runs that are being carried out", self.running.clone());
@@ -284,6 +305,22 @@ impl Metrics {
     /// Others have taken over what this process was at.
     pub fn taken_for_dead(&self) {
         self.taken_for_dead.inc();
+    }
+
+    /// A poll was over; `outcome` is `ok` or `failed`.
+    pub fn polled(
+        &self,
+        client: &Arc<str>,
+        poll: &Arc<str>,
+        outcome: &'static str,
+        listed: u64,
+        took: Duration,
+    ) {
+        let labels = Polled { client: Arc::clone(client), poll: Arc::clone(poll), outcome };
+        self.polls.get_or_create(&labels).inc();
+        let client = Client { client: Arc::clone(client) };
+        self.poll_time.get_or_create(&client).observe(took.as_secs_f64());
+        self.listed.get_or_create(&client).inc_by(listed);
     }
 
     /// How many runs are held in memory, and how many of them are being carried out.

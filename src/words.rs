@@ -12,6 +12,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
+use crate::cron::{Pattern, PatternError};
+
 /// A word that does not parse: a lower-case fragment that says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -42,6 +44,7 @@ const FORMATS: &[(&str, Check)] = &[
     (Zone::FORMAT, |text| text.parse::<Zone>().map(drop)),
     (Name::FORMAT, |text| text.parse::<Name>().map(drop)),
     (Identifier::FORMAT, |text| text.parse::<Identifier>().map(drop)),
+    (Times::FORMAT, |text| text.parse::<Times>().map(drop)),
 ];
 
 /// Gives a word its `Deserialize` (from text) and its `JsonSchema` (text with a format).
@@ -127,6 +130,26 @@ impl fmt::Display for Span {
             }
         }
         Ok(())
+    }
+}
+
+/// The times of a schedule, as crontab has them: minute, hour, day of the month, month, day of the week.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Times(pub Pattern);
+
+word!(
+    Times,
+    "cron",
+    "The times of a schedule, as crontab has them: minute, hour, day of the month, month, day of the week.",
+    "0 6 * * 1-5",
+    "*/15 * * * *"
+);
+
+impl FromStr for Times {
+    type Err = WordError;
+
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        text.parse().map(Self).map_err(|error: PatternError| WordError::new(error.to_string()))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
+use jiff::Timestamp;
 use lockstep::config::{ClientDraft, ClientFile, DraftFile};
-use lockstep::connector::{Action, Call, Manifest, ManifestFile, Select};
+use lockstep::connector::{Action, Call, Manifest, ManifestFile, Select, Since};
 use lockstep::expr::Engine;
 
 use super::findings::{self, Files};
@@ -53,6 +54,7 @@ fn call(manifest: Manifest) {
             Action::List {
                 object: object.clone(),
                 filter: fields.clone(),
+                since: Some(Since { field: "Changed".into(), at: Timestamp::UNIX_EPOCH }),
                 select: Select::Fields(vec!["Name".into(), "a b".into()]),
                 limit: 100,
                 cursor: None,

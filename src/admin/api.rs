@@ -10,9 +10,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 
-use super::question::{AuditQuestion, EventQuestion, QuestionError, RunQuestion};
+use super::question::{AuditQuestion, EventQuestion, QuestionError, ReportQuestion, RunQuestion};
 use super::server::Admin;
-use crate::listing::{AuditView, EventDetailView, EventView, ListingError, NotFound, RunDetailView, RunView};
+use crate::listing::{
+    AuditView, EventDetailView, EventView, ListingError, NotFound, ReportView, RunDetailView, RunView,
+};
 use crate::store::Outcome;
 
 /// The reading addresses.
@@ -26,6 +28,8 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
         .route("/dead/{id}", get(dead_letter))
         .route("/conflicts", get(conflicts))
         .route("/conflicts/{id}", get(conflict))
+        .route("/reports", get(reports))
+        .route("/reports/{client}/{poll}/{number}", get(report))
         .route("/audit", get(audit))
 }
 
@@ -90,6 +94,11 @@ struct Conflicts {
 }
 
 #[derive(serde::Serialize)]
+struct Reports {
+    reports: Vec<ReportView>,
+}
+
+#[derive(serde::Serialize)]
 struct Audit {
     audit: Vec<AuditView>,
 }
@@ -128,6 +137,18 @@ async fn conflicts(State(admin): State<Arc<Admin>>, asked: Asked<RunQuestion>) -
 
 async fn conflict(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer<RunDetailView> {
     Ok(Json(admin.listings.run(&id, Some(Outcome::Conflict)).await?))
+}
+
+async fn reports(State(admin): State<Arc<Admin>>, asked: Asked<ReportQuestion>) -> Answer<Reports> {
+    let filter = asked?.0.filter(admin.clock.now())?;
+    Ok(Json(Reports { reports: admin.listings.reports(filter).await? }))
+}
+
+async fn report(
+    State(admin): State<Arc<Admin>>,
+    Path((client, poll, number)): Path<(String, String, String)>,
+) -> Answer<ReportView> {
+    Ok(Json(admin.listings.report(&format!("{client}/{poll}/{number}")).await?))
 }
 
 async fn audit(State(admin): State<Arc<Admin>>, asked: Asked<AuditQuestion>) -> Answer<Audit> {

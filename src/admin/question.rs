@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::listing::since;
-use crate::store::{AuditFilter, EventFilter, EventSeq, Outcome, PageLimit, RunFilter, RunId, RunState};
+use crate::store::{
+    AuditFilter, EventFilter, EventSeq, Outcome, PageLimit, ReportFilter, RunFilter, RunId, RunState,
+};
 
 /// What a query asks for that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -122,6 +124,31 @@ impl AuditQuestion {
             object: self.object,
             record: self.record,
             verb: self.verb,
+            since: moment(self.since, now)?,
+            limit: limit(self.limit)?,
+        })
+    }
+}
+
+/// `/api/v1/reports`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReportQuestion {
+    client: Option<Arc<str>>,
+    poll: Option<Arc<str>>,
+    #[serde(default)]
+    failed: bool,
+    since: Option<String>,
+    limit: Option<u32>,
+}
+
+impl ReportQuestion {
+    pub(super) fn filter(self, now: Timestamp) -> Result<ReportFilter, QuestionError> {
+        Ok(ReportFilter {
+            client: self.client,
+            poll: self.poll,
+            number: None,
+            failed: self.failed,
             since: moment(self.since, now)?,
             limit: limit(self.limit)?,
         })

@@ -12,10 +12,14 @@ const SOURCE: &str = "source";
 /// What lockstep's own reports have.
 const REPORT: [&str; 5] = ["id", "type", "created", "object", SOURCE];
 
+/// What a listed record has.
+const LISTED: [&str; 7] = ["id", "type", "created", "record", "object", "previous", SOURCE];
+
 /// The keys of events, by who sends them.
 pub(super) struct Events {
     by_connection: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     reports: Vec<Arc<str>>,
+    listed: Vec<Arc<str>>,
 }
 
 impl Events {
@@ -33,7 +37,11 @@ impl Events {
                 });
             }
         }
-        Self { by_connection, reports: REPORT.map(Into::into).to_vec() }
+        Self {
+            by_connection,
+            reports: REPORT.map(Into::into).to_vec(),
+            listed: LISTED.map(Into::into).to_vec(),
+        }
     }
 
     /// The keys of the events that a trigger brings; none when they are not known.
@@ -43,6 +51,7 @@ impl Events {
                 self.by_connection.get(&trigger.connection.0).map_or(&[], Vec::as_slice)
             }
             TriggerFile::Webhook(_) => &[],
+            TriggerFile::Schedule(_) => &self.listed,
             TriggerFile::Lockstep(_) => &self.reports,
         }
     }

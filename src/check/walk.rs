@@ -45,6 +45,9 @@ impl Uses {
                 uses.connections.insert(Arc::clone(&listening.connection.0));
                 uses.connections.extend(listening.read.iter().map(|read| read.object.connection.clone()));
             }
+            if let Some(list) = pipeline.trigger.schedule().and_then(|schedule| schedule.list.as_ref()) {
+                uses.connections.insert(list.object.connection.clone());
+            }
             uses.take(&pipeline.steps, &connections);
         }
         for part in view.parts().filter_map(|file| file.content.as_ref()) {

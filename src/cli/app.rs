@@ -16,6 +16,7 @@ use super::events::Events;
 use super::exit::ExitCode;
 use super::init::Init;
 use super::purge::Purge;
+use super::reports::Reports;
 use super::rules::Rules;
 use super::run::Run;
 use super::runs::Runs;
@@ -61,6 +62,8 @@ enum Command {
     Dead(Dead),
     /// Lists ambiguities that a person has to decide; `resolve` ends them
     Conflicts(Conflicts),
+    /// Lists what came of each poll; `show` says why records were passed over
+    Reports(Reports),
     /// Lists who changed which field of which record, from what to what, and why; `verify` checks it
     Audit(Audit),
     /// Erases what is old, or what is about somebody, beside a running process
@@ -90,6 +93,7 @@ impl Command {
             Self::Runs(command) => command.run(),
             Self::Dead(command) => command.run(),
             Self::Conflicts(command) => command.run(),
+            Self::Reports(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Purge(command) => command.run(),
             Self::Connectors(command) => command.run(),

@@ -48,7 +48,7 @@ impl DryRun {
             Err(code) => return Ok(code),
         };
         let occasion = of_file(&client, &pipeline, &self.event)?;
-        if let Trigger::Events { connection, patterns } = &pipeline.trigger
+        if let Trigger::Events { connection, patterns, .. } = &pipeline.trigger
             && !pipeline.starts_on(connection, &occasion.kind)
         {
             bail!(

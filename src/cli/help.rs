@@ -10,7 +10,7 @@ use super::app::App;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Writing and checking", &["init", "validate", "test", "dry-run", "show"]),
     ("Running", &["demo", "run", "sandbox"]),
-    ("Looking", &["events", "runs", "dead", "conflicts", "audit"]),
+    ("Looking", &["events", "runs", "dead", "conflicts", "reports", "audit"]),
     ("Keeping", &["purge"]),
     ("Reference", &["connectors", "rules", "schema", "completions"]),
 ];

@@ -26,6 +26,7 @@ mod look;
 mod output;
 mod pipeline;
 mod purge;
+mod reports;
 mod rules;
 mod run;
 mod runs;

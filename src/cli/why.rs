@@ -57,6 +57,10 @@ pub(super) async fn why(client: &Client, detail: &EventDetailView) -> Vec<Pipeli
             Trigger::Events { patterns, .. } => {
                 (patterns.clone(), pipeline.starts_on(&detail.event.connection, &detail.event.kind))
             }
+            Trigger::Schedule(_) => {
+                let matches = detail.runs.iter().any(|run| run.run.pipeline == pipeline.name);
+                (vec!["listed".into()], matches)
+            }
             Trigger::Reports(reports) => {
                 let types: Vec<Arc<str>> = reports.events.iter().map(|it| it.as_str().into()).collect();
                 let matches = types.iter().any(|kind| **kind == *detail.event.kind);

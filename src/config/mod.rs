@@ -14,6 +14,7 @@ mod overlay;
 pub mod pipeline;
 mod read;
 mod scan;
+mod schedule;
 mod schema;
 pub mod step;
 pub mod structure;
@@ -30,11 +31,12 @@ pub use load::{load, load_kept};
 pub use pipeline::{OrderFile, PartFile, PipelineFile, RetryFile, Stale, StaleFile};
 pub use read::{FileType, read};
 pub use scan::scan;
+pub use schedule::{Compared, Gone, Keep, ListFile, ReportTo, ScheduleTrigger, SinceFile, Start, UniqueFile};
 pub use schema::{FILE_KINDS, FileKind};
 pub use step::{StepFile, Verb};
 pub use test_file::TestFile;
 pub use trigger::{
     Delivery, Listening, LockstepEvent, LockstepTrigger, ReadFile, StripeTrigger, TriggerFile, WebhookTrigger,
 };
-pub use words::{Backoff, Identifier, Name, NoneFound, ObjectRef, Rate, Span, Zone};
+pub use words::{Backoff, Identifier, Name, NoneFound, ObjectRef, Rate, Span, Times, Zone};
 pub use written::{Fields, Match, Script, Written};

@@ -1,12 +1,18 @@
 //! Triggers: where a pipeline's events come from.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::words::{Identifier, ObjectRef, Rate};
+use super::schedule::ScheduleTrigger;
+use super::words::{Identifier, ObjectRef, Rate, Span};
 use super::written::Written;
 use crate::diagnostic::Path;
+
+/// How often events are asked for, when the pipeline does not say.
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Where a pipeline's events come from; the key names the kind.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -16,6 +22,8 @@ pub enum TriggerFile {
     Stripe(StripeTrigger),
     /// Events of any other system, which calls us: a CRM's webhooks.
     Webhook(WebhookTrigger),
+    /// Times, and what a system lists then.
+    Schedule(Box<ScheduleTrigger>),
     /// What lockstep itself reports: alerts are pipelines too.
     Lockstep(LockstepTrigger),
 }
@@ -52,7 +60,7 @@ impl TriggerFile {
         let (key, connection, events, read) = match self {
             Self::Stripe(trigger) => ("stripe", &trigger.connection, &trigger.events, &trigger.read),
             Self::Webhook(trigger) => ("webhook", &trigger.connection, &trigger.events, &trigger.read),
-            Self::Lockstep(_) => return None,
+            Self::Schedule(_) | Self::Lockstep(_) => return None,
         };
         Some(Listening { key, connection, events, read: read.as_ref() })
     }
@@ -63,11 +71,29 @@ impl TriggerFile {
         Some((listening.path().key("connection"), listening.connection, listening.events))
     }
 
+    /// The times, and what is listed then; `None` for what comes by itself.
+    pub fn schedule(&self) -> Option<&ScheduleTrigger> {
+        match self {
+            Self::Schedule(schedule) => Some(schedule),
+            Self::Stripe(_) | Self::Webhook(_) | Self::Lockstep(_) => None,
+        }
+    }
+
+    /// How often events are asked for; `None` when they come by themselves alone.
+    pub fn polled(&self) -> Option<Duration> {
+        match self {
+            Self::Stripe(trigger) if trigger.delivery == Delivery::Poll => {
+                Some(trigger.every.map_or(EVERY, |every| every.0))
+            }
+            Self::Stripe(_) | Self::Webhook(_) | Self::Schedule(_) | Self::Lockstep(_) => None,
+        }
+    }
+
     /// Which of lockstep's own reports these are.
     pub fn reports(&self) -> Option<&LockstepTrigger> {
         match self {
             Self::Lockstep(trigger) => Some(trigger),
-            Self::Stripe(_) | Self::Webhook(_) => None,
+            Self::Stripe(_) | Self::Webhook(_) | Self::Schedule(_) => None,
         }
     }
 }
@@ -85,6 +111,9 @@ pub struct StripeTrigger {
     /// How the events come here.
     #[serde(default)]
     pub delivery: Delivery,
+    /// With `delivery: poll`, how often they are asked for; a minute when left out.
+    #[serde(default)]
+    pub every: Option<Span>,
     /// What `object` is, when it is not the event's own object: it is read when the run begins.
     #[serde(default)]
     pub read: Option<ReadFile>,
@@ -116,6 +145,8 @@ pub enum Delivery {
     /// Stripe posts them to `/hooks/<client>/<connection>`.
     #[default]
     Webhook,
+    /// We ask Stripe for them: no public address is needed. An event that comes by a webhook as well is taken once.
+    Poll,
 }
 
 /// The object that a pipeline is about, read when the run begins.
@@ -155,11 +186,14 @@ pub enum LockstepEvent {
     /// A connection failed so often, or so finally, that it is paused.
     #[serde(rename = "connection.down")]
     ConnectionDown,
+    /// A poll, and all that came of it, is over: `object` has the counts.
+    #[serde(rename = "poll.report")]
+    PollReport,
 }
 
 impl LockstepEvent {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::RunDead, Self::RunConflict, Self::ConnectionDown];
+    pub const ALL: [Self; 4] = [Self::RunDead, Self::RunConflict, Self::ConnectionDown, Self::PollReport];
 
     /// The event's type, as pipelines name it.
     pub fn as_str(self) -> &'static str {
@@ -167,6 +201,7 @@ impl LockstepEvent {
             Self::RunDead => "run.dead",
             Self::RunConflict => "run.conflict",
             Self::ConnectionDown => "connection.down",
+            Self::PollReport => "poll.report",
         }
     }
 }

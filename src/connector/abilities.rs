@@ -134,6 +134,7 @@ impl Abilities {
                 self.object(object)?.find(identity.keys().map(|name| self.field(object, name)))
             }
             Action::Operation { name, .. } => self.operation(name),
+            Action::Events { .. } => None,
             Action::Get { object, .. }
             | Action::List { object, .. }
             | Action::Create { object, .. }
@@ -161,6 +162,8 @@ pub struct ObjectFacts {
     pub relations: IndexMap<Arc<str>, Option<Arc<str>>>,
     /// The fields that hold several values, each with the key of an element that holds its value.
     pub many: IndexMap<Arc<str>, Arc<str>>,
+    /// The field of a record that says when it was made.
+    pub created: Option<Arc<str>>,
 }
 
 impl ObjectFacts {
@@ -222,6 +225,17 @@ pub struct OperationFacts {
     pub params: Vec<ParamFacts>,
     /// True when it takes other parameters too.
     pub open: bool,
+    /// Of a list: how it is narrowed to what changed.
+    pub since: Option<SinceFacts>,
+}
+
+/// How a list is narrowed to what changed since a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SinceFacts {
+    /// The fields that can tell when a record changed; none: any field.
+    pub fields: Vec<Arc<str>>,
+    /// For how long a change may be listed late.
+    pub overlap: Duration,
 }
 
 /// One parameter of an operation.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,24 @@ pub enum Action {
     /// Reads one record. A record that is not there is [`Class::Missing`](super::Class::Missing).
     Get { object: Arc<str>, id: Arc<str>, select: Select },
     /// Reads one page of records; [`Reply::next`] is the `cursor` of the page after it.
-    List { object: Arc<str>, filter: Fields, select: Select, limit: u32, cursor: Option<Value> },
+    List {
+        object: Arc<str>,
+        filter: Fields,
+        /// Only records that changed since then.
+        since: Option<Since>,
+        select: Select,
+        limit: u32,
+        cursor: Option<Value>,
+    },
+    /// Reads one page of the system's past events, newest first.
+    Events {
+        /// The types that are wanted; in each, `*` stands for any text. Others may come along.
+        types: Vec<Arc<str>>,
+        /// Only events that happened then or later.
+        since: Option<Timestamp>,
+        limit: u32,
+        cursor: Option<Value>,
+    },
     /// Writes one new record.
     Create { object: Arc<str>, fields: Fields },
     /// Changes the named fields of one record; a null clears the field.
@@ -67,7 +85,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The object that is acted on; an operation has none.
+    /// The object that is acted on; operations and events have none.
     pub fn object(&self) -> Option<&Arc<str>> {
         match self {
             Self::Find { object, .. }
@@ -79,7 +97,7 @@ impl Action {
             | Self::Upsert { object, .. }
             | Self::Link { object, .. }
             | Self::Unlink { object, .. } => Some(object),
-            Self::Operation { .. } => None,
+            Self::Operation { .. } | Self::Events { .. } => None,
         }
     }
 
@@ -88,7 +106,7 @@ impl Action {
         Some(match self {
             Self::Find { .. } => ActionKind::Find,
             Self::Get { .. } => ActionKind::Get,
-            Self::List { .. } => ActionKind::List,
+            Self::List { .. } | Self::Events { .. } => ActionKind::List,
             Self::Create { .. } => ActionKind::Create,
             Self::Update { .. } => ActionKind::Update,
             Self::Delete { .. } => ActionKind::Delete,
@@ -157,6 +175,15 @@ impl ActionKind {
     pub fn is_read(self) -> bool {
         matches!(self, Self::Find | Self::Get | Self::List)
     }
+}
+
+/// A moment, by a field of the records that are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// The field that tells when a record changed.
+    pub field: Arc<str>,
+    /// Records that changed then or later are wanted.
+    pub at: Timestamp,
 }
 
 /// Which fields of a record are wanted.

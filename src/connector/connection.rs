@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
@@ -397,17 +398,6 @@ impl Connection {
         Ok(Some(result).filter(|fields| !fields.is_nothing()))
     }
 
-    /// A page of past events, newest first; `None` when the connector cannot list them.
-    pub async fn past_events(&self, filter: Fields, cursor: Option<Value>) -> Result<Option<Reply>, Failure> {
-        let Some(operation) = self.manifest.events().and_then(|events| events.list.as_ref()) else {
-            return Ok(None);
-        };
-        let action = Action::List { object: "event".into(), filter, select: Select::All, limit: 100, cursor };
-        let call = Call::new(Arc::clone(&self.name), action);
-        let reply = self.carry_out(&call, Plan { operation, object: None }).await;
-        reply.map(|reply| Some(self.clean(reply))).map_err(|failure| self.redacted(failure))
-    }
-
     /// The request that `call` would send first, with secrets blotted out. Nothing is sent, no token is asked for.
     pub fn preview(&self, call: &Call) -> Result<PreparedRequest, Failure> {
         let (call, _) = self.names.outward(call);
@@ -750,7 +740,9 @@ fn fixed_base(manifest: &Manifest, config: &Value) -> Option<Url> {
 /// The address of the page that is asked for, when the cursor is one.
 fn next_url(action: &Action) -> Option<Arc<str>> {
     match action {
-        Action::List { cursor: Some(cursor), .. } => cursor.get(NEXT_URL)?.to_text(),
+        Action::List { cursor: Some(cursor), .. } | Action::Events { cursor: Some(cursor), .. } => {
+            cursor.get(NEXT_URL)?.to_text()
+        }
         _ => None,
     }
 }
@@ -780,9 +772,16 @@ fn describe_action(root: &mut Map, action: &Action, operation: &Operation) {
             put("id", Arc::clone(id).into());
             put("select", selected(select));
         }
-        Action::List { filter, select, limit, cursor, .. } => {
+        Action::List { filter, since, select, limit, cursor, .. } => {
             put("filter", filter.clone().into());
+            put("since", since.as_ref().map_or(Value::Null, |since| moment(Some(&since.field), since.at)));
             put("select", selected(select));
+            put("limit", i64::from(*limit).into());
+            put("cursor", cursor.clone().unwrap_or_default());
+        }
+        Action::Events { types, since, limit, cursor } => {
+            put("types", Value::list(types.iter().map(|name| Arc::clone(name).into())));
+            put("since", since.map_or(Value::Null, |since| moment(None, since)));
             put("limit", i64::from(*limit).into());
             put("cursor", cursor.clone().unwrap_or_default());
         }
@@ -829,6 +828,13 @@ fn put_single(root: &mut Map, fields: &Fields, operation: &Operation) {
         root.insert("name".into(), Arc::clone(name).into());
         root.insert("value".into(), value.clone());
     }
+}
+
+/// A moment as the expressions of a request see it.
+fn moment(field: Option<&Arc<str>>, at: Timestamp) -> Value {
+    let at = Value::from(Timestamp::from_second(at.as_second()).unwrap_or(at).to_string());
+    let from = Value::map(field.map(|field| (Arc::clone(field), at.clone())));
+    Value::map([("field", Value::from(field.cloned())), ("at", at), ("from", from)])
 }
 
 fn selected(select: &Select) -> Value {

@@ -1,6 +1,7 @@
 //! How a system's events read: the same for a delivery, a listing and a stored event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -209,6 +210,19 @@ impl Events {
         map.into()
     }
 
+    /// True when past events can be listed.
+    pub fn lists(&self) -> bool {
+        self.list.is_some()
+    }
+
+    /// For how long an event may be listed late.
+    pub fn overlap(&self) -> Duration {
+        self.list
+            .as_ref()
+            .and_then(|list| list.facts.since.as_ref())
+            .map_or(Duration::ZERO, |since| since.overlap)
+    }
+
     /// Reads one event.
     pub fn envelope(&self, event: &Value) -> Result<Envelope, EnvelopeError> {
         let context = context([("event", event.clone())]);
@@ -240,6 +254,15 @@ impl Events {
             object_id,
             order_key,
         })
+    }
+
+    /// Why an event cannot be used as it is: it is thin, or foreign to a connection of this `config`.
+    pub fn unfit(&self, envelope: &Envelope, config: &Map) -> Option<String> {
+        if envelope.thin {
+            let thin = "a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events";
+            return Some(thin.to_owned());
+        }
+        self.foreign(envelope, config)
     }
 
     /// Why an event is not one that a connection of this `config` expects; `None` when it is.

@@ -42,12 +42,14 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const CONCURRENCY: u32 = 16;
 
 /// What expressions of a request see, besides `config`, `auth` and `vars`.
-const REQUEST_NAMES: [&str; 16] = [
+const REQUEST_NAMES: [&str; 18] = [
     "object",
     "id",
     "fields",
     "identity",
     "filter",
+    "since",
+    "types",
     "key",
     "name",
     "value",
@@ -295,6 +297,12 @@ impl Manifest {
             let operation = self.operations.get(name);
             let operation = operation
                 .ok_or_else(|| Failure::permanent(format!("{} has no operation `{name}`", self.title)))?;
+            return Ok(Plan { operation, object: None });
+        }
+        if let Action::Events { .. } = action {
+            let list = self.events().and_then(|events| events.list.as_ref());
+            let operation = list
+                .ok_or_else(|| Failure::permanent(format!("{} cannot list its past events", self.title)))?;
             return Ok(Plan { operation, object: None });
         }
         let name = action.object().map_or("", |name| name);

@@ -52,11 +52,11 @@ mod wire;
 
 pub use abilities::{
     ANY_OBJECT, Abilities, AfterUnknown, EventFacts, Finder, IdForm, ObjectFacts, OperationFacts, ParamFacts,
-    Repeat,
+    Repeat, SinceFacts,
 };
 pub use auth::{Kept, MemoryVault, Origin, Vault, VaultError};
 pub use builtin::{Builtin, builtin, builtins};
-pub use call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
+pub use call::{Action, ActionKind, Call, Fields, Record, Reply, Select, Since};
 pub use commons::{CommonPace, CommonTurns, Commons, Spacing, TakenTurns};
 pub use connection::{Connection, ConnectionParts, Surroundings};
 pub use connections::Connections;

@@ -49,8 +49,13 @@ impl FieldNames {
                 rename(identity);
                 reselect(select);
             }
-            Action::List { filter, select, .. } => {
+            Action::List { filter, since, select, .. } => {
                 rename(filter);
+                if let Some(since) = since
+                    && let Some(field) = words.get(&*since.field)
+                {
+                    since.field = field.as_str().into();
+                }
                 reselect(select);
             }
             Action::Get { select, .. } => reselect(select),
@@ -61,7 +66,10 @@ impl FieldNames {
                 rename(key);
                 rename(fields);
             }
-            Action::Delete { .. } | Action::Unlink { .. } | Action::Operation { .. } => {}
+            Action::Delete { .. }
+            | Action::Unlink { .. }
+            | Action::Operation { .. }
+            | Action::Events { .. } => {}
         }
         (Cow::Owned(call), object)
     }

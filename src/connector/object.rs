@@ -22,6 +22,7 @@ pub(super) struct Object {
     pub(super) id: Vec<String>,
     /// What it is, for people.
     description: Option<Arc<str>>,
+    created: Option<Arc<str>>,
     /// What operations see as `vars`.
     pub(super) vars: Value,
     /// What of its fields is not written as it is.
@@ -53,6 +54,7 @@ impl Object {
         let mut object = Self {
             id: layers.id(),
             description: layers.0.iter().find_map(|(_, layer)| layer.description.as_deref()).map(Arc::from),
+            created: layers.created(),
             vars: vars.into(),
             wire: Wire::compile(compiler, &layers.0, &names),
             find: Vec::new(),
@@ -145,6 +147,7 @@ impl Object {
                 .iter()
                 .map(|(name, many)| (Arc::clone(name), Arc::clone(many.value_key())))
                 .collect(),
+            created: self.created.clone(),
         }
     }
 }
@@ -184,6 +187,10 @@ impl<'a> Layers<'a> {
     fn id(&self) -> Vec<String> {
         let written = self.0.iter().find_map(|(_, layer)| layer.id.as_deref());
         written.unwrap_or("id").split('.').map(str::to_owned).collect()
+    }
+
+    fn created(&self) -> Option<Arc<str>> {
+        self.0.iter().find_map(|(_, layer)| layer.created.as_deref()).map(Arc::from)
     }
 
     fn relations(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::abilities::{AfterUnknown, OperationFacts, ParamFacts, Repeat};
+use super::abilities::{AfterUnknown, OperationFacts, ParamFacts, Repeat, SinceFacts};
 use super::call::{Action, ActionKind};
 use super::classify::Errors;
 use super::compile::Compiler;
@@ -18,6 +18,12 @@ use crate::diagnostic::Path;
 use crate::expr::Names;
 use crate::value::Value;
 use crate::words::Rate;
+
+/// For how long a change may be listed late, unless the manifest says otherwise.
+const OVERLAP: Duration = Duration::from_mins(2);
+
+/// No system is so late.
+const OVERLAP_MAX: Duration = Duration::from_hours(24);
 
 /// A compiled operation.
 #[derive(Debug)]
@@ -109,6 +115,16 @@ impl Operation {
         if !file.params.is_empty() && kind.is_some() {
             compiler.fault(&at.key("params"), "only a named operation declares `params`");
         }
+        if let Some(since) = &file.since {
+            if kind != Some(ActionKind::List) {
+                compiler.fault(&at.key("since"), "only a list is narrowed to what changed");
+            } else if !uses(file, "since") {
+                compiler.fault(&at.key("since"), "the request does not use `since`");
+            }
+            if since.overlap.is_some_and(|overlap| overlap.0 > OVERLAP_MAX) {
+                compiler.fault(&at.key("since").key("overlap"), "more than a day");
+            }
+        }
         if file.response.exact && kind != Some(ActionKind::Find) {
             compiler.fault(&at.key("response").key("exact"), "only a find compares what it found");
         }
@@ -143,7 +159,11 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         dangerous: file.dangerous.as_deref().map(Arc::from),
         single: file.single,
         params: params.collect(),
-        open: role.kind.is_some() || uses_rest(file),
+        open: role.kind.is_some() || uses(file, "rest"),
+        since: file.since.as_ref().map(|since| SinceFacts {
+            fields: since.fields.iter().map(|field| field.as_str().into()).collect(),
+            overlap: since.overlap.map_or(OVERLAP, |overlap| overlap.0),
+        }),
     }
 }
 
@@ -156,12 +176,12 @@ fn written(file: &OperationFile) -> impl Iterator<Item = &Value> {
     asked.chain(told).chain(std::iter::once(&request.path)).map(|written| &written.0)
 }
 
-/// True when the request passes on the parameters that the operation does not declare.
-fn uses_rest(file: &OperationFile) -> bool {
+/// True when an expression of the request names `word`: `rest`, the parameters that the operation does not declare.
+fn uses(file: &OperationFile, word: &str) -> bool {
     let request = &file.request;
     let fields = request.headers.iter().chain(&request.query).chain(&request.body);
     let mut written = fields.chain(std::iter::once(&request.path));
-    let Ok(word) = Regex::new(r"\brest\b") else { return false };
+    let Ok(word) = Regex::new(&format!(r"\b{word}\b")) else { return false };
     written.any(|written| word.is_match(&written.0.to_json()))
 }
 

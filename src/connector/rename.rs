@@ -29,6 +29,7 @@ impl Renaming {
             | Action::Delete { .. }
             | Action::Link { .. }
             | Action::Unlink { .. }
+            | Action::Events { .. }
             | Action::Operation { .. } => Vec::new(),
         };
         let unknown = named.into_iter().flat_map(Map::keys).find(|name| !words.contains_key(*name));
@@ -61,9 +62,18 @@ impl Renaming {
             }
         };
         match action {
-            Action::Find { identity: fields, select, .. } | Action::List { filter: fields, select, .. } => {
+            Action::Find { identity: fields, select, .. } => {
                 rename(fields);
                 reselect(select);
+            }
+            Action::List { filter, since, select, .. } => {
+                rename(filter);
+                reselect(select);
+                if let Some(since) = since
+                    && let Some(field) = self.field(&since.field)
+                {
+                    since.field = field;
+                }
             }
             Action::Get { select, .. } => reselect(select),
             Action::Create { fields, .. } | Action::Update { fields, .. } => rename(fields),
@@ -74,6 +84,7 @@ impl Renaming {
             Action::Delete { .. }
             | Action::Link { .. }
             | Action::Unlink { .. }
+            | Action::Events { .. }
             | Action::Operation { .. } => {}
         }
     }

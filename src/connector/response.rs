@@ -85,7 +85,7 @@ impl Response {
                     reply.records.retain(|record| wire.has(&record.fields, identity));
                 }
             }
-            Action::List { .. } => {
+            Action::List { .. } | Action::Events { .. } => {
                 reply.records = self.read_records(id, answer, context)?;
                 reply.next = self.read_next(context);
             }

@@ -177,6 +177,7 @@ fn choose(action: &mut Action, options: &Value) -> Result<(), NoOption> {
         | Action::Delete { .. }
         | Action::Link { .. }
         | Action::Unlink { .. }
+        | Action::Events { .. }
         | Action::Operation { .. } => Ok(()),
     }
 }

@@ -79,6 +79,8 @@ codes! {
     UnknownEvent "unknown-event" Error,
     DisabledPipeline "disabled-pipeline" Warning,
     RetryTooLong "retry-too-long" Warning,
+    BadSchedule "bad-schedule" Error,
+    ShortInterval "short-interval" Warning,
     UnusedPart "unused-part" Warning,
     UnknownPipeline "unknown-pipeline" Error,
     TestCase "test-case" Error,
@@ -102,6 +104,7 @@ codes! {
     PartArguments "part-arguments" Error,
     PartCycle "part-cycle" Error,
     CreateWithoutKey "create-without-key" Warning,
+    PollUnable "poll-unable" Error,
     // Compiling its expressions (src/expr).
     PathSyntax "path-syntax" Error,
     ScriptSyntax "script-syntax" Error,

@@ -15,8 +15,8 @@ use super::runnable::{Runnable, Runnables};
 use super::verdict::Verdict;
 use crate::config::{LockstepEvent, Stale};
 use crate::store::{
-    AlertWindow, Change, ConnectionState, LimitedReport, NewEvent, NewRun, Outcome, Place, Source, ToldGroup,
-    UntoldReport,
+    AlertWindow, Change, ConnectionState, LimitedReport, NewEvent, NewRun, Outcome, Place, PollId, Source,
+    ToldGroup, UntoldReport,
 };
 use crate::value::{Map, Value};
 
@@ -117,6 +117,13 @@ impl Alerts {
         let matter = format!("{}-{well_since}", state.connection);
         let what = LockstepEvent::ConnectionDown;
         Self::report(&Report { client: &state.client, what, matter, object }, runnables, now)
+    }
+
+    /// What the end of a poll leads to: `object` says what came of it.
+    pub(super) fn about_poll(id: &PollId, object: Map, runnables: &Runnables, now: Timestamp) -> Reported {
+        let matter = format!("{}-{}", id.name.poll, id.number);
+        let what = LockstepEvent::PollReport;
+        Self::report(&Report { client: &id.name.client, what, matter, object }, runnables, now)
     }
 
     /// Tells what was grouped in a window that is over. Nobody is left to tell it to when the pipeline has gone.

@@ -74,14 +74,15 @@ pub enum AcceptError {
 /// Carries out the runs of a store. Dropped without [`shutdown`](Self::shutdown), it stops where it is, as after a
 /// crash.
 pub struct Engine {
-    generations: Arc<ArcSwap<Generations>>,
-    store: Arc<dyn Store>,
+    pub(super) generations: Arc<ArcSwap<Generations>>,
+    pub(super) store: Arc<dyn Store>,
     holdings: Arc<Holdings>,
-    clock: SharedClock,
+    pub(super) gateway: Arc<GuardedGateway>,
+    pub(super) clock: SharedClock,
     metrics: Arc<Metrics>,
     arrivals: mpsc::Sender<Arrived>,
-    wake: Arc<Notify>,
-    stop: watch::Sender<Option<Duration>>,
+    pub(super) wake: Arc<Notify>,
+    pub(super) stop: watch::Sender<Option<Duration>>,
     scheduler: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
@@ -103,17 +104,17 @@ impl Engine {
         let circuits = Circuits::new(store.connections().await?, clock.now(), circuit_changes);
         let circuits = Arc::new(circuits);
         let generations = Arc::new(ArcSwap::from_pointee(Generations::new(runnables)));
-        let gateway = GuardedGateway {
+        let gateway = Arc::new(GuardedGateway {
             gateway,
             circuits: Arc::clone(&circuits),
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
             store: Arc::clone(&store),
-        };
+        });
         let workshop = Arc::new(Workshop {
             holdings: Arc::clone(&holdings),
             store: Arc::clone(&store),
-            gateway,
+            gateway: Arc::clone(&gateway),
             clock: Arc::clone(&clock),
             jitter,
             limits,
@@ -131,7 +132,7 @@ impl Engine {
             Doors { arrivals: arrived, circuits: circuits_heard, wake: Arc::clone(&wake), stop: stopped };
         let scheduler = tokio::spawn(Scheduler::new(workshop, circuits, doors, taken.held).run());
         let scheduler = Mutex::new(Some(AbortOnDropHandle::new(scheduler)));
-        Ok(Self { generations, store, holdings, clock, metrics, arrivals, wake, stop, scheduler })
+        Ok(Self { generations, store, holdings, gateway, clock, metrics, arrivals, wake, stop, scheduler })
     }
 
     /// Takes an event. Answered means on disk, together with the runs that it starts (invariant 1); an event
@@ -172,7 +173,7 @@ impl Engine {
     }
 
     /// Counts what ended while it was taken in.
-    fn measure(&self, event: &NewEvent, now: jiff::Timestamp) {
+    pub(super) fn measure(&self, event: &NewEvent, now: jiff::Timestamp) {
         if let Some((outcome, _)) = &event.ended {
             self.metrics.event_ended(&event.client, outcome.word());
         }
@@ -248,7 +249,7 @@ impl Engine {
 }
 
 /// The event as it is stored, with the runs that it starts.
-fn event_of(runnables: &Runnables, incoming: &Incoming, received: jiff::Timestamp) -> NewEvent {
+pub(super) fn event_of(runnables: &Runnables, incoming: &Incoming, received: jiff::Timestamp) -> NewEvent {
     let runs: Vec<NewRun> = if incoming.unfit.is_some() {
         Vec::new()
     } else {

@@ -30,7 +30,7 @@ use crate::value::Value;
 /// What runs are carried out with.
 pub(super) struct Workshop {
     pub(super) store: Arc<dyn Store>,
-    pub(super) gateway: GuardedGateway,
+    pub(super) gateway: Arc<GuardedGateway>,
     pub(super) clock: SharedClock,
     pub(super) jitter: Jitter,
     pub(super) holdings: Arc<Holdings>,
@@ -237,7 +237,7 @@ impl Workshop {
             body.journal.clone(),
             applied(run, body),
         );
-        let ending = pipeline.execute(&input, &self.gateway, &journal).await;
+        let ending = pipeline.execute(&input, &*self.gateway, &journal).await;
         match journal.settled().await {
             Ok(()) => Outcomes { remark, applied: journal.still_applies(), ..Outcomes::of(ending) },
             Err(failure) => Outcomes::of(interrupted(&failure)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::connector::Envelope;
 use crate::store::Source;
 use crate::value::Value;
 
@@ -41,7 +42,40 @@ pub struct Incoming {
     pub body: Bytes,
     /// What `body` says.
     pub event: Value,
+    /// The one pipeline that it is for; `None`: whoever listens.
+    pub pipeline: Option<Arc<str>>,
     /// Why it cannot be used as it is (a foreign account, another API version, a thin event): it is kept and
     /// ends as a conflict.
     pub unfit: Option<String>,
+}
+
+impl Incoming {
+    /// An event as its system tells it: for whoever listens to the connection.
+    pub fn of_envelope(
+        (client, connection): (&Arc<str>, &Arc<str>),
+        envelope: Envelope,
+        (event, body): (Value, Bytes),
+        source: Source,
+        unfit: Option<String>,
+    ) -> Self {
+        Self {
+            client: Arc::clone(client),
+            connection: Arc::clone(connection),
+            rank: envelope.standing(),
+            id: envelope.id,
+            kind: envelope.kind,
+            object_kind: envelope.object_type,
+            object_id: envelope.object_id,
+            object: envelope.object,
+            previous: envelope.previous,
+            key: envelope.order_key,
+            created: envelope.created,
+            occurrence: envelope.occurrence,
+            source,
+            body,
+            event,
+            pipeline: None,
+            unfit,
+        }
+    }
 }

@@ -31,6 +31,11 @@ impl Engine {
         Ok(Self { runtime: Arc::new(Runtime::new(libraries)?) })
     }
 
+    /// True when a function of the libraries asks what has changed.
+    pub fn asks_what_changed(&self) -> bool {
+        self.runtime.asks_what_changed
+    }
+
     /// Why `name` cannot be the name of a value (a step id, a variable, a connection); `None` when it can.
     pub fn reserved(&self, name: &str) -> Option<Fault> {
         self.runtime.reserved(name)

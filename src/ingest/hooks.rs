@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Delivery, Refusal};
-use crate::connector::{Connection, Envelope, Posted, Webhook};
+use crate::connector::{Connection, Posted, Webhook};
 use crate::engine::Incoming;
 use crate::expr::pci;
 use crate::secret::Secret;
@@ -143,13 +143,15 @@ impl Hook {
             let whole = (!read.repeats && same_nodes(&event, &read.value)).then_some(&delivery.body);
             let (event, body) = self.keep(webhook, &event, whole, now)?;
             let envelope = events.envelope(&event).map_err(|error| Refusal::NotAnEvent(error.to_string()))?;
-            let unfit = if envelope.thin {
-                Some("a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events".to_owned())
-            } else {
-                events.foreign(&envelope, self.connection.config())
-            };
+            let unfit = events.unfit(&envelope, self.connection.config());
             let event = events.told(event, &envelope);
-            Ok(self.incoming(envelope, event, body, unfit))
+            Ok(Incoming::of_envelope(
+                (&self.client, &self.name),
+                envelope,
+                (event, body),
+                Source::Webhook,
+                unfit,
+            ))
         });
         opened.collect()
     }
@@ -175,28 +177,6 @@ impl Hook {
             None => Bytes::from(kept.to_json()),
         };
         Ok((kept, body))
-    }
-
-    fn incoming(&self, envelope: Envelope, event: Value, body: Bytes, unfit: Option<String>) -> Incoming {
-        let rank = envelope.standing();
-        Incoming {
-            client: Arc::clone(&self.client),
-            connection: Arc::clone(&self.name),
-            id: envelope.id,
-            kind: envelope.kind,
-            object_kind: envelope.object_type,
-            object_id: envelope.object_id,
-            object: envelope.object,
-            previous: envelope.previous,
-            key: envelope.order_key,
-            created: envelope.created,
-            rank,
-            occurrence: envelope.occurrence,
-            source: Source::Webhook,
-            body,
-            event,
-            unfit,
-        }
     }
 
     /// Tells the operator of a refusal, once in a while: a wrong secret would otherwise go unseen, and a line for each

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::views::{AuditView, EventDetailView, EventView, RunDetailView, RunView};
+use super::views::{AuditView, EventDetailView, EventView, ReportView, RunDetailView, RunView};
 use crate::store::{
-    AuditFilter, EventFilter, EventSeq, Outcome, PageLimit, RunFilter, RunId, RunState, Store, StoreError,
+    AuditFilter, EventFilter, EventSeq, Outcome, PageLimit, ReportFilter, RunFilter, RunId, RunState, Store,
+    StoreError,
 };
 
 /// What a look at the store failed on.
@@ -35,6 +36,9 @@ pub enum NotFound {
     /// No run has this number.
     #[error("no run `{0}` in this store: runs are named by their number, see `lockstep runs`")]
     Run(String),
+    /// No report is called so.
+    #[error("no report `{0}` in this store: reports are named CLIENT/POLL/NUMBER, see `lockstep reports`")]
+    Report(String),
     /// The run is there, and ended otherwise.
     #[error("run {id} is {}, not {}: see `lockstep runs show {id}`", in_words(.state), in_words(.wanted))]
     Otherwise {
@@ -117,6 +121,30 @@ impl Listings {
             }
             _ => Ok(detail.into()),
         }
+    }
+
+    /// Reports of polls, newest first.
+    pub async fn reports(&self, filter: ReportFilter) -> Result<Vec<ReportView>, ListingError> {
+        Ok(self.0.reports(filter).await?.into_iter().map(Into::into).collect())
+    }
+
+    /// The report that is called `name`: client, poll and number.
+    pub async fn report(&self, name: &str) -> Result<ReportView, ListingError> {
+        let missing = || NotFound::Report(name.to_owned());
+        let mut parts = name.split('/');
+        let (client, poll, number) =
+            (parts.next(), parts.next(), parts.next().and_then(|it| it.parse().ok()));
+        let (Some(client), Some(poll), Some(number), None) = (client, poll, number, parts.next()) else {
+            return Err(missing().into());
+        };
+        let filter = ReportFilter {
+            client: Some(client.into()),
+            poll: Some(poll.into()),
+            number: Some(number),
+            ..ReportFilter::default()
+        };
+        let found = self.0.reports(filter).await?.into_iter().next();
+        Ok(found.ok_or_else(missing)?.into())
     }
 
     /// Audit entries, newest run first.

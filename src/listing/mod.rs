@@ -10,5 +10,5 @@ mod views;
 pub use listings::{ListingError, Listings, NotFound};
 pub use since::{SinceError, since};
 pub use views::{
-    AuditView, CallView, ChangeView, EventDetailView, EventView, RunBrief, RunDetailView, RunView,
+    AuditView, CallView, ChangeView, EventDetailView, EventView, ReportView, RunBrief, RunDetailView, RunView,
 };

@@ -1,11 +1,12 @@
 //! The JSON shape of each thing that is listed. Times are RFC 3339 in UTC.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::store::{AuditRow, CallRow, Erasure, EventDetail, EventRow, RunDetail, RunRow};
+use crate::store::{AuditRow, CallRow, Erasure, EventDetail, EventRow, ReportRow, RunDetail, RunRow};
 use crate::value::Value;
 
 /// An event.
@@ -24,7 +25,7 @@ pub struct EventView {
     pub kind: Arc<str>,
     /// The id of the object that it is about.
     pub object: Option<Arc<str>>,
-    /// How it came here: `webhook` or `lockstep`.
+    /// How it came here: `webhook`, `poll` or `lockstep`.
     pub source: &'static str,
     /// When it happened, by the sender's clock.
     pub created: Timestamp,
@@ -282,4 +283,64 @@ pub struct ChangeView {
     pub before: Value,
     /// Its value after.
     pub after: Value,
+}
+
+/// What came of a poll: of the records that it listed, each counts once among what follows `listed`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReportView {
+    /// Names it: client, poll and number.
+    pub id: String,
+    /// Its client.
+    pub client: Arc<str>,
+    /// Its poll: a pipeline, or the events of a connection.
+    pub poll: Arc<str>,
+    /// Its number, from 1.
+    pub number: i64,
+    /// The connection that it listed.
+    pub connection: Option<Arc<str>>,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it had listed everything, or failed.
+    pub listed_by: Timestamp,
+    /// When the last run that it started had ended; nothing as long as one has not.
+    pub ended: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// How many records it listed.
+    pub listed: u64,
+    /// Whose runs have created something.
+    pub created: u64,
+    /// Whose runs have changed something.
+    pub updated: u64,
+    /// Of which nothing was new, or whose runs found everything as it should be.
+    pub unchanged: u64,
+    /// Whose runs were skipped, by reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// Of which a person has to decide, by reason.
+    pub conflicts: BTreeMap<String, u64>,
+    /// Whose runs failed, by reason.
+    pub failed: BTreeMap<String, u64>,
+}
+
+impl From<ReportRow> for ReportView {
+    fn from(row: ReportRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            client: row.id.name.client,
+            poll: row.id.name.poll,
+            number: row.id.number,
+            connection: row.connection,
+            began: row.began,
+            listed_by: row.listed,
+            ended: row.ended,
+            error: row.error,
+            listed: row.tally.listed,
+            created: row.tally.created,
+            updated: row.tally.updated,
+            unchanged: row.tally.unchanged,
+            skipped: row.tally.skipped,
+            conflicts: row.tally.conflicts,
+            failed: row.tally.failed,
+        }
+    }
 }

@@ -7,10 +7,12 @@
 mod client;
 mod explain;
 mod pipeline;
+mod schedule;
 mod whole;
 
 pub(crate) use client::map_of;
 pub use client::{Client, ClientParts, ConnectionConfig, MissingSetting, Resolved};
 pub use explain::{Block, COLUMNS, Row};
 pub use pipeline::{Order, Pipeline, Trigger};
+pub use schedule::{Schedule, Times};
 pub use whole::Project;

@@ -1,7 +1,9 @@
 //! One pipeline that passed: when it starts, in which order, and what it does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::schedule::Schedule;
 use crate::config::{DraftFile, LockstepTrigger, PipelineFile, Stale, StaleFile};
 use crate::diagnostic::{Diagnostic, Path};
 use crate::expr::Expr;
@@ -37,7 +39,11 @@ pub enum Trigger {
         connection: Arc<str>,
         /// Event types; in each, one `*` stands for any text.
         patterns: Vec<Arc<str>>,
+        /// How often they are asked for; `None` when they come by themselves alone.
+        polled: Option<Duration>,
     },
+    /// Times, and what is listed then.
+    Schedule(Arc<Schedule>),
     /// Lockstep's own reports.
     Reports(LockstepTrigger),
 }
@@ -56,7 +62,8 @@ impl Pipeline {
     /// True when its events come in by themselves: nobody has to be there to ask for them.
     pub fn waits_for_events(&self) -> bool {
         match &self.trigger {
-            Trigger::Events { .. } | Trigger::Reports(_) => true,
+            Trigger::Events { polled: None, .. } | Trigger::Reports(_) => true,
+            Trigger::Events { polled: Some(_), .. } | Trigger::Schedule(_) => false,
         }
     }
 
@@ -87,10 +94,10 @@ impl Pipeline {
     /// True when an event of this type, from this connection, starts a run of it.
     pub fn starts_on(&self, connection: &str, event_type: &str) -> bool {
         match &self.trigger {
-            Trigger::Events { connection: own, patterns } => {
+            Trigger::Events { connection: own, patterns, .. } => {
                 &**own == connection && patterns.iter().any(|pattern| fits(pattern, event_type))
             }
-            Trigger::Reports(_) => false,
+            Trigger::Schedule(_) | Trigger::Reports(_) => false,
         }
     }
 }
@@ -128,10 +135,15 @@ fn trigger(
     if let Some(reports) = written.trigger.reports() {
         return Some(Trigger::Reports(reports.clone()));
     }
+    if let Some(schedule) = written.trigger.schedule() {
+        return Schedule::compile(scope, file, schedule, findings)
+            .map(|schedule| Trigger::Schedule(Arc::new(schedule)));
+    }
     let (path, connection, patterns) = written.trigger.events()?;
     steps::connection(scope, &file.path, &path, connection, findings)?;
     let patterns = patterns.iter().map(|pattern| pattern.as_str().into()).collect();
-    Some(Trigger::Events { connection: Arc::clone(&connection.0), patterns })
+    let polled = written.trigger.polled();
+    Some(Trigger::Events { connection: Arc::clone(&connection.0), patterns, polled })
 }
 
 fn order(

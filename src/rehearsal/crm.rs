@@ -149,6 +149,8 @@ impl State {
             Action::List { object, filter, select, limit, .. } => {
                 Ok(records(at.matching(object, filter, select, *limit)))
             }
+            // What a pipeline's systems hold are records; events are what it is run for.
+            Action::Events { .. } => Ok(Reply::default()),
             Action::Get { object, id, select } => at.get(object, id, select),
             Action::Create { object, fields } => Ok(at.create(object, fields)),
             Action::Update { object, id, fields } => at.update(object, id, fields),

@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, lay_over};
 use crate::config::TriggerFile;
 use crate::config::test_file::{GivenEvent, TestEvent};
 use crate::connector::EnvelopeError;
+use crate::poll;
 use crate::project::{Client, Pipeline, Trigger};
 use crate::steps::EventInput;
 use crate::value::{Map, Value};
@@ -46,6 +47,9 @@ pub enum EventError {
     /// No sample can be made of a type.
     #[error("there is no sample of an event `{0}`")]
     NoSample(String),
+    /// The pipeline starts by a schedule.
+    #[error("the pipeline starts by a schedule: give it records by `listing`")]
+    Scheduled,
     /// The connection's system has no events.
     #[error("`{0}` sends no events")]
     NoEvents(Arc<str>),
@@ -77,6 +81,7 @@ pub fn of_test(
                 let sample = sample(client, connection, &given.event_type)?;
                 of_system(client, connection, lay_over(&sample, &laid(given)))
             }
+            Trigger::Schedule(_) => Err(EventError::Scheduled),
             Trigger::Reports(_) => Ok(of_report(&laid(given))),
         },
     }
@@ -90,6 +95,7 @@ pub fn of_file(client: &Client, pipeline: &Pipeline, path: &Path) -> Result<Occa
         Value::from_json(&text).map_err(|source| EventError::NotJson { path: path.to_owned(), source })?;
     match &pipeline.trigger {
         Trigger::Events { connection, .. } => of_system(client, connection, event),
+        Trigger::Schedule(_) => Ok(of_record(event)),
         Trigger::Reports(_) => Ok(of_report(&event)),
     }
 }
@@ -162,4 +168,17 @@ fn of_report(event: &Value) -> Occasion {
         source: "lockstep".into(),
     };
     Occasion { event: Arc::new(input), kind: text("type").unwrap_or_default(), created }
+}
+
+/// A record as a poll lists it.
+fn of_record(record: Value) -> Occasion {
+    let id = record.get("id").or_else(|| record.get("Id")).and_then(Value::to_text);
+    let listed = poll::Occasion {
+        record: Some(id.unwrap_or_else(|| "sample".into())),
+        object: record,
+        previous: Value::Null,
+        created: Timestamp::default(),
+    };
+    let event = poll::listed(&"listed-sample".into(), &listed);
+    Occasion { event: Arc::new(event), kind: "listed".into(), created: listed.created }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::jobs::jobs;
 use super::pipeline::ClientPipeline;
 use crate::config::env::Environment;
 use crate::connector::{Connection, ConnectionParts, Connections, Surroundings};
 use crate::engine::Runnable;
+use crate::poll::Job;
 use crate::project::{Client, ConnectionConfig, MissingSetting, Pipeline, Resolved};
 use crate::steps::ClientFacts;
 use crate::value::Value;
@@ -21,6 +23,8 @@ pub(super) struct Running {
     configs: IndexMap<Arc<str>, ConnectionConfig>,
     pub(super) connections: Vec<Arc<Connection>>,
     pub(super) pipelines: Vec<Arc<dyn Runnable>>,
+    /// What is polled for it.
+    pub(super) polls: Vec<Arc<Job>>,
 }
 
 /// What clients are opened with. Reads secrets from files: not for the async runtime's threads.
@@ -65,12 +69,14 @@ impl Opener {
         let enabled = client.pipelines.iter().filter(|pipeline| pipeline.enabled);
         let facts = facts(client, resolved.vars.clone());
         let pipelines = enabled.map(|pipeline| self.runnable(pipeline, &facts)).collect();
+        let polls = jobs(client, &facts, &connections);
         Ok(Some(Running {
             version: Arc::clone(&client.version),
             resolved,
             configs: client.connections.clone(),
             connections,
             pipelines,
+            polls,
         }))
     }
 

@@ -9,6 +9,7 @@
 mod clients;
 mod commons;
 mod files;
+mod jobs;
 mod kept;
 mod pipeline;
 mod reload;

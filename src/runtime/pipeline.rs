@@ -9,6 +9,7 @@ use crate::config::{LockstepTrigger, RetryFile, Stale};
 use crate::connector::{Connections, Gateway};
 use crate::engine::{Incoming, Runnable};
 use crate::expr::{Context, Frame};
+use crate::poll;
 use crate::project::{Pipeline, Trigger};
 use crate::steps::{self, ClientFacts, Ending, EventInput, Journal, RunInput, World};
 use crate::store::{RunBody, Source, Version};
@@ -47,7 +48,10 @@ impl Runnable for ClientPipeline {
     }
 
     fn starts_on(&self, incoming: &Incoming) -> bool {
-        self.pipeline.starts_on(&incoming.connection, &incoming.kind)
+        match &incoming.pipeline {
+            Some(own) => *own == self.pipeline.name,
+            None => self.pipeline.starts_on(&incoming.connection, &incoming.kind),
+        }
     }
 
     fn order_key(&self, incoming: &Incoming) -> Result<Arc<str>, String> {
@@ -80,7 +84,7 @@ impl Runnable for ClientPipeline {
     fn listens(&self) -> Option<&LockstepTrigger> {
         match &self.pipeline.trigger {
             Trigger::Reports(trigger) => Some(trigger),
-            Trigger::Events { .. } => None,
+            Trigger::Events { .. } | Trigger::Schedule(_) => None,
         }
     }
 
@@ -89,6 +93,9 @@ impl Runnable for ClientPipeline {
         if body.source == Source::Lockstep {
             let object = event.get("object").cloned().unwrap_or_default();
             return Ok(EventInput { envelope: event, object, previous: Value::Null, source });
+        }
+        if let Trigger::Schedule(_) = &self.pipeline.trigger {
+            return Ok(poll::input_of(event));
         }
         let connection = self.connections.get(&self.client.name, &body.connection);
         let connection =

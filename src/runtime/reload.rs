@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::failpoint::failpoint;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
+use crate::poll::Poller;
 use crate::store::Store;
 
 /// After a failure, the files are looked at again after so long: a folder that is being replaced, a store that is busy.
@@ -34,6 +35,7 @@ pub(super) struct Receivers {
     pub(super) store: Arc<dyn Store>,
     pub(super) engine: Arc<Engine>,
     pub(super) ingest: Arc<Ingest>,
+    pub(super) poller: Arc<Poller>,
     pub(super) health: Arc<Health>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: SharedClock,
@@ -130,6 +132,7 @@ impl Reloader {
         self.to.engine.replace(self.roster.runnables());
         failpoint!("in-reload");
         self.to.ingest.serve(self.roster.hooks().clone());
+        self.to.poller.serve(self.roster.polls());
         publish_health(&self.roster, &self.to.health, &self.to.metrics);
     }
 

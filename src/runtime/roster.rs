@@ -18,6 +18,7 @@ use crate::clock::SharedClock;
 use crate::engine::Runnables;
 use crate::failpoint::failpoint;
 use crate::ingest::Hooks;
+use crate::poll::Job;
 use crate::store::{GoodClient, LastGood, Store, StoreError, Version};
 
 /// So many clients of a large project are read and checked at a time: the memory holds the texts of no more.
@@ -238,6 +239,12 @@ impl Roster {
     /// The addresses to serve.
     pub(super) fn hooks(&self) -> &Hooks {
         &self.hooks
+    }
+
+    /// What is polled.
+    pub(super) fn polls(&self) -> Vec<Arc<Job>> {
+        let running = self.standing.values().filter_map(|standing| standing.running.as_ref());
+        running.flat_map(|running| running.polls.iter().cloned()).collect()
     }
 
     /// The pipelines that can run.

@@ -24,6 +24,7 @@ use crate::connector::{Connections, Http, HttpError, Surroundings};
 use crate::engine::{Engine, EngineOptions, Jitter, Limits};
 use crate::ingest::{Ingest, Rouse};
 use crate::metrics::Metrics;
+use crate::poll::{Poller, PollerParts};
 use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
 use crate::serving::Listener;
@@ -104,6 +105,7 @@ pub struct Runtime {
     engine: Arc<Engine>,
     ingest: Arc<Ingest>,
     health: Arc<Health>,
+    poller: Arc<Poller>,
     reload: Arc<Notify>,
     reloader: Served,
     upkeep: Option<Upkeep>,
@@ -182,10 +184,20 @@ impl Runtime {
         let (clock_of_ingest, metrics_of_ingest) = (Arc::clone(&clock), Arc::clone(&metrics));
         let ingest = Ingest::new(hooks, Arc::clone(&engine), rouse, clock_of_ingest, metrics_of_ingest);
         let ingest = Arc::new(ingest);
+        let poller = Arc::new(Poller::start(PollerParts {
+            engine: Arc::clone(&engine),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            jitter: Jitter::full(),
+            metrics: Arc::clone(&metrics),
+            root: roster.root().clone(),
+        }));
+        poller.serve(roster.polls());
         let receivers = Receivers {
             store: Arc::clone(&store),
             engine: Arc::clone(&engine),
             ingest: Arc::clone(&ingest),
+            poller: Arc::clone(&poller),
             health: Arc::clone(&health),
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
@@ -197,7 +209,7 @@ impl Runtime {
             Admin::new(options.access, Arc::clone(&store), metrics, Arc::clone(&health), clock, options.role);
         let admin = Served::spawn(options.admin, Arc::new(shown).router());
         let public = options.public.map(|public| Served::spawn(public, Arc::clone(&ingest).router()));
-        Ok(Self { addresses, store, engine, ingest, health, reload, reloader, upkeep, public, admin })
+        Ok(Self { addresses, store, engine, ingest, health, poller, reload, reloader, upkeep, public, admin })
     }
 
     /// Where it listens.
@@ -219,6 +231,7 @@ impl Runtime {
     /// Looks at once for what is due: for whoever has moved the clock, or changed the store beside it.
     pub fn wake(&self) {
         self.engine.wake();
+        self.poller.wake();
     }
 
     /// The store, to be looked at.
@@ -238,6 +251,7 @@ impl Runtime {
             public.end().await;
         }
         self.reloader.end().await;
+        drop(self.poller);
         if let Some(upkeep) = self.upkeep {
             upkeep.stop().await;
         }

@@ -57,6 +57,7 @@ impl List {
             let action = Action::List {
                 object: Arc::clone(&self.target.object),
                 filter: filter.clone(),
+                since: None,
                 select: self.select.clone(),
                 limit: self.limit.saturating_add(1),
                 cursor: cursor.take(),

@@ -13,7 +13,9 @@ use super::uses::{Role, Uses};
 use crate::config::{DraftFile, Identifier, ObjectRef, PartFile};
 use crate::connector::{Abilities, ActionKind};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, Seg};
-use crate::expr::{Condition, Engine, Expr, Fault, FaultKind, FaultSeg, Known, Names, Script};
+use crate::expr::{
+    Condition, Engine, Expr, Fault, FaultKind, FaultSeg, Known, Names, Script, asks_what_changed,
+};
 use crate::nearest::did_you_mean;
 use crate::value::Value;
 use crate::written;
@@ -54,7 +56,7 @@ pub(super) struct Lowering<'a> {
     pub(super) file: Arc<str>,
     pub(super) names: NamesHere,
     /// The names that are the same everywhere in the pipeline.
-    everywhere: Names,
+    pub(super) everywhere: Names,
     pub(super) uses: Uses,
     /// The parts that are being inlined, outermost first.
     pub(super) parts: Vec<Arc<str>>,
@@ -209,6 +211,7 @@ impl<'a> Lowering<'a> {
             self.warn(finding);
         }
         self.uses.add(expression.references(), role);
+        self.heed(&written.to_json());
         Some(expression)
     }
 
@@ -244,6 +247,7 @@ impl<'a> Lowering<'a> {
         let compiled = self.scope.engine.condition(&written.0, &names);
         let condition = self.without_faults(path, compiled)?;
         self.uses.add(condition.references(), Role::Branch);
+        self.heed(&written.0);
         Some(condition)
     }
 
@@ -266,7 +270,15 @@ impl<'a> Lowering<'a> {
         let compiled = scope.engine.script(&written.0, &self.names(), &connections);
         let script = self.without_faults(path, compiled)?;
         self.uses.add(script.references(), Role::Branch);
+        self.heed(&written.0);
         Some(script)
+    }
+
+    /// `changed("x")` reads the old values without naming them.
+    fn heed(&mut self, text: &str) {
+        if asks_what_changed(text) {
+            self.uses.asks_what_changed();
+        }
     }
 
     /// A mapping: every line of it, so that all its mistakes are found.

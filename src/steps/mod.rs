@@ -26,6 +26,7 @@ mod identity;
 mod journal;
 mod link;
 mod list;
+mod listing;
 mod look_up;
 mod lower;
 mod lower_steps;
@@ -55,6 +56,7 @@ pub use journal::{
     AuditEntry, CallId, CallOutcome, Durability, Entry, EntryState, FieldChange, Grant, Identity, Intent,
     Journal, JournalError,
 };
+pub use listing::{Listing, Unique, listing};
 pub use lower::{ClientScope, connection, finding_of, order_key};
 pub use observe::{Observer, Sight};
 pub use program::Program;

@@ -28,6 +28,8 @@ pub struct Program {
     pub(super) when: Option<Condition>,
     /// How often and how long a failed run is tried again.
     pub retry: RetryFile,
+    /// True when it asks what the object was before: `previous`, `before`, `changed(..)`.
+    pub reads_past: bool,
     /// What is done, in order.
     pub(super) steps: Vec<Step>,
 }
@@ -138,11 +140,13 @@ impl Program {
         let when = lowering.when(&top, written.when.as_ref());
         let steps = lowering.steps(&top.key("steps"), &written.steps);
         let (uses, failed) = (lowering.uses, lowering.failed);
+        let reads_past = uses.reads_past() || scope.engine.asks_what_changed();
         let mut program = Self {
             pipeline: Arc::clone(&written.name.0),
             read: read.ok()?,
             when: when.ok()?,
             retry: written.retry,
+            reads_past,
             steps: steps?,
         };
         lower_steps::settle(&mut program.steps, &uses);

@@ -24,6 +24,8 @@ pub(super) struct Uses {
     fields: BTreeMap<Arc<str>, Option<BTreeSet<Arc<str>>>>,
     /// An expression reads `steps` as a whole.
     everything: bool,
+    /// An expression reads what the object was before.
+    past: bool,
     /// Steps that a branch reads.
     branching: BTreeSet<Arc<str>>,
     /// Steps that a named value reads.
@@ -45,11 +47,24 @@ impl Uses {
                 {
                     self.branches_on_named = true;
                 }
+                [ReferenceSeg::Name(root), ..] if matches!(&**root, "previous" | "before") => {
+                    self.past = true;
+                }
                 [ReferenceSeg::Name(_), ..] => {}
                 // The whole document.
-                _ => self.everything = true,
+                _ => (self.everything, self.past) = (true, true),
             }
         }
+    }
+
+    /// Takes note that a script asks what has changed.
+    pub(super) fn asks_what_changed(&mut self) {
+        self.past = true;
+    }
+
+    /// True when anybody asks what the object was before.
+    pub(super) fn reads_past(&self) -> bool {
+        self.past
     }
 
     /// Takes note that an update compares `fields` of the record that step `id` found.

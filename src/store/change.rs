@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::alert::{LimitedReport, ToldGroup};
 use super::event::{EventSeq, NewEvent};
+use super::poll::{PollStep, ReportEnd};
 use super::run::{Outcome, RunId, Version};
 use crate::config::LockstepEvent;
 use crate::steps::{AuditEntry, CallId, CallOutcome, Intent, Spent};
@@ -111,10 +112,24 @@ pub enum Change {
     Limited(Box<LimitedReport>),
     /// A group of such reports is told.
     Told(Box<ToldGroup>),
+    /// A part of a poll: what it found, what it saw, how far it has got.
+    Polled(Box<PollStep>),
+    /// All runs of a poll have ended.
+    PollReported(ReportEnd),
 }
 
 impl Change {
-    /// True when it says what has become of a run: only the process that carries the run out may say that.
+    /// About how many bytes it writes.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Polled(step) => step.weight(),
+            Self::Reported(event) => event.weight(),
+            _ => 512,
+        }
+    }
+
+    /// True when it says what has become of a run, or what a poll has found: only the process that carries the run out, or
+    /// polls, may say that.
     pub(super) fn is_of_a_run(&self) -> bool {
         match self {
             Self::Called { .. }
@@ -124,13 +139,15 @@ impl Change {
             | Self::Held { .. }
             | Self::Waiting { .. }
             | Self::Blocked { .. }
-            | Self::Versioned { .. } => true,
+            | Self::Versioned { .. }
+            | Self::Polled(_) => true,
             Self::Connection(_)
             | Self::Released { .. }
             | Self::SecretKept(_)
             | Self::Reported(_)
             | Self::Limited(_)
-            | Self::Told(_) => false,
+            | Self::Told(_)
+            | Self::PollReported(_) => false,
         }
     }
 }

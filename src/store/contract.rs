@@ -11,6 +11,9 @@ use super::change::{AlertWindow, Change, ConnectionState, NewIntent, Settled};
 use super::erase::{ErasablePage, Erasing, ErasureFilter};
 use super::error::StoreError;
 use super::event::{Accepted, EventSeq, NewEvent};
+use super::poll::{
+    DueReport, PollId, PollName, PollState, ReportFilter, ReportRow, SeenBy, SeenRow, Staged, StagedBy,
+};
 use super::query::{
     AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow,
 };
@@ -96,6 +99,32 @@ pub trait Store: Send + Sync {
 
     /// How far alerts that are started only so often have got.
     fn alert_windows(&self) -> Answer<'_, Vec<AlertWindow>>;
+
+    /// How far a poll has got; `None` before its first.
+    fn poll<'a>(&'a self, name: &'a PollName) -> Answer<'a, Option<PollState>>;
+
+    /// What a poll saw of records.
+    fn seen<'a>(&'a self, name: &'a PollName, by: SeenBy) -> Answer<'a, Vec<SeenRow>>;
+
+    /// Of how many records it has seen something.
+    fn seen_count<'a>(&'a self, name: &'a PollName) -> Answer<'a, u64>;
+
+    /// The records of a poll that wait for the end of its listing.
+    fn staged<'a>(&'a self, id: &'a PollId, by: StagedBy) -> Answer<'a, Vec<Staged>>;
+
+    /// Those of these events of a connection that are there.
+    fn known_events<'a>(
+        &'a self,
+        client: &'a str,
+        connection: &'a str,
+        ids: Vec<Arc<str>>,
+    ) -> Answer<'a, Vec<Arc<str>>>;
+
+    /// Reports whose runs have all ended, the oldest first, at most `limit`.
+    fn due_reports(&self, limit: usize) -> Answer<'_, Vec<DueReport>>;
+
+    /// Reports of polls, newest first.
+    fn reports(&self, filter: ReportFilter) -> Answer<'_, Vec<ReportRow>>;
 
     /// Why something could not be written lately, where whoever reads would not notice.
     fn writable(&self) -> Result<(), StoreError> {

@@ -24,6 +24,8 @@ impl fmt::Display for EventSeq {
 pub enum Source {
     /// It was posted to us.
     Webhook,
+    /// We asked for it.
+    Poll,
     /// lockstep reports about its own work.
     Lockstep,
 }
@@ -33,13 +35,14 @@ impl Source {
     pub fn word(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Poll => "poll",
             Self::Lockstep => "lockstep",
         }
     }
 
     /// The source that a column names.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Webhook, Self::Lockstep].into_iter().find(|source| source.word() == word)
+        [Self::Webhook, Self::Poll, Self::Lockstep].into_iter().find(|source| source.word() == word)
     }
 }
 

@@ -19,6 +19,7 @@ mod error;
 mod event;
 mod open;
 mod parts;
+mod poll;
 pub mod postgres;
 mod query;
 mod run;
@@ -39,6 +40,10 @@ pub use error::StoreError;
 pub use event::{Accepted, EventSeq, NewEvent, NewRun, Source};
 pub use open::{Access, open};
 pub use parts::{PARTS, Part, Parts};
+pub use poll::{
+    Digest, DueReport, Effect, Find, PollEnd, PollId, PollName, PollState, PollStep, ReportEnd, ReportFilter,
+    ReportRow, Seen, SeenBy, SeenRow, Staged, StagedBy, Tally,
+};
 pub use query::{
     AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, Origin, PageLimit, RunDetail,
     RunFilter, RunRow,

@@ -19,6 +19,7 @@ mod looking;
 mod operating;
 mod order;
 mod pipelines;
+mod polls;
 mod postgres;
 mod reload;
 mod replicas;

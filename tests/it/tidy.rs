@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("seal", &[]),
     ("secret", &["value"]),
     ("nearest", &[]),
-    ("words", &[]),
+    ("cron", &[]),
+    ("words", &["cron"]),
     ("written", &["value"]),
     ("diagnostic", &[]),
     ("yaml", &["diagnostic", "value"]),
@@ -52,8 +53,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "written",
         ],
     ),
-    ("rehearsal", &["catalog", "clock", "config", "connector", "project", "steps", "value", "words"]),
-    ("project", &["config", "connector", "diagnostic", "expr", "steps", "value"]),
+    ("rehearsal", &["catalog", "clock", "config", "connector", "poll", "project", "steps", "value", "words"]),
+    ("project", &["config", "connector", "cron", "diagnostic", "expr", "steps", "value", "words"]),
     (
         "check",
         &[
@@ -88,6 +89,22 @@ const ARROWS: &[(&str, &[&str])] = &[
             "value",
         ],
     ),
+    (
+        "poll",
+        &[
+            "clock",
+            "config",
+            "connector",
+            "engine",
+            "expr",
+            "failpoint",
+            "metrics",
+            "project",
+            "steps",
+            "store",
+            "value",
+        ],
+    ),
     ("metrics", &[]),
     ("serving", &[]),
     ("ingest", &["clock", "connector", "engine", "expr", "metrics", "secret", "store", "value"]),
@@ -109,6 +126,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "failpoint",
             "ingest",
             "metrics",
+            "poll",
             "project",
             "seal",
             "secret",
@@ -123,8 +141,19 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules in which no system is known by name (invariant 8).
-const NAMELESS: &[&str] =
-    &["value", "yaml", "diagnostic", "expr", "steps", "store", "engine", "ingest", "admin", "project"];
+const NAMELESS: &[&str] = &[
+    "value",
+    "yaml",
+    "diagnostic",
+    "expr",
+    "steps",
+    "store",
+    "engine",
+    "poll",
+    "ingest",
+    "admin",
+    "project",
+];
 
 const SYSTEMS: &str =
     r"(?i)(?:\b|_)(?:stripe|salesforce|hubspot|bitrix|activecampaign|slack|pipedrive|zoho|odoo)";

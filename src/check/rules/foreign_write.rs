@@ -61,6 +61,11 @@ impl Sides {
                 sides.roots.insert("object", Arc::clone(&read.object.connection));
             }
         }
+        if let Some(list) = pipeline.trigger.schedule().and_then(|schedule| schedule.list.as_ref()) {
+            for root in ["object", "event", "previous", "before"] {
+                sides.roots.insert(root, Arc::clone(&list.object.connection));
+            }
+        }
         let mut locals = BTreeSet::new();
         sides.collect(&pipeline.steps, &mut locals);
         for part in view.parts().filter_map(|file| file.content.as_ref()) {

@@ -5,6 +5,7 @@
 
 mod bad_owner;
 mod bad_placeholder;
+mod bad_schedule;
 mod connection_config;
 mod disabled_pipeline;
 mod duplicate_name;
@@ -14,6 +15,7 @@ mod no_events;
 mod read_only;
 mod retry_too_long;
 mod secret_written;
+mod short_interval;
 mod test_case;
 mod unknown_api_version;
 mod unknown_connector;
@@ -50,6 +52,8 @@ pub(super) const RULES: &[Rule] = &[
     unknown_event::RULE,
     disabled_pipeline::RULE,
     retry_too_long::RULE,
+    bad_schedule::RULE,
+    short_interval::RULE,
     unused_part::RULE,
     unknown_pipeline::RULE,
     test_case::RULE,

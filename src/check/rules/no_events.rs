@@ -7,12 +7,16 @@ use crate::diagnostic::Code;
 pub(super) const RULE: Rule = Rule { code: Code::NoEvents, check };
 
 fn check(view: &View, found: &mut Found) {
-    let sends = |connector: &str| {
-        view.connectors.get(connector).is_some_and(|it| it.events().is_some() && it.webhook().is_some())
-    };
     for file in &view.draft.pipelines {
-        let Some(listening) = file.content.as_ref().and_then(|pipeline| pipeline.trigger.listening()) else {
-            continue;
+        let Some(pipeline) = &file.content else { continue };
+        let Some(listening) = pipeline.trigger.listening() else { continue };
+        let polled = pipeline.trigger.polled().is_some();
+        let sends = |connector: &str| {
+            view.connectors.get(connector).is_some_and(|it| match it.events() {
+                Some(events) if polled => events.lists(),
+                Some(_) => it.webhook().is_some(),
+                None => false,
+            })
         };
         let Some(connection) = view.client.connections.get(listening.connection) else { continue };
         if view.manifest(connection).is_none() || sends(&connection.connector) {

@@ -82,6 +82,12 @@ impl<'a> Cases<'a> {
                 let patterns = trigger.events.iter().map(String::as_str).collect();
                 (trigger.events.iter().any(fits), patterns)
             }
+            TriggerFile::Schedule(_) => {
+                let fact = format!("the pipeline `{}` starts by a schedule, not by events", pipeline.name);
+                let help = "write `listing: [...]`: the records that a poll lists";
+                self.found.push(self.found.at(place, fact).label("nothing would run").help(help));
+                return;
+            }
             TriggerFile::Lockstep(trigger) => {
                 let events: Vec<&str> = trigger.events.iter().map(|event| event.as_str()).collect();
                 (events.contains(&kind), events)

@@ -182,7 +182,8 @@ pub struct EventsFile {
     /// Where the record itself tells how far it is: what decides between events of one moment and one rank.
     #[serde(default)]
     pub stages: Vec<StagesFile>,
-    /// Reads a page of past events, newest first.
+    /// Reads a page of past events, newest first. The request sees `types` (a list, in which `*` stands for any text), `since`,
+    /// `limit` and `cursor`; what is not of these types is passed over.
     #[serde(default)]
     pub list: Option<OperationFile>,
 }

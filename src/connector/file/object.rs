@@ -34,6 +34,8 @@ pub struct ObjectFile {
     pub names: Option<Written>,
     /// What a field that is cleared is sent as; JSON's null when left out.
     pub cleared: Option<Value>,
+    /// The field of a record that says when it was made.
+    pub created: Option<String>,
     /// Constants that the operations read as `vars.<name>`: what differs between objects of one shape.
     pub vars: IndexMap<Identifier, Value>,
     /// The ways to look a record up by its identity; the first that can look by all the given fields is taken.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::errors::ErrorsFile;
 use super::request::{RequestFile, ResponseFile};
 use crate::connector::AfterUnknown;
-use crate::words::Rate;
+use crate::words::{Rate, Span};
 
 /// One operation: a request, how its answer reads, and what may be relied on.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -50,6 +50,10 @@ pub struct OperationFile {
     /// request does not use `rest`, they are refused.
     #[serde(default)]
     pub params: IndexMap<String, ParamFile>,
+    /// Of a list: how it is narrowed to records that changed since a moment. The request sees `since`, when that is asked
+    /// for: `since.field`, `since.at` (RFC 3339, UTC, whole seconds), and both as one condition `since.from`, a map.
+    #[serde(default)]
+    pub since: Option<SinceFile>,
     /// Its own rate limit, besides the connection's.
     #[serde(default)]
     pub rate: Option<Rate>,
@@ -57,6 +61,17 @@ pub struct OperationFile {
 
 fn yes() -> bool {
     true
+}
+
+/// How a list is narrowed to records that changed since a moment.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SinceFile {
+    /// The fields that can tell when a record changed; any field when left out.
+    pub fields: Vec<String>,
+    /// For how long a change may be listed late, by clocks and transactions that take their time: polls ask again for so
+    /// much before the last change that they saw. 2 minutes when left out.
+    pub overlap: Option<Span>,
 }
 
 /// One parameter of a named operation.

@@ -75,6 +75,11 @@ fn iso8601(time: &Zoned) -> String {
 }
 
 /// The moment that `value` means: Unix seconds; ISO 8601 with an offset; without one, a time or date in `zone`.
+/// When a value says it is: Unix seconds, or text of ISO 8601 and its kin, of which one without an offset is of `zone`.
+pub fn time_of(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
+    moment(value, zone).ok().map(|moment| moment.timestamp())
+}
+
 fn moment(value: &Value, zone: &TimeZone) -> Result<Zoned, Unfit> {
     match value {
         Value::Int(seconds) => match Timestamp::from_second(*seconds) {

@@ -41,6 +41,13 @@ pub(crate) struct Runtime {
     pub(super) library: AST,
     /// What can be called: names and their numbers of arguments.
     pub(super) callable: Callable,
+    /// True when a function of the libraries asks what has changed.
+    pub(crate) asks_what_changed: bool,
+}
+
+/// True when a script asks what has changed, as far as its text tells: the function reads the old values unnamed.
+pub(crate) fn asks_what_changed(source: &str) -> bool {
+    source.contains("changed(")
 }
 
 /// Names of functions with the numbers of arguments that they take.
@@ -79,7 +86,12 @@ impl Runtime {
                 check::library(&part.source, &ast, &callable).into_iter().map(|fault| named(fault, part)),
             );
         }
-        if faults.is_empty() { Ok(Self { engine, library, callable }) } else { Err(faults) }
+        let asks_what_changed = libraries.iter().any(|library| asks_what_changed(&library.source));
+        if faults.is_empty() {
+            Ok(Self { engine, library, callable, asks_what_changed })
+        } else {
+            Err(faults)
+        }
     }
 
     /// Calls a function of a library with one value.

@@ -23,5 +23,6 @@ mod values;
 
 pub use engine::Library;
 pub(super) use engine::Runtime;
+pub(crate) use engine::asks_what_changed;
 pub(super) use program::Program;
 pub use script::{Script, ScriptAnswer, ScriptCall, ScriptOutcome};

@@ -46,9 +46,12 @@ impl Pipeline {
             _ => read,
         };
         match &self.trigger {
-            Trigger::Events { connection, patterns } => {
-                format!("It starts on these events of {connection}: {}.{read}", patterns.join(", "))
+            Trigger::Events { connection, patterns, polled } => {
+                let asked = polled
+                    .map_or_else(String::new, |every| format!(" They are asked for every {}.", Span(every)));
+                format!("It starts on these events of {connection}: {}.{asked}{read}", patterns.join(", "))
             }
+            Trigger::Schedule(schedule) => schedule.to_string(),
             Trigger::Reports(reports) => {
                 let types: Vec<&str> = reports.events.iter().map(|event| event.as_str()).collect();
                 let at_most = reports.at_most.map_or_else(String::new, |rate| {

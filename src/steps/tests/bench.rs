@@ -84,6 +84,7 @@ fn object(consistent: bool) -> ObjectFacts {
         id: "Id".into(),
         finders: vec![Finder { by: None, facts: OperationFacts { consistent, ..harmless() } }],
         actions: actions.collect(),
+        created: None,
         relations: indexmap::IndexMap::from([("tags".into(), None)]),
         many: indexmap::IndexMap::new(),
         description: None,

@@ -19,6 +19,7 @@ mod fault;
 mod look;
 mod open;
 mod pace;
+mod poll;
 mod read;
 mod seal;
 mod share;

@@ -18,15 +18,16 @@ use super::db::{Db, Values};
 use super::share::{self, Keeping};
 use super::wake::{Listening, Nudger};
 use super::writer::{Mailbox, Op};
-use super::{erase, look, open, pace, read, seal, versions};
+use super::{erase, look, open, pace, poll, read, seal, versions};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::columns::micros;
 use crate::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient,
-    HandedOver, LastGood, NewEvent, NewIntent, Outlook, PaceName, Part, Parts, QueuedRun, Replica, Role,
-    RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, Settled, Sharing, Store, StoreError, TakenUp,
+    DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
+    GoodClient, HandedOver, LastGood, NewEvent, NewIntent, Outlook, PaceName, Part, Parts, PollId, PollName,
+    PollState, QueuedRun, Replica, ReportFilter, ReportRow, Role, RunBody, RunDetail, RunFilter, RunId,
+    RunRow, SealedEntry, SeenBy, SeenRow, Settled, Sharing, Staged, StagedBy, Store, StoreError, TakenUp,
     Tenure, Turns, TurnsAsked, Version,
 };
 
@@ -156,6 +157,39 @@ impl Store for PostgresStore {
 
     fn alert_windows(&self) -> BoxFuture<'_, Result<Vec<AlertWindow>, StoreError>> {
         read::alert_windows(&self.db).boxed()
+    }
+
+    fn poll<'a>(&'a self, name: &'a PollName) -> BoxFuture<'a, Result<Option<PollState>, StoreError>> {
+        poll::poll(&self.db, name).boxed()
+    }
+
+    fn seen<'a>(&'a self, name: &'a PollName, by: SeenBy) -> BoxFuture<'a, Result<Vec<SeenRow>, StoreError>> {
+        async move { poll::seen(&self.db, name, &by).await }.boxed()
+    }
+
+    fn seen_count<'a>(&'a self, name: &'a PollName) -> BoxFuture<'a, Result<u64, StoreError>> {
+        poll::seen_count(&self.db, name).boxed()
+    }
+
+    fn staged<'a>(&'a self, id: &'a PollId, by: StagedBy) -> BoxFuture<'a, Result<Vec<Staged>, StoreError>> {
+        async move { poll::staged(&self.db, id, &by).await }.boxed()
+    }
+
+    fn known_events<'a>(
+        &'a self,
+        client: &'a str,
+        connection: &'a str,
+        ids: Vec<Arc<str>>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<str>>, StoreError>> {
+        async move { poll::known_events(&self.db, client, connection, &ids).await }.boxed()
+    }
+
+    fn due_reports(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DueReport>, StoreError>> {
+        poll::due_reports(&self.db, limit).boxed()
+    }
+
+    fn reports(&self, filter: ReportFilter) -> BoxFuture<'_, Result<Vec<ReportRow>, StoreError>> {
+        async move { poll::reports(&self.db, &filter).await }.boxed()
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {

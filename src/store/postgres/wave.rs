@@ -13,7 +13,8 @@ use super::columns::{digest, identity_digest};
 use crate::steps::{CallId, CallOutcome, Identity};
 use crate::store::columns::{ENDLESS, candidates_json, micros, state_number};
 use crate::store::{
-    Applied, Change, ConnectionState, GoodClient, NewEvent, NewIntent, RunState, SealedSecret,
+    Applied, Change, ConnectionState, GoodClient, NewEvent, NewIntent, PollId, PollName, PollStep, ReportEnd,
+    RunState, SealedSecret,
 };
 
 /// What becomes of a run's row. What is `None` stays as it is.
@@ -72,6 +73,8 @@ pub(super) struct Wave<'a> {
     pub(super) connections: IndexMap<(&'a str, &'a str), &'a ConnectionState>,
     pub(super) secrets: IndexMap<(&'a str, &'a str), &'a SealedSecret>,
     pub(super) reported: Vec<&'a NewEvent>,
+    pub(super) polled: IndexMap<&'a PollName, &'a PollStep>,
+    pub(super) reports: IndexMap<&'a PollId, &'a ReportEnd>,
     pub(super) intents: Vec<&'a NewIntent>,
     pub(super) good: Vec<&'a GoodClient>,
     /// Done last, and alone: it looks at all runs that wait.
@@ -106,6 +109,12 @@ impl<'a> Wave<'a> {
             Change::Reported(event) => self.reported.push(event),
             // Decided one by one, under the lock of their rows (`write::limited`).
             Change::Limited(_) | Change::Told(_) => {}
+            Change::Polled(step) => {
+                self.polled.insert(&step.id.name, step);
+            }
+            Change::PollReported(end) => {
+                self.reports.insert(&end.id, end);
+            }
             Change::Ended { run, applied, .. } => {
                 self.ended.push(run.0);
                 if let Some(applied) = applied {
@@ -171,6 +180,14 @@ impl<'a> Wave<'a> {
             Change::SecretKept(secret) => !self.secrets.contains_key(&(&*secret.client, &*secret.connection)),
             Change::Released { .. } => self.is_empty(),
             Change::Reported(_) | Change::Limited(_) | Change::Told(_) => true,
+            // A poll may make runs ready again: nothing else is to be said about one in the same wave.
+            Change::Polled(step) => {
+                !self.polled.contains_key(&step.id.name)
+                    && step.again.iter().all(|(run, _)| !self.runs.contains_key(&run.0))
+            }
+            Change::PollReported(end) => {
+                !self.reports.contains_key(&end.id) && !self.polled.contains_key(&end.id.name)
+            }
         }
     }
 
@@ -182,6 +199,8 @@ impl<'a> Wave<'a> {
             && self.connections.is_empty()
             && self.secrets.is_empty()
             && self.reported.is_empty()
+            && self.polled.is_empty()
+            && self.reports.is_empty()
             && self.intents.is_empty()
             && self.good.is_empty()
     }
@@ -243,6 +262,8 @@ fn run_change(change: &Change) -> RunChange<'_> {
         | Change::SecretKept(_)
         | Change::Limited(_)
         | Change::Told(_)
+        | Change::Polled(_)
+        | Change::PollReported(_)
         | Change::Reported(_) => RunChange::default(),
     }
 }

@@ -12,7 +12,7 @@ use super::columns::{Cells, clean, clean_option, identity_digest};
 use super::db::{Pipe, Values};
 use super::fault::Fault;
 use super::wave::{Called, RunChange, Wave};
-use super::{read, versions};
+use super::{poll, read, versions};
 use crate::steps::{Grant, Identity};
 use crate::store::columns::{changes_json, micros, texts_json};
 use crate::store::{AlertWindow, CircuitState, LimitedReport, NewIntent, ToldGroup};
@@ -55,6 +55,12 @@ pub(super) async fn wave(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<Vec<Grant>, 
     }
     if !wave.reported.is_empty() {
         writing.push(accept::insert(pipe, &wave.reported).map(|kept| kept.map(drop)).boxed());
+    }
+    for step in wave.polled.values() {
+        writing.push(poll::step(pipe, step).boxed());
+    }
+    for end in wave.reports.values() {
+        writing.push(poll::report_ended(pipe, end).boxed());
     }
     if !wave.intents.is_empty() {
         writing.push(intents(pipe, wave, &mut grants).boxed());

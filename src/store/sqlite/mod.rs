@@ -10,6 +10,7 @@ mod columns;
 mod erase;
 mod look;
 mod open;
+mod poll;
 mod read;
 mod readers;
 mod seal;

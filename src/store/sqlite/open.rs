@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_audit_chain.sql"),
     include_str!("migrations/0006_replicas.sql"),
     include_str!("migrations/0007_passed.sql"),
+    include_str!("migrations/0008_polls.sql"),
 ];
 
 /// Marks an SQLite file as ours: "LKST".

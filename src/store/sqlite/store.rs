@@ -13,14 +13,15 @@ use super::columns::name;
 use super::open::{self, Opened};
 use super::readers::Readers;
 use super::writer::{Mailbox, Op};
-use super::{erase, look, read, seal, versions};
+use super::{erase, look, poll, read, seal, versions};
 use crate::config::FileSet;
 use crate::steps::{Grant, Identity};
 use crate::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, LastGood,
-    NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry,
-    Settled, Store, StoreError, TakenUp, Version,
+    DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
+    GoodClient, LastGood, NewEvent, NewIntent, Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter,
+    ReportRow, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged,
+    StagedBy, Store, StoreError, TakenUp, Version,
 };
 
 /// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
@@ -137,6 +138,44 @@ impl Store for SqliteStore {
 
     fn alert_windows(&self) -> BoxFuture<'_, Result<Vec<AlertWindow>, StoreError>> {
         self.readers.ask(read::alert_windows).boxed()
+    }
+
+    fn poll<'a>(&'a self, name: &'a PollName) -> BoxFuture<'a, Result<Option<PollState>, StoreError>> {
+        let name = name.clone();
+        self.readers.ask(move |connection| poll::poll(connection, &name)).boxed()
+    }
+
+    fn seen<'a>(&'a self, name: &'a PollName, by: SeenBy) -> BoxFuture<'a, Result<Vec<SeenRow>, StoreError>> {
+        let name = name.clone();
+        self.readers.ask(move |connection| poll::seen(connection, &name, &by)).boxed()
+    }
+
+    fn seen_count<'a>(&'a self, name: &'a PollName) -> BoxFuture<'a, Result<u64, StoreError>> {
+        let name = name.clone();
+        self.readers.ask(move |connection| poll::seen_count(connection, &name)).boxed()
+    }
+
+    fn staged<'a>(&'a self, id: &'a PollId, by: StagedBy) -> BoxFuture<'a, Result<Vec<Staged>, StoreError>> {
+        let id = id.clone();
+        self.readers.ask(move |connection| poll::staged(connection, &id, &by)).boxed()
+    }
+
+    fn known_events<'a>(
+        &'a self,
+        client: &'a str,
+        connection: &'a str,
+        ids: Vec<Arc<str>>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<str>>, StoreError>> {
+        let [client, connection] = [client, connection].map(str::to_owned);
+        self.readers.ask(move |reader| poll::known_events(reader, &client, &connection, &ids)).boxed()
+    }
+
+    fn due_reports(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DueReport>, StoreError>> {
+        self.readers.ask(move |connection| poll::due_reports(connection, limit)).boxed()
+    }
+
+    fn reports(&self, filter: ReportFilter) -> BoxFuture<'_, Result<Vec<ReportRow>, StoreError>> {
+        self.readers.ask(move |connection| poll::reports(connection, &filter)).boxed()
     }
 
     fn writable(&self) -> Result<(), StoreError> {

@@ -45,11 +45,11 @@ impl From<rusqlite::Error> for WriteError {
     }
 }
 
-type Written<T = ()> = Result<T, WriteError>;
+pub(super) type Written<T = ()> = Result<T, WriteError>;
 
 /// One transaction.
 pub(super) struct Batch<'a> {
-    connection: &'a Connection,
+    pub(super) connection: &'a Connection,
     /// The next free run number, once it was asked for: nobody else can take one while we write.
     next_run: Option<i64>,
 }
@@ -65,7 +65,7 @@ impl<'a> Batch<'a> {
         events.iter().map(|event| self.accept_one(event)).collect()
     }
 
-    fn accept_one(&mut self, event: &NewEvent) -> Written<Accepted> {
+    pub(super) fn accept_one(&mut self, event: &NewEvent) -> Written<Accepted> {
         let first_run = self.next_run()?;
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO event (client, connection, id, kind, object_kind, object, source, created, received,
@@ -225,6 +225,8 @@ impl<'a> Batch<'a> {
                 self.alert_window(&window)?;
                 group.event.as_ref().map_or(Ok(()), |event| self.accept_one(event).map(drop))
             }
+            Change::Polled(step) => self.polled(step),
+            Change::PollReported(end) => self.report_ended(end),
         }
     }
 
@@ -467,6 +469,6 @@ fn without_run() -> CallId {
 }
 
 /// State changes say what they assumed.
-fn one_row(rows: usize, otherwise: impl FnOnce() -> String) -> Written {
+pub(super) fn one_row(rows: usize, otherwise: impl FnOnce() -> String) -> Written {
     if rows == 1 { Ok(()) } else { Err(WriteError::Assumption(otherwise().into())) }
 }

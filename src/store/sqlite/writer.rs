@@ -192,7 +192,7 @@ impl Op {
     fn weight(&self) -> usize {
         match self {
             Self::Accept(_) => self.counted(),
-            Self::Commit(task) => task.input.len() * 512,
+            Self::Commit(task) => task.input.iter().map(Change::weight).sum(),
             Self::KeepGood(task) => task.input.weight(),
             Self::Forget(task) => task.input.0.len() * 512,
             Self::Seal(task) => task.input.len() * 256,

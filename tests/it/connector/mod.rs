@@ -120,7 +120,14 @@ pub(crate) fn get(object: &str, id: &str) -> Action {
 }
 
 pub(crate) fn list(object: &str, filter: &str, limit: u32, cursor: Option<Value>) -> Action {
-    Action::List { object: object.into(), filter: map(filter), select: Select::All, limit, cursor }
+    Action::List {
+        object: object.into(),
+        filter: map(filter),
+        since: None,
+        select: Select::All,
+        limit,
+        cursor,
+    }
 }
 
 pub(crate) fn create(object: &str, fields: &str) -> Action {

@@ -292,8 +292,14 @@ async fn a_listing_is_walked_to_its_end() {
         let mut cursor = None;
         loop {
             let filter = map(r#"{"Phone": "1"}"#);
-            let action =
-                Action::List { object: "Account".into(), filter, select: select.clone(), limit, cursor };
+            let action = Action::List {
+                object: "Account".into(),
+                filter,
+                since: None,
+                select: select.clone(),
+                limit,
+                cursor,
+            };
             let page = client.call(action).await.unwrap();
             assert!(page.records.len() <= 3);
             names.extend(page.records.iter().map(|record| text(&record.fields, "Name").to_owned()));

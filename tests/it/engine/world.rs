@@ -416,6 +416,7 @@ pub(crate) fn event(id: &str, key: &str, created: i64) -> Incoming {
         source: Source::Webhook,
         body: whole.to_json().into(),
         event: whole,
+        pipeline: None,
         unfit: None,
     }
 }

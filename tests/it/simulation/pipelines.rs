@@ -185,7 +185,7 @@ impl Runnable for Watched {
     fn listens(&self) -> Option<&LockstepTrigger> {
         match &self.pipeline.trigger {
             Trigger::Reports(trigger) => Some(trigger),
-            Trigger::Events { .. } => None,
+            Trigger::Events { .. } | Trigger::Schedule(_) => None,
         }
     }
 

@@ -17,9 +17,10 @@ use lockstep::steps::{Grant, Identity};
 use lockstep::store::sqlite::SqliteStore;
 use lockstep::store::{
     Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq, GoodClient, LastGood,
-    NewEvent, NewIntent, Outlook, QueuedRun, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry,
-    Settled, Store, StoreError, TakenUp, Version,
+    DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
+    GoodClient, LastGood, NewEvent, NewIntent, Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter,
+    ReportRow, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged,
+    StagedBy, Store, StoreError, TakenUp, Version,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -341,6 +342,39 @@ impl Store for SimStore {
 
     fn alert_windows(&self) -> BoxFuture<'_, Result<Vec<AlertWindow>, StoreError>> {
         self.read(Store::alert_windows)
+    }
+
+    fn poll<'a>(&'a self, name: &'a PollName) -> BoxFuture<'a, Result<Option<PollState>, StoreError>> {
+        self.read(move |store| store.poll(name))
+    }
+
+    fn seen<'a>(&'a self, name: &'a PollName, by: SeenBy) -> BoxFuture<'a, Result<Vec<SeenRow>, StoreError>> {
+        self.read(move |store| store.seen(name, by))
+    }
+
+    fn seen_count<'a>(&'a self, name: &'a PollName) -> BoxFuture<'a, Result<u64, StoreError>> {
+        self.read(move |store| store.seen_count(name))
+    }
+
+    fn staged<'a>(&'a self, id: &'a PollId, by: StagedBy) -> BoxFuture<'a, Result<Vec<Staged>, StoreError>> {
+        self.read(move |store| store.staged(id, by))
+    }
+
+    fn known_events<'a>(
+        &'a self,
+        client: &'a str,
+        connection: &'a str,
+        ids: Vec<Arc<str>>,
+    ) -> BoxFuture<'a, Result<Vec<Arc<str>>, StoreError>> {
+        self.read(move |store| store.known_events(client, connection, ids))
+    }
+
+    fn due_reports(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DueReport>, StoreError>> {
+        self.read(move |store| store.due_reports(limit))
+    }
+
+    fn reports(&self, filter: ReportFilter) -> BoxFuture<'_, Result<Vec<ReportRow>, StoreError>> {
+        self.read(move |store| store.reports(filter))
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {

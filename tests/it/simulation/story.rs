@@ -122,6 +122,7 @@ impl Story {
             source: Source::Webhook,
             body: event.to_json().into(),
             event,
+            pipeline: None,
             unfit: None,
         };
         self.events.push(Told { incoming, says });

@@ -1,0 +1,204 @@
+//! What a schedule lists: its object, conditions and parameters, and what must be unique among the records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lower::{ClientScope, Lowering};
+use super::run::ClientFacts;
+use super::target::Target;
+use super::uses::Role;
+use crate::config::{Compared, Keep, ListFile, SinceFile, UniqueFile};
+use crate::connector::{ActionKind, Fields, Record, SinceFacts};
+use crate::diagnostic::{Code, Diagnostic, Path};
+use crate::expr::{Context, EvalError, Expr, Frame, Names};
+use crate::nearest::did_you_mean;
+use crate::value::{Map, Value};
+
+/// What a poll lists, with every name resolved and every expression compiled.
+#[derive(Debug)]
+pub struct Listing {
+    target: Target,
+    conditions: Vec<(Arc<str>, Expr)>,
+    params: Vec<(Arc<str>, Expr)>,
+    /// The field that tells when a record changed, and how late a change may be listed.
+    pub since: Option<(Arc<str>, Duration)>,
+    /// What no two of the records may have.
+    pub unique: Option<Unique>,
+}
+
+/// A value that no two records may have.
+#[derive(Debug)]
+pub struct Unique {
+    by: Expr,
+    /// How values compare.
+    pub compared: Compared,
+    /// Which of those who share one goes on.
+    pub keep: Keep,
+}
+
+impl Listing {
+    /// The connection.
+    pub fn connection(&self) -> &Arc<str> {
+        &self.target.connection
+    }
+
+    /// The object's name in that system.
+    pub fn object(&self) -> &Arc<str> {
+        &self.target.object
+    }
+
+    /// As the YAML names it: `salesforce.Opportunity`.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The field of a record that says when it was made, where the connector knows it.
+    pub fn created_field(&self) -> Option<&Arc<str>> {
+        self.target.facts()?.created.as_ref()
+    }
+
+    /// The record as pipelines read it: its fields, and its id under the system's own name for it.
+    pub fn record(&self, record: &Record) -> Value {
+        self.target.record(record)
+    }
+
+    /// The conditions and parameters of a poll at `now`, or the key whose value cannot be computed and why.
+    pub fn ask(
+        &self,
+        client: &ClientFacts,
+        now: jiff::Timestamp,
+    ) -> Result<(Fields, Value), (Arc<str>, EvalError)> {
+        let root =
+            Value::map([("vars", client.vars.clone()), ("client", Value::from(Arc::clone(&client.name)))]);
+        let context = Context::new(root, Frame::new(now, client.zone.clone()));
+        let all = |list: &[(Arc<str>, Expr)]| {
+            let mut map = Map::new();
+            for (name, expression) in list {
+                let value = expression.eval(&context).map_err(|error| (Arc::clone(name), error))?;
+                map.insert(Arc::clone(name), value);
+            }
+            Ok(map)
+        };
+        let params = all(&self.params)?;
+        let params: Map = params.into_iter().filter(|(_, value)| !value.is_nothing()).collect();
+        let params = if params.is_empty() { Value::Null } else { params.into() };
+        Ok((all(&self.conditions)?, params))
+    }
+}
+
+impl Unique {
+    /// The value of a record that no other may have; nothing when it has none.
+    pub fn value(
+        &self,
+        record: &Value,
+        client: &ClientFacts,
+        now: jiff::Timestamp,
+    ) -> Result<Value, EvalError> {
+        let root = Value::map([
+            ("object", record.clone()),
+            ("vars", client.vars.clone()),
+            ("client", Value::from(Arc::clone(&client.name))),
+        ]);
+        self.by.eval(&Context::new(root, Frame::new(now, client.zone.clone())))
+    }
+}
+
+/// Compiles what a schedule lists. Everything that is wrong with it is added to `findings`; nothing is given when something
+/// is.
+pub fn listing(
+    scope: ClientScope<'_>,
+    file: &Arc<str>,
+    path: &Path,
+    (list, unique): (&ListFile, Option<&UniqueFile>),
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Listing> {
+    let mut lowering = Lowering::new(scope, file, findings);
+    let vars = || scope.vars.iter().map(|name| &**name);
+    lowering.everywhere = Names::new([])
+        .with_plain("client", "the client's name")
+        .with_plain("now", "a time in Unix seconds")
+        .with_keys("vars", vars());
+    let at = path.key("list");
+    let target = lowering.target(&at.key("object"), &list.object, ActionKind::List);
+    let conditions = lowering.entries(&at.key("where"), &list.conditions);
+    let params = lowering.entries(&at.key("params"), &list.params);
+    let since = match (&list.since, &target) {
+        (Some(since), Some(target)) => lowering.since(&at.key("since"), since, target).map(Some),
+        (Some(_), None) => None,
+        (None, _) => Some(None),
+    };
+    lowering.everywhere = lowering.everywhere.clone().with("object");
+    let unique = match unique {
+        Some(unique) => {
+            let path = path.key("unique");
+            let by = lowering.expression(&path.key("by"), &unique.by.0, Role::Value);
+            if let Some(target) = &target {
+                lowering.keep(&path.key("keep"), unique.keep, target);
+            }
+            Some(Some(Unique { by: by?, compared: unique.compared, keep: unique.keep }))
+        }
+        None => Some(None),
+    };
+    let failed = lowering.failed;
+    let listing =
+        Listing { target: target?, conditions: conditions?, params: params?, since: since?, unique: unique? };
+    (!failed).then_some(listing)
+}
+
+impl Lowering<'_> {
+    fn entries(
+        &mut self,
+        path: &Path,
+        written: &indexmap::IndexMap<String, crate::written::Written>,
+    ) -> Option<Vec<(Arc<str>, Expr)>> {
+        let mut entries = Some(Vec::new());
+        for (name, value) in written {
+            let value = self.expression(&path.key(name.as_str()), &value.0, Role::Value);
+            match (value, &mut entries) {
+                (Some(value), Some(entries)) => entries.push((name.as_str().into(), value)),
+                _ => entries = None,
+            }
+        }
+        entries
+    }
+
+    fn since(&mut self, path: &Path, written: &SinceFile, target: &Target) -> Option<(Arc<str>, Duration)> {
+        let Some(SinceFacts { fields, overlap }) =
+            target.action(ActionKind::List).and_then(|facts| facts.since.as_ref())
+        else {
+            let fact = format!("`{target}` cannot be listed by when it changed");
+            let help = "leave `since` out and write `only_changed: true`: everything is listed, and what changed runs";
+            let finding = Diagnostic::new(Code::PollUnable, self.value(path), fact).help(help);
+            self.find(finding);
+            return None;
+        };
+        let field = target.field(written.field());
+        if !fields.is_empty() && fields.iter().all(|known| **known != *field) {
+            let known: Vec<&str> = fields.iter().map(|field| &**field).collect();
+            let place = match written {
+                SinceFile::Field(_) => self.value(path),
+                SinceFile::Late(_) => self.value(&path.key("field")),
+            };
+            let fact = format!("`{field}` does not tell when a record of `{target}` changed");
+            let help = did_you_mean(field, known.iter().copied())
+                .unwrap_or_else(|| format!("these do: {}", known.join(", ")));
+            self.find(Diagnostic::new(Code::PollUnable, place, fact).help(help));
+            return None;
+        }
+        let overlap = written.overlap().map_or(*overlap, |overlap| overlap.0);
+        Some((written.field().into(), overlap))
+    }
+
+    /// Which is the oldest can be told only where records say when they were made.
+    fn keep(&mut self, path: &Path, keep: Keep, target: &Target) {
+        let known = target.facts().is_some_and(|facts| facts.created.is_some());
+        if keep == Keep::None || known {
+            return;
+        }
+        let fact = format!("when a record of `{target}` was made is not known");
+        let finding = Diagnostic::new(Code::PollUnable, self.value(path), fact)
+            .label("so none of them is the oldest or the newest")
+            .help("write `keep: none`, or tell the connector's manifest: `created: <field>`");
+        self.find(finding);
+    }
+}
