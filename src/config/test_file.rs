@@ -31,6 +31,13 @@ pub struct TestCase {
     /// Several events, one after another, in place of `event`.
     #[serde(default)]
     pub events: Vec<TestEvent>,
+    /// In place of an event, of a pipeline with a schedule: the records that a poll lists, as the system gives them. There
+    /// was a poll before it, which listed nothing.
+    #[serde(default)]
+    pub listing: Option<Vec<IndexMap<String, Value>>>,
+    /// Several polls, one after another, in place of `listing`.
+    #[serde(default)]
+    pub polls: Vec<PollCase>,
     /// What the systems hold before: connection and object -> records.
     #[serde(default)]
     pub given: IndexMap<ObjectRef, Vec<IndexMap<String, Value>>>,
@@ -40,6 +47,18 @@ pub struct TestCase {
     pub now: Option<Timestamp>,
     /// What is expected.
     pub expect: Expectation,
+}
+
+/// One poll of a case.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PollCase {
+    /// The records that it lists, as the system gives them.
+    pub listing: Vec<IndexMap<String, Value>>,
+    /// When it happens; a minute after the one before when left out.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub now: Option<Timestamp>,
 }
 
 /// An event of a test.
@@ -79,9 +98,24 @@ pub struct Expectation {
     /// A part of the reason that the run ends with.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What the last poll comes to for each record, by its id.
+    #[serde(default)]
+    pub records: IndexMap<String, ExpectedRecord>,
     /// All writes, in order; of each, the named fields must agree.
     #[serde(default)]
     pub writes: Option<Vec<ExpectedWrite>>,
+}
+
+/// What a poll comes to for a record.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExpectedRecord {
+    /// How its run ends; `unchanged` when there is none.
+    pub outcome: Option<ExpectedOutcome>,
+    /// A part of the reason that the run ends with.
+    pub reason: Option<String>,
+    /// The ids among which a person has to choose, in any order.
+    pub candidates: Option<Vec<Value>>,
 }
 
 /// How a run ends.
@@ -98,6 +132,8 @@ pub enum ExpectedOutcome {
     Dead,
     /// It waits for something that is not there yet.
     Waiting,
+    /// There is no run: nothing is new about the record.
+    Unchanged,
 }
 
 /// One write: exactly one of the verbs, and what it wrote.

@@ -16,7 +16,7 @@ pub fn digest(record: &Value) -> Digest {
 }
 
 /// What stands for a value that must be unique; `None` for nothing, which is shared with nobody.
-pub(super) fn key(value: &Value, compared: Compared) -> Option<Digest> {
+pub fn key(value: &Value, compared: Compared) -> Option<Digest> {
     let text = value.to_text().map_or_else(|| sorted(value).to_json(), |text| text.trim().to_owned());
     let text = match compared {
         Compared::Text => text,
@@ -99,6 +99,28 @@ pub fn grouped(mut members: Vec<(Option<Timestamp>, Arc<str>)>, keep: Keep) -> G
     let names: Vec<&str> = members.iter().chain(&kept).map(|record| &**record).collect();
     let names = names.join("\n");
     Group { digest: short(names.as_bytes()), kept, members }
+}
+
+/// A conflict names so many records; a person who has to choose among more knows enough.
+const NAMED_MAX: usize = 20;
+
+/// The records among which a person has to choose: each with its id and the value that it shares.
+pub fn candidates(group: &Group, target: &str, value_of: impl Fn(&Arc<str>) -> Option<Value>) -> Vec<Value> {
+    let named = group.members.iter().take(NAMED_MAX);
+    named
+        .map(|record| {
+            Value::map([
+                ("object", Value::from(target)),
+                ("id", Value::from(Arc::clone(record))),
+                ("value", value_of(record).unwrap_or_default()),
+            ])
+        })
+        .collect()
+}
+
+/// Why such records are kept back.
+pub fn shared_reason(target: &str) -> String {
+    format!("what must be unique is the same on several {target} records")
 }
 
 #[cfg(test)]

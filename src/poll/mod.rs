@@ -21,7 +21,9 @@ mod report;
 mod round;
 mod shared;
 
-pub use compare::{Group, difference, digest, grouped};
+pub use compare::{Group, candidates, difference, digest, grouped, key, shared_reason};
 pub use event::{Occasion, input_of, listed};
 pub use job::{EventsJob, Job, ScheduleJob, Subject};
 pub use poller::{Poller, PollerParts};
+
+pub use crate::store::Digest;

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::compare::{Group, grouped, short_id};
+use super::compare::{candidates, grouped, shared_reason, short_id};
 use super::event::Occasion;
 use super::listing::{AT_ONCE, Item, ListingPoll};
 use super::round::Trouble;
@@ -15,9 +15,6 @@ use crate::value::Value;
 
 /// So many values that are shared are looked at together.
 const VALUES: usize = 20;
-
-/// A conflict names so many records; a person who has to choose among more knows enough.
-const NAMED_MAX: usize = 20;
 
 /// Who has which value, while a listing is under way.
 #[derive(Default)]
@@ -106,8 +103,13 @@ impl ListingPoll<'_, '_> {
         let made = |member: &Member| time_of(member.value.get(self.listing.created_field()?)?, zone);
         let dated = members.iter().map(|member| (made(member), Arc::clone(&member.seen.record)));
         let group = grouped(dated.collect(), unique.keep);
-        let reason = format!("what must be unique is the same on several {} records", self.listing.target());
-        let candidates = self.candidates(&group, &members);
+        let target = self.listing.target().to_string();
+        let reason = shared_reason(&target);
+        let (client, now) = (&self.round.job.client, self.round.began);
+        let candidates = candidates(&group, &target, |record| {
+            let member = members.iter().find(|member| member.seen.record == *record)?;
+            unique.value(&member.value, client, now).ok()
+        });
         for members in super::listing::chunks(members, AT_ONCE) {
             let mut step = self.round.step();
             let mut listed = Vec::new();
@@ -145,24 +147,6 @@ impl ListingPoll<'_, '_> {
             return Listed { incoming: None, torn: None, seen };
         }
         Listed { incoming: Some(self.origin().incoming(&occasion)), torn: Some(torn), seen }
-    }
-
-    /// The records among which a person has to choose: each with its id and the value that it shares.
-    fn candidates(&self, group: &Group, members: &[Member]) -> Vec<Value> {
-        let Some(unique) = &self.listing.unique else { return Vec::new() };
-        let (client, now) = (&self.round.job.client, self.round.began);
-        let named = group.members.iter().take(NAMED_MAX);
-        named
-            .map(|record| {
-                let member = members.iter().find(|member| member.seen.record == *record);
-                let value = member.and_then(|member| unique.value(&member.value, client, now).ok());
-                Value::map([
-                    ("object", Value::from(self.listing.target().to_string())),
-                    ("id", Value::from(Arc::clone(record))),
-                    ("value", value.unwrap_or_default()),
-                ])
-            })
-            .collect()
     }
 
     /// What waited for the end of the listing and shares its value with nobody goes on.

@@ -3,16 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
 
 use super::crm::{Crm, Write};
 use super::event::{self, EventError};
 use super::expect;
 use super::journal::Memory;
+use super::listing::Polls;
 use crate::clock::FixedClock;
-use crate::config::test_file::{ExpectedOutcome, TestCase};
-use crate::project::{Client, Pipeline, Trigger};
-use crate::steps::{ClientFacts, Ending, EventInput, Observer, RunInput, Spent, World, execute};
+use crate::config::test_file::{ExpectedOutcome, PollCase, TestCase};
+use crate::project::{Client, Pipeline, Schedule, Trigger};
+use crate::steps::{ClientFacts, Ending, EventInput, Listing, Observer, RunInput, Spent, World, execute};
 use crate::value::Map;
 
 /// What came of a case.
@@ -44,6 +46,29 @@ pub async fn run_case(
         }
     }
     let memory = Memory::default();
+    let rehearsal = Rehearsal { client, pipeline, crm: &crm, memory: &memory, observer: None };
+    let Came { outcome, reason, mut problems } = match &pipeline.trigger {
+        Trigger::Schedule(schedule) => match &schedule.listing {
+            Some(listing) => polls(rehearsal, schedule, listing, case).await?,
+            None => events(&rehearsal, folder, case).await?,
+        },
+        Trigger::Events { .. } | Trigger::Reports(_) => events(&rehearsal, folder, case).await?,
+    };
+    let writes = crm.writes();
+    problems.extend(expect::differences(&case.expect, outcome, reason.as_deref(), &writes));
+    Ok(CaseResult { outcome, reason, writes, problems })
+}
+
+/// What came of the runs of a case.
+struct Came {
+    outcome: ExpectedOutcome,
+    reason: Option<String>,
+    problems: Vec<String>,
+}
+
+/// The events of a case, one after another.
+async fn events(rehearsal: &Rehearsal<'_>, folder: &Path, case: &TestCase) -> Result<Came, EventError> {
+    let (client, pipeline) = (rehearsal.client, rehearsal.pipeline);
     let mut problems = Vec::new();
     let mut ending = Ending::Succeeded;
     for (number, written) in case.event.iter().chain(&case.events).enumerate() {
@@ -54,14 +79,38 @@ pub async fn run_case(
             problems.push(format!("`{}` does not start this pipeline", occasion.kind));
             continue;
         }
-        let rehearsal = Rehearsal { client, pipeline, crm: &crm, memory: &memory, observer: None };
         let now = case.now.unwrap_or(occasion.created);
         ending = rehearsal.run(format!("run-{}", number + 1).into(), occasion.event, now).await;
     }
     let (outcome, reason) = told(ending);
-    let writes = crm.writes();
-    problems.extend(expect::differences(&case.expect, outcome, reason.as_deref(), &writes));
-    Ok(CaseResult { outcome, reason, writes, problems })
+    Ok(Came { outcome, reason, problems })
+}
+
+/// When a case begins that does not say so.
+const BEGINNING: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// The polls of a case, one after another.
+async fn polls(
+    rehearsal: Rehearsal<'_>,
+    schedule: &Schedule,
+    listing: &Listing,
+    case: &TestCase,
+) -> Result<Came, EventError> {
+    let single = case.listing.clone().map(|listing| PollCase { listing, now: None });
+    let mut polls = Polls::new(rehearsal, schedule, listing);
+    let mut now = case.now.unwrap_or(BEGINNING);
+    let mut records = IndexMap::new();
+    for (number, poll) in single.iter().chain(&case.polls).enumerate() {
+        let later =
+            if number == 0 { now } else { now.checked_add(SignedDuration::from_mins(1)).unwrap_or(now) };
+        now = poll.now.unwrap_or(later);
+        records = polls.poll(poll, now).await?;
+    }
+    let problems = expect::record_differences(&case.expect.records, &records);
+    let ran = records.into_values().rfind(|result| result.outcome != ExpectedOutcome::Unchanged);
+    let (outcome, reason) =
+        ran.map_or((ExpectedOutcome::Unchanged, None), |result| (result.outcome, result.reason));
+    Ok(Came { outcome, reason, problems })
 }
 
 /// The client's systems in memory, empty.
@@ -88,16 +137,21 @@ pub struct Rehearsal<'a> {
 }
 
 impl Rehearsal<'_> {
+    /// What of the client its runs need.
+    pub(super) fn facts(&self) -> ClientFacts {
+        ClientFacts {
+            name: Arc::clone(self.client.name()),
+            zone: self.client.zone.clone(),
+            vars: self.client.vars.clone(),
+        }
+    }
+
     /// Runs the pipeline once, for `event`, at `now`.
     pub async fn run(&self, id: Arc<str>, event: Arc<EventInput>, now: Timestamp) -> Ending {
         let spent = Spent::default();
         let input =
             RunInput { id: Arc::clone(&id), attempt: 1, spent, resumed: false, began: now, now, event };
-        let facts = ClientFacts {
-            name: Arc::clone(self.client.name()),
-            zone: self.client.zone.clone(),
-            vars: self.client.vars.clone(),
-        };
+        let facts = self.facts();
         let journal = self.memory.journal(Arc::clone(&id));
         let clock = FixedClock::at(now);
         let world = World {

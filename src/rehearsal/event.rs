@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::catalog::{Catalog, lay_over};
 use crate::config::TriggerFile;
 use crate::config::test_file::{GivenEvent, TestEvent};
 use crate::connector::EnvelopeError;
+use crate::expr::time_of;
 use crate::poll;
 use crate::project::{Client, Pipeline, Trigger};
 use crate::steps::EventInput;
@@ -50,6 +52,17 @@ pub enum EventError {
     /// The pipeline starts by a schedule.
     #[error("the pipeline starts by a schedule: give it records by `listing`")]
     Scheduled,
+    /// A record that is listed cannot be told from others.
+    #[error("a record of `listing` has no id: `{field}` of {object}")]
+    NoId {
+        /// The field that holds it.
+        field: String,
+        /// What is listed.
+        object: String,
+    },
+    /// What must be unique cannot be computed.
+    #[error("`unique.by`: {0}")]
+    Unique(String),
     /// The connection's system has no events.
     #[error("`{0}` sends no events")]
     NoEvents(Arc<str>),
@@ -81,6 +94,7 @@ pub fn of_test(
                 let sample = sample(client, connection, &given.event_type)?;
                 of_system(client, connection, lay_over(&sample, &laid(given)))
             }
+            Trigger::Schedule(schedule) if schedule.listing.is_none() => Ok(of_time(&laid(given))),
             Trigger::Schedule(_) => Err(EventError::Scheduled),
             Trigger::Reports(_) => Ok(of_report(&laid(given))),
         },
@@ -181,4 +195,12 @@ fn of_record(record: Value) -> Occasion {
     };
     let event = poll::listed(&"listed-sample".into(), &listed);
     Occasion { event: Arc::new(event), kind: "listed".into(), created: listed.created }
+}
+
+/// The time of a schedule that lists nothing.
+fn of_time(given: &Value) -> Occasion {
+    let created = given.get("created").and_then(|time| time_of(time, &TimeZone::UTC)).unwrap_or_default();
+    let time = poll::Occasion { record: None, object: Value::Null, previous: Value::Null, created };
+    let event = poll::listed(&"time-sample".into(), &time);
+    Occasion { event: Arc::new(event), kind: "time".into(), created }
 }

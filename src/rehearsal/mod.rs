@@ -8,6 +8,7 @@ mod crm;
 mod event;
 mod expect;
 mod journal;
+mod listing;
 
 pub use case::{CaseResult, Rehearsal, run_case, systems, told};
 pub use crm::{Crm, Write};

@@ -57,6 +57,17 @@ impl Listing {
         self.target.facts()?.created.as_ref()
     }
 
+    /// The field of a record that holds its id.
+    pub fn id_field(&self) -> &str {
+        self.target.id_field()
+    }
+
+    /// The id of a record, as it stands in it.
+    pub fn id_of(&self, record: &Value) -> Option<Arc<str>> {
+        let path: Vec<&str> = self.id_field().split('.').collect();
+        record.at(&path).and_then(Value::to_text)
+    }
+
     /// The record as pipelines read it: its fields, and its id under the system's own name for it.
     pub fn record(&self, record: &Record) -> Value {
         self.target.record(record)

@@ -53,7 +53,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "written",
         ],
     ),
-    ("rehearsal", &["catalog", "clock", "config", "connector", "poll", "project", "steps", "value", "words"]),
+    (
+        "rehearsal",
+        &["catalog", "clock", "config", "connector", "expr", "poll", "project", "steps", "value", "words"],
+    ),
     ("project", &["config", "connector", "cron", "diagnostic", "expr", "steps", "value", "words"]),
     (
         "check",

@@ -35,12 +35,10 @@ struct Cases<'a> {
 
 impl<'a> Cases<'a> {
     fn case(&mut self, case: &TestCase, at: &Path) {
-        match (&case.event, case.events.is_empty()) {
-            (Some(_), false) => {
-                self.report(&at.key("events"), true, "a case has `event` or `events`, not both");
-            }
-            (None, true) => self.report(at, false, "the case has no event: add `event` or `events`"),
-            _ => {}
+        let schedule = self.pipeline.and_then(|pipeline| pipeline.trigger.schedule());
+        match schedule.map(|schedule| schedule.list.is_some()) {
+            Some(true) => self.polls(case, at),
+            Some(false) | None => self.events(case, at),
         }
         if let Some(event) = &case.event {
             self.event(event, &at.key("event"));
@@ -53,6 +51,38 @@ impl<'a> Cases<'a> {
         }
         for (index, write) in case.expect.writes.iter().flatten().enumerate() {
             self.write(write, &at.key("expect").key("writes").index(index));
+        }
+    }
+
+    /// What happens, of a pipeline that starts by events.
+    fn events(&mut self, case: &TestCase, at: &Path) {
+        match (&case.event, case.events.is_empty()) {
+            (Some(_), false) => {
+                self.report(&at.key("events"), true, "a case has `event` or `events`, not both");
+            }
+            (None, true) => self.report(at, false, "the case has no event: add `event` or `events`"),
+            _ => {}
+        }
+        let polled = [
+            ("listing", case.listing.is_some(), at.key("listing")),
+            ("polls", !case.polls.is_empty(), at.key("polls")),
+            ("records", !case.expect.records.is_empty(), at.key("expect").key("records")),
+        ];
+        for (key, _, at) in polled.into_iter().filter(|(_, given, _)| *given) {
+            self.report(&at, true, &format!("`{key}` is of pipelines with a schedule that lists something"));
+        }
+    }
+
+    /// What happens, of a pipeline that lists something.
+    fn polls(&mut self, case: &TestCase, at: &Path) {
+        match (&case.listing, case.polls.is_empty()) {
+            (Some(_), false) => {
+                self.report(&at.key("polls"), true, "a case has `listing` or `polls`, not both");
+            }
+            (None, true) if case.event.is_none() && case.events.is_empty() => {
+                self.report(at, false, "the case lists nothing: add `listing` or `polls`, what a poll lists");
+            }
+            _ => {}
         }
     }
 
@@ -82,6 +112,7 @@ impl<'a> Cases<'a> {
                 let patterns = trigger.events.iter().map(String::as_str).collect();
                 (trigger.events.iter().any(fits), patterns)
             }
+            TriggerFile::Schedule(schedule) if schedule.list.is_none() => (kind == "time", vec!["time"]),
             TriggerFile::Schedule(_) => {
                 let fact = format!("the pipeline `{}` starts by a schedule, not by events", pipeline.name);
                 let help = "write `listing: [...]`: the records that a poll lists";
