@@ -161,7 +161,7 @@ impl Told {
              export ACME_SALESFORCE_URL={salesforce}\n\
              export ACME_SALESFORCE_CLIENT_ID={id} ACME_SALESFORCE_CLIENT_SECRET={secret}\n\n\
              # for `lockstep run --env sandbox` over the client fitness-club\n\
-             export CLUB_STRIPE_KEY={key}\n\
+             export CLUB_STRIPE_URL={stripe} CLUB_STRIPE_KEY={key}\n\
              export CLUB_BITRIX24_WEBHOOK={portal}\n\n\
              # for `lockstep run --env sandbox` over the client orchard-apps\n\
              export SANDBOX_HUBSPOT_URL={hubspot}\n\

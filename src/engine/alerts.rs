@@ -77,8 +77,14 @@ impl Alerts {
         Self::report(&Report { client: &run.client, what, matter, object }, runnables, now)
     }
 
-    /// What an event leads to that ended when it was taken in, with or without a run.
-    pub(super) fn about_accepted(event: &NewEvent, runnables: &Runnables, now: Timestamp) -> Reported {
+    /// What an event leads to that ended when it was taken in, with or without a run. `candidates`: those among whom a person
+    /// has to choose.
+    pub(super) fn about_accepted(
+        event: &NewEvent,
+        candidates: &[Value],
+        runnables: &Runnables,
+        now: Timestamp,
+    ) -> Reported {
         let mut reported = Reported::default();
         let of_event = event.ended.as_ref().map(|ended| (None, ended));
         let of_runs = event.runs.iter().filter_map(|run| Some((Some(&run.pipeline), run.ended.as_ref()?)));
@@ -87,7 +93,7 @@ impl Alerts {
             let object = about(
                 [("run", Value::Null), ("pipeline", Value::from(pipeline.cloned()))],
                 (*outcome, reason),
-                (0, &[]),
+                (0, candidates),
                 Some((Arc::clone(&event.id), Arc::clone(&event.kind))),
             );
             // The same at every delivery, so that a second one tells nothing new.

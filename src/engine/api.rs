@@ -147,7 +147,7 @@ impl Engine {
         }
         let now = self.clock.now();
         let event = event_of(generations.present(), &incoming, now);
-        let reported = Alerts::about_accepted(&event, generations.present(), now);
+        let reported = Alerts::about_accepted(&event, &[], generations.present(), now);
         let told = !reported.is_empty();
         let limited = reported.limited.into_iter().map(|report| Change::Limited(Box::new(report)));
         let limited: Vec<Change> = limited.collect();

@@ -68,11 +68,11 @@ impl Engine {
                 }
                 event
             });
+            let candidates = torn.map_or_else(Vec::new, |torn| torn.candidates);
             if let Some(event) = &event {
-                told.extend(Alerts::about_accepted(event, runnables, now).changes());
+                told.extend(Alerts::about_accepted(event, &candidates, runnables, now).changes());
                 events.push(event.clone());
             }
-            let candidates = torn.map_or_else(Vec::new, |torn| torn.candidates);
             step.finds.push(Find { event, candidates, seen });
         }
         let quiet = told.is_empty();

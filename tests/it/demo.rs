@@ -36,6 +36,10 @@ fn the_demo_ends_by_itself_with_its_sums() {
     {
         assert!(crm[connection][object].as_u64().unwrap() >= 1, "{connection}.{object}: {summary}");
     }
+    let club = &summary["crm"]["fitness-club"]["bitrix24"];
+    for (object, count) in [("contact", 2), ("user", 2), ("notify", 4)] {
+        assert_eq!(club[object].as_u64(), Some(count), "{object}: {summary}");
+    }
     let shop = &summary["crm"]["web-shop"]["activecampaign"];
     for object in ["contact", "ecomCustomer", "order", "recurring_payment"] {
         assert_eq!(shop[object].as_u64(), Some(1), "{object}: {summary}");
@@ -52,6 +56,8 @@ fn the_demo_says_of_each_run_what_became_of_it_and_why() {
         "create salesforce.Task",
         "failed attempt",
         "came twice and ran once",
+        "conflict   listed                         members              eve@club.example has 2 subscriptions at once",
+        "create bitrix24.contact",
     ] {
         assert!(answer.contains(part), "`{part}` is not in\n{answer}");
     }

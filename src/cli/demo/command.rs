@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
+use super::club;
 use super::orchard;
 use super::shop;
 use super::stage::Stage;
@@ -69,9 +70,12 @@ impl Demo {
     async fn show(&self, stage: &Stage) -> anyhow::Result<()> {
         let mut view = View::new(stage, self.format == Format::Human);
         view.open(stage)?;
+        // It is found out about meanwhile.
+        club::opens(stage)?;
         let played = story::play(stage, &mut view).await?;
         orchard::play(stage, &mut view).await?;
         shop::sells(stage, &mut view).await?;
+        club::goes_on(stage, &mut view).await?;
         tokio::time::timeout(PATIENCE, view.until_all_ended())
             .await
             .context("some runs have not ended: `lockstep demo` without --once lets you look at them")??;

@@ -1,8 +1,10 @@
 //! `lockstep demo`: the whole of lockstep on one machine, with no account anywhere.
 //!
 //! `stage.rs` sets it up: simulators, the example clients in a temporary project, a runtime over a temporary store.
-//! `story.rs` is what happens to the customers of the client on Salesforce, `orchard.rs` to those of the one on HubSpot, `shop.rs` to one of the shop's; `view.rs` tells what became of it.
+//! `story.rs` is what happens to the customers of the client on Salesforce, `orchard.rs` to those of the one on HubSpot, `shop.rs` to one of
+//! the shop's, `club.rs` to the members of the club, which nobody tells lockstep of; `view.rs` tells what became of it.
 
+mod club;
 mod command;
 mod orchard;
 mod shop;

@@ -29,6 +29,15 @@ pub(super) const ORCHARD: &str = "orchard-apps";
 /// The client on ActiveCampaign.
 pub(super) const SHOP: &str = "web-shop";
 
+/// The client on Bitrix24.
+pub(super) const CLUB: &str = "fitness-club";
+
+/// Those whom Stripe posts its events to; the club lists its customers instead.
+const POSTED_TO: [&str; 3] = [ACME, ORCHARD, SHOP];
+
+/// Whoever polls every minute does so every second here: nobody wants to wait.
+const FASTER: (&str, &str) = ("every: 1m", "every: 1s");
+
 /// A client, and its files by their names.
 type Example = (&'static str, &'static [(&'static str, &'static str)]);
 
@@ -39,7 +48,7 @@ macro_rules! example {
 }
 
 /// The example clients as they stand in the repository, so that the demo needs nothing but the binary.
-const EXAMPLES: [Example; 3] = [
+const EXAMPLES: [Example; 4] = [
     example!("acme-saas":
         "alerts.yaml",
         "client.sandbox.yaml",
@@ -73,11 +82,20 @@ const EXAMPLES: [Example; 3] = [
         "invoices.yaml",
         "subscriptions.yaml",
     ),
+    example!("fitness-club":
+        "client.sandbox.yaml",
+        "client.yaml",
+        "conflicts.yaml",
+        "leaves.part.yaml",
+        "members.yaml",
+        "out-of-groups.part.yaml",
+    ),
 ];
 
 /// Everything that the demo stands on. The folder goes when it is dropped.
 pub(super) struct Stage {
     sandbox: Sandbox,
+    club: Sandbox,
     runtime: Runtime,
     public: SocketAddr,
     hooks: HashMap<&'static str, Hook>,
@@ -114,17 +132,19 @@ impl Stage {
         let access = Access::to(admin, None)?;
         let (public, admin) = (Listener::bind(listen).await?, Listener::bind(admin).await?);
         let sandbox = Sandbox::start(SandboxOptions::default()).await.context("the sandbox did not start")?;
+        // Who lists customers must not find those of the others.
+        let club = Sandbox::start(SandboxOptions::default()).await.context("the sandbox did not start")?;
         // The story delivers by itself: late, twice, in another order.
         sandbox.stripe().hold_deliveries(true);
         let address = public.address();
         let mut hooks = HashMap::new();
-        for (client, _) in EXAMPLES {
+        for client in POSTED_TO {
             let url = format!("http://{address}/hooks/{client}/stripe");
             let secret = sandbox.stripe().register_webhook(&url).context("no webhook could be registered")?;
             hooks.insert(client, Hook { url, secret });
         }
         let runtime = Runtime::start(RuntimeOptions {
-            environment: Arc::new(Variables::of(&sandbox, &hooks)),
+            environment: Arc::new(Variables::of(&sandbox, &club, &hooks)),
             files,
             // What is found is among the clients' problems, too.
             found: Box::new(|_| ()),
@@ -144,10 +164,15 @@ impl Stage {
         let broken: Vec<&str> =
             clients.iter().flat_map(|it| it.problems.iter().map(String::as_str)).collect();
         ensure!(broken.is_empty(), "an example client cannot run: {}", broken.join("; "));
-        Ok(Self { sandbox, runtime, public: address, hooks, folder })
+        Ok(Self { sandbox, club, runtime, public: address, hooks, folder })
     }
 
-    /// The simulators.
+    /// The simulators of the club, which has a Stripe account of its own.
+    pub(super) fn club(&self) -> &Sandbox {
+        &self.club
+    }
+
+    /// The simulators of all others.
     pub(super) fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
@@ -187,7 +212,7 @@ impl Stage {
 }
 
 impl Variables {
-    fn of(sandbox: &Sandbox, hooks: &HashMap<&'static str, Hook>) -> Self {
+    fn of(sandbox: &Sandbox, club: &Sandbox, hooks: &HashMap<&'static str, Hook>) -> Self {
         let (stripe, salesforce, hubspot) = (sandbox.stripe(), sandbox.salesforce(), sandbox.hubspot());
         let secret = |client: &str| hooks.get(client).map(|hook| hook.secret.clone()).unwrap_or_default();
         Self(HashMap::from([
@@ -208,6 +233,9 @@ impl Variables {
             ("SHOP_ACTIVECAMPAIGN_TOKEN", sandbox.activecampaign().api_token().to_owned()),
             ("SHOP_STRIPE_KEY", stripe.api_key().to_owned()),
             ("SHOP_STRIPE_WHSEC", secret(SHOP)),
+            ("CLUB_STRIPE_URL", club.stripe().url()),
+            ("CLUB_STRIPE_KEY", club.stripe().api_key().to_owned()),
+            ("CLUB_BITRIX24_WEBHOOK", club.bitrix24().webhook_url()),
         ]))
     }
 }
@@ -220,7 +248,9 @@ fn write_clients(folder: &Path) -> std::io::Result<()> {
     EXAMPLES.iter().try_for_each(|(client, files)| {
         let client = folder.join("pipelines").join(client);
         std::fs::create_dir_all(&client)?;
-        files.iter().try_for_each(|(name, text)| std::fs::write(client.join(name), text))
+        files
+            .iter()
+            .try_for_each(|(name, text)| std::fs::write(client.join(name), text.replace(FASTER.0, FASTER.1)))
     })
 }
 

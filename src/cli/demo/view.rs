@@ -38,13 +38,15 @@ impl View {
         if self.speaks {
             let sandbox = stage.sandbox();
             say(format_args!(
-                "simulators: Stripe {}, Salesforce {}, HubSpot {}, ActiveCampaign {}, Slack {}\n\
-                 three clients get signed events; each line below is a run that ended\n",
+                "simulators: Stripe {}, Salesforce {}, HubSpot {}, ActiveCampaign {}, Slack {}; of the club Stripe {}, Bitrix24 {}\n\
+                 three clients get signed events, the club lists its customers each second; each line below is a run that ended\n",
                 sandbox.stripe().url(),
                 sandbox.salesforce().url(),
                 sandbox.hubspot().url(),
                 sandbox.activecampaign().url(),
                 sandbox.slack().url(),
+                stage.club().stripe().url(),
+                stage.club().bitrix24().url(),
             ))?;
         }
         Ok(())

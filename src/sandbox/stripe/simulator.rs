@@ -156,6 +156,13 @@ impl Stripe {
         Ok(self.account.act(|state| stories::play(state, story, person))?)
     }
 
+    /// Carries out a call of the API as somebody does who works in the account's dashboard: `path` is what follows `/v1/`,
+    /// `form` what stands in the query or the body. Gives the answer.
+    pub fn ask(&self, method: &str, path: &str, form: &str) -> Result<Value, StripeError> {
+        let answer = self.account.act(|state| stories::ask(state, method, path, form))?;
+        Ok(Value::from(&answer))
+    }
+
     /// Search knows of a change only after this time.
     pub fn search_lag(&self, lag: Duration) {
         self.account.state().search_lag = i64::try_from(lag.as_secs()).unwrap_or(i64::MAX);

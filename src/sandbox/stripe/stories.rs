@@ -86,9 +86,14 @@ pub(super) fn play(state: &mut State, story: Story, person: &Person) -> Result<P
 }
 
 fn post(state: &mut State, path: &str, body: &str) -> Answer {
+    ask(state, "POST", path, body)
+}
+
+/// One call of the API, by the account itself. `path` is what follows `/v1/`, `form` what a query or a body says.
+pub(super) fn ask(state: &mut State, method: &str, path: &str, form: &str) -> Answer {
     let path = format!("v1/{path}");
     let segments: Vec<&str> = path.split('/').collect();
-    router::call(state, "POST", &segments, &Params::new(form::tree(pairs(body))?))
+    router::call(state, method, &segments, &Params::new(form::tree(pairs(form))?))
 }
 
 fn sign_up(state: &mut State, person: &Person) -> Result<(String, String), ApiError> {
