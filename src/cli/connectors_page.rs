@@ -52,7 +52,16 @@ fn objects(page: &mut String, manifest: &Manifest) {
     table(
         page,
         "Objects",
-        &["object", "what it is", "id", "actions", "found by", "relations", "lists of values"],
+        &[
+            "object",
+            "what it is",
+            "id",
+            "actions",
+            "found by",
+            "listed by change of",
+            "relations",
+            "lists of values",
+        ],
         &rows,
     );
 }
@@ -68,6 +77,9 @@ fn object(name: &str, facts: &ObjectFacts) -> Vec<String> {
             if finder.facts.consistent { fields } else { format!("{fields} (lags behind)") }
         })
         .collect();
+    let changed = facts.action(ActionKind::List).and_then(|list| list.since.as_ref());
+    let changed =
+        changed.map(|it| if it.fields.is_empty() { "any field".to_owned() } else { code(&it.fields) });
     let dangerous = facts.actions.iter();
     let dangerous = dangerous.filter_map(|(kind, facts)| Some((kind.word(), facts.dangerous.as_deref()?)));
     let sets = facts.relations.iter().filter_map(|(name, why)| Some((&**name, why.as_deref()?)));
@@ -79,6 +91,7 @@ fn object(name: &str, facts: &ObjectFacts) -> Vec<String> {
         format!("`{}`", facts.id),
         actions.collect::<Vec<_>>().join(", "),
         found.join("; "),
+        changed.unwrap_or_default(),
         code(facts.relations.keys()),
         code(facts.many.keys()),
     ]
