@@ -179,6 +179,7 @@ impl<'a> ClientCheck<'a> {
             broken: &view.broken_connections(),
             vars: &vars,
             event: &[],
+            object: &[],
             parts: &parts,
         };
         let events = Events::of(view);

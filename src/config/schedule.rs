@@ -56,6 +56,10 @@ pub struct ListFile {
     /// Only records that changed since the last poll: the field that tells when a record changed.
     #[serde(default)]
     pub since: Option<SinceFile>,
+    /// The fields that are asked for, besides the id and the field of `since`; all of them when left out. Systems that give
+    /// fewer records a call when all fields are asked for give more, and what changes beside these fields starts nothing.
+    #[serde(default)]
+    pub fields: Vec<String>,
 }
 
 /// Only records that changed since the last poll.

@@ -227,6 +227,10 @@ pub struct OperationFacts {
     pub open: bool,
     /// Of a list: how it is narrowed to what changed.
     pub since: Option<SinceFacts>,
+    /// Of a read: true when it can ask for some of the fields.
+    pub selects: bool,
+    /// True when its request reads what is passed as `params`.
+    pub reads_params: bool,
 }
 
 /// How a list is narrowed to what changed since a moment.

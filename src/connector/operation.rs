@@ -160,6 +160,8 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         single: file.single,
         params: params.collect(),
         open: role.kind.is_some() || uses(file, "rest"),
+        selects: uses(file, "select"),
+        reads_params: uses(file, "params"),
         since: file.since.as_ref().map(|since| SinceFacts {
             fields: since.fields.iter().map(|field| field.as_str().into()).collect(),
             overlap: since.overlap.map_or(OVERLAP, |overlap| overlap.0),

@@ -13,7 +13,7 @@ use super::job::ScheduleJob;
 use super::round::{Reached, Round, Trouble};
 use super::shared::Shared;
 use crate::config::{Gone, Start};
-use crate::connector::{Action, Call, Fields, Record, Select, Since};
+use crate::connector::{Action, Call, Fields, Record, Since};
 use crate::engine::Listed;
 use crate::expr::time_of;
 use crate::failpoint::failpoint;
@@ -153,7 +153,7 @@ impl<'r, 'a> ListingPoll<'r, 'a> {
             object: Arc::clone(self.listing.object()),
             filter: filter.clone(),
             since: since.cloned(),
-            select: Select::All,
+            select: self.listing.select.clone(),
             limit: LISTED_MAX,
             cursor,
         };

@@ -58,6 +58,16 @@ pub struct Order {
     stale: Option<StaleFile>,
 }
 
+impl Trigger {
+    /// The keys of the object, where a schedule names the fields that it lists.
+    fn keys(&self) -> Vec<Arc<str>> {
+        match self {
+            Self::Schedule(schedule) => schedule.listing.as_ref().map(|it| it.keys()).unwrap_or_default(),
+            Self::Events { .. } | Self::Reports(_) => Vec::new(),
+        }
+    }
+}
+
 impl Pipeline {
     /// True when its events come in by themselves: nobody has to be there to ask for them.
     pub fn waits_for_events(&self) -> bool {
@@ -76,8 +86,10 @@ impl Pipeline {
         findings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let written = file.content.as_ref()?;
-        let program = Program::compile(scope, &file.path, written, findings);
         let trigger = trigger(scope, file, written, findings);
+        let object = trigger.as_ref().map(Trigger::keys).unwrap_or_default();
+        let scope = ClientScope { object: &object, ..scope };
+        let program = Program::compile(scope, &file.path, written, findings);
         let order = order(scope, file, written, findings);
         Some(Self {
             name: Arc::clone(&written.name.0),

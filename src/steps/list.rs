@@ -99,6 +99,9 @@ impl Lowering<'_> {
         let target = self.target(&path.key("object"), &written.object, ActionKind::List);
         let filter = self.mapping(&path.key("match"), &written.matching, Role::Value);
         let params = self.mapping(&path.key("params"), &written.params, Role::Value);
+        if let Some(target) = target.as_ref().filter(|_| !written.params.is_empty()) {
+            self.list_reads_params(&path.key("params"), target);
+        }
         Some(List {
             target: target?,
             filter: filter?,

@@ -8,7 +8,7 @@ use super::run::ClientFacts;
 use super::target::Target;
 use super::uses::Role;
 use crate::config::{Compared, Keep, ListFile, SinceFile, UniqueFile};
-use crate::connector::{ActionKind, Fields, Record, SinceFacts};
+use crate::connector::{ActionKind, Fields, Record, Select, SinceFacts};
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::expr::{Context, EvalError, Expr, Frame, Names};
 use crate::nearest::did_you_mean;
@@ -24,6 +24,8 @@ pub struct Listing {
     pub since: Option<(Arc<str>, Duration)>,
     /// What no two of the records may have.
     pub unique: Option<Unique>,
+    /// The fields that are asked for.
+    pub select: Select,
 }
 
 /// A value that no two records may have.
@@ -60,6 +62,17 @@ impl Listing {
     /// The field of a record that holds its id.
     pub fn id_field(&self) -> &str {
         self.target.id_field()
+    }
+
+    /// The keys of a record, when they are named; none when anything may be there.
+    pub fn keys(&self) -> Vec<Arc<str>> {
+        match &self.select {
+            Select::All => Vec::new(),
+            Select::Fields(fields) => {
+                let id = Arc::from(self.id_field());
+                fields.iter().map(Arc::clone).chain([id]).collect()
+            }
+        }
     }
 
     /// The id of a record, as it stands in it.
@@ -133,12 +146,25 @@ pub fn listing(
     let target = lowering.target(&at.key("object"), &list.object, ActionKind::List);
     let conditions = lowering.entries(&at.key("where"), &list.conditions);
     let params = lowering.entries(&at.key("params"), &list.params);
+    if let Some(target) = target.as_ref().filter(|_| !list.params.is_empty()) {
+        lowering.list_reads_params(&at.key("params"), target);
+    }
     let since = match (&list.since, &target) {
         (Some(since), Some(target)) => lowering.since(&at.key("since"), since, target).map(Some),
         (Some(_), None) => None,
         (None, _) => Some(None),
     };
-    lowering.everywhere = lowering.everywhere.clone().with("object");
+    let select = match &target {
+        Some(target) => lowering.select(&at.key("fields"), list, unique, target),
+        None => Some(Select::All),
+    };
+    let names = lowering.everywhere.clone();
+    lowering.everywhere = match (&select, &target) {
+        (Some(Select::Fields(fields)), Some(target)) => {
+            names.with_keys("object", fields.iter().map(|name| &**name).chain([target.id_field()]))
+        }
+        _ => names.with("object"),
+    };
     let unique = match unique {
         Some(unique) => {
             let path = path.key("unique");
@@ -151,8 +177,14 @@ pub fn listing(
         None => Some(None),
     };
     let failed = lowering.failed;
-    let listing =
-        Listing { target: target?, conditions: conditions?, params: params?, since: since?, unique: unique? };
+    let listing = Listing {
+        target: target?,
+        conditions: conditions?,
+        params: params?,
+        since: since?,
+        unique: unique?,
+        select: select?,
+    };
     (!failed).then_some(listing)
 }
 
@@ -198,6 +230,44 @@ impl Lowering<'_> {
         }
         let overlap = written.overlap().map_or(*overlap, |overlap| overlap.0);
         Some((written.field().into(), overlap))
+    }
+
+    /// Refuses `params` of a list that has none: they would do nothing.
+    pub(super) fn list_reads_params(&mut self, path: &Path, target: &Target) {
+        if target.action(ActionKind::List).is_some_and(|facts| !facts.reads_params) {
+            let fact = format!("the list of `{target}` takes no parameters");
+            let finding = Diagnostic::new(Code::CallParams, self.key(path), fact);
+            self.find(finding.help("leave `params` out; which records are listed is said by fields: `where`, or `match` of a step"));
+        }
+    }
+
+    /// The fields that are named, and those that the poll itself reads.
+    fn select(
+        &mut self,
+        path: &Path,
+        list: &ListFile,
+        unique: Option<&UniqueFile>,
+        target: &Target,
+    ) -> Option<Select> {
+        if list.fields.is_empty() {
+            return Some(Select::All);
+        }
+        if !target.action(ActionKind::List).is_some_and(|facts| facts.selects) {
+            let fact = format!("`{target}` is always listed with all of its fields");
+            let finding = Diagnostic::new(Code::PollUnable, self.value(path), fact);
+            self.find(finding.help("leave `fields` out"));
+            return None;
+        }
+        let dated = unique.filter(|unique| unique.keep != Keep::None);
+        let created = dated.and(target.facts()).and_then(|facts| facts.created.clone());
+        let read = list.since.iter().map(|since| Arc::from(since.field())).chain(created);
+        let mut fields: Vec<Arc<str>> = list.fields.iter().map(|name| name.as_str().into()).collect();
+        for name in read {
+            if !fields.contains(&name) {
+                fields.push(name);
+            }
+        }
+        Some(Select::Fields(fields))
     }
 
     /// Which is the oldest can be told only where records say when they were made.

@@ -35,6 +35,8 @@ pub struct ClientScope<'a> {
     pub vars: &'a [Arc<str>],
     /// The keys of the event that starts the pipeline at hand; none when they are not known.
     pub event: &'a [Arc<str>],
+    /// The keys of the object of the pipeline at hand, when its schedule names them; none when anything may be there.
+    pub object: &'a [Arc<str>],
     /// The parts it can use, by name: its own before those of all clients.
     pub parts: &'a IndexMap<Arc<str>, &'a DraftFile<PartFile>>,
 }
@@ -129,6 +131,10 @@ fn everywhere(scope: ClientScope<'_>) -> Names {
         .with_plain("now", "a time in Unix seconds")
         .with_keys("run", ["id", "pipeline", "attempt"])
         .with_keys("vars", scope.vars.iter().map(|name| &**name));
+    let names = match scope.object {
+        [] => names,
+        keys => ROOTS.iter().fold(names, |names, root| names.with_keys(root, keys.iter().map(|key| &**key))),
+    };
     if scope.event.is_empty() {
         names.with("event")
     } else {

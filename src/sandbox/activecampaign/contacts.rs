@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::account::{Account, Record, id_of, text, text_of};
 use super::error::ApiError;
-use super::page::{filter, fits, page};
+use super::page::{Times, filter, fits, page};
 use crate::sandbox::reply::Request;
 
 /// What a contact has by itself.
@@ -26,7 +26,7 @@ impl Account {
         let (email, part) = (parameter("email"), parameter("email_like").or_else(|| parameter("search")));
         let (tag, list) = (parameter("tagid"), parameter("listid"));
         let after: Option<u64> = parameter("id_greater").and_then(|id| id.parse().ok());
-        let since = filter(request, "updated_after").and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let times = Times::of(request, "udate");
         let linked = |kind: &str, key: &str, id: u64, to: &str| {
             self.all(kind).any(|(_, link)| id_of(link, "contact") == Some(id) && text_of(link, key) == to)
         };
@@ -37,9 +37,7 @@ impl Account {
                 && after.is_none_or(|after| *id > after)
                 && tag.as_ref().is_none_or(|tag| linked("contactTag", "tag", *id, tag))
                 && list.as_ref().is_none_or(|list| linked("contactList", "list", *id, list))
-                && since.is_none_or(|since| {
-                    text_of(contact, "udate").parse::<jiff::Timestamp>().is_ok_and(|changed| changed > since)
-                })
+                && times.hold(contact)
         });
         page(request, "contacts", found.map(|(_, contact)| contact))
     }

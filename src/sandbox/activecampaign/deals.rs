@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::account::{Account, Record, id_of, text, text_of};
 use super::contacts::SUBSCRIBER;
 use super::error::ApiError;
-use super::page::{fits, page};
+use super::page::{Times, fits, page};
 use crate::sandbox::reply::Request;
 
 impl Account {
@@ -17,11 +17,9 @@ impl Account {
     /// `GET /deals`.
     pub(super) fn deals(&self, request: &Request) -> Json {
         let known = ["title", "stage", "group", "status", "contact"];
-        page(
-            request,
-            "deals",
-            self.all("deal").filter(|(_, deal)| fits(request, &known, deal)).map(|(_, deal)| deal),
-        )
+        let times = Times::of(request, "mdate");
+        let fits = |deal: &Record| fits(request, &known, deal) && times.hold(deal);
+        page(request, "deals", self.all("deal").filter(|(_, deal)| fits(deal)).map(|(_, deal)| deal))
     }
 
     /// `POST /deals`. The value is in cents and is told as a text, the currency in lower case.

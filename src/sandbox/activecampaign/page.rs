@@ -1,5 +1,8 @@
 //! Listings: filters, pages, and totals that are texts.
 
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::account::{Record, text_of};
@@ -28,6 +31,31 @@ pub(super) fn fits(request: &Request, known: &[&str], record: &Record) -> bool {
         .iter()
         .filter(|(name, _)| known.contains(&name.as_str()))
         .all(|(name, value)| text_of(record, name).eq_ignore_ascii_case(value))
+}
+
+/// `filters[updated_after]` and its like: strictly after and before.
+pub(super) struct Times(Vec<(&'static str, Ordering, Timestamp)>);
+
+impl Times {
+    /// `changed` is the field that tells when a record of this kind was changed.
+    pub(super) fn of(request: &Request, changed: &'static str) -> Self {
+        let known = [
+            ("updated_after", changed, Ordering::Greater),
+            ("updated_before", changed, Ordering::Less),
+            ("created_after", "cdate", Ordering::Greater),
+            ("created_before", "cdate", Ordering::Less),
+        ];
+        let given = |name| filter(request, name)?.parse().ok();
+        Self(
+            known.into_iter().filter_map(|(name, field, order)| Some((field, order, given(name)?))).collect(),
+        )
+    }
+
+    pub(super) fn hold(&self, record: &Record) -> bool {
+        self.0.iter().all(|(field, order, moment)| {
+            text_of(record, field).parse::<Timestamp>().is_ok_and(|told| told.cmp(moment) == *order)
+        })
+    }
 }
 
 /// A page of records under `key`, with its total.

@@ -60,7 +60,15 @@ impl Portal {
                 for name in ["filter", "order"] {
                     old.0.insert(name.to_owned(), Json::Object(named(params.map(name))));
                 }
-                old.0.insert("select".to_owned(), json!(["*", "UF_*"]));
+                // All fields come by one sign, those of the portal's own among them.
+                let select = params.texts("select");
+                let all = select.is_empty() || select.iter().any(|name| name == "*");
+                let select = if all {
+                    json!(["*", "UF_*"])
+                } else {
+                    select.iter().map(|name| upper(name)).collect::<Json>()
+                };
+                old.0.insert("select".to_owned(), select);
                 let page = self.page(kind, &old);
                 let items =
                     page.result.as_array().into_iter().flatten().filter_map(Json::as_object).map(camel);

@@ -127,9 +127,14 @@ impl Salesforce {
 
     /// Creates a record by the org's rules, without assignment; gives its id.
     pub fn seed(&self, object: &str, fields: &Value) -> Result<String, SeedError> {
-        let fields: Map<String, Json> =
-            serde_json::to_value(fields).ok().and_then(|json| json.as_object().cloned()).unwrap_or_default();
-        Ok(self.site.seed(object, &fields)?)
+        Ok(self.site.seed(object, &map(fields))?)
+    }
+
+    /// Changes a record by the org's rules, as a person does who works there.
+    pub fn change(&self, object: &str, id: &str, fields: &Value) -> Result<(), SeedError> {
+        let manner = Manner { version: VERSION, auto_assign: false, allow_duplicates: true };
+        self.site.org().update(object, id, &map(fields), manner)?;
+        Ok(())
     }
 
     /// Adds a user; gives its id.
@@ -180,6 +185,10 @@ impl Salesforce {
         let error = ApiError::new("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record");
         Fault::answer(400).json(Value::from_json(error.reply().body.as_bytes()).unwrap_or_default())
     }
+}
+
+fn map(fields: &Value) -> Map<String, Json> {
+    serde_json::to_value(fields).ok().and_then(|json| json.as_object().cloned()).unwrap_or_default()
 }
 
 #[derive(Debug)]

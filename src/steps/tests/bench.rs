@@ -71,7 +71,12 @@ pub(super) fn failure(class: Class) -> Failure {
 }
 
 fn harmless() -> OperationFacts {
-    OperationFacts { repeat: Repeat::Harmless, consistent: true, ..OperationFacts::default() }
+    OperationFacts {
+        repeat: Repeat::Harmless,
+        consistent: true,
+        reads_params: true,
+        ..OperationFacts::default()
+    }
 }
 
 fn object(consistent: bool) -> ObjectFacts {
@@ -175,6 +180,7 @@ impl Bench {
             broken: &[],
             vars: &["queue".into()],
             event: &[],
+            object: &[],
             parts: &parts,
         };
         let mut findings = Vec::new();

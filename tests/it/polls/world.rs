@@ -38,6 +38,17 @@ impl Polling {
         Self(World::with_pipelines(pipelines).await)
     }
 
+    /// The client `acme` with one more connection, and these pipelines.
+    pub(super) async fn with_connection(connection: &str, pipelines: &str) -> Self {
+        let world = Self::with(pipelines).await;
+        world.edit(
+            "pipelines/acme/client.yaml",
+            "connections:\n",
+            &format!("connections:\n  {connection}\n"),
+        );
+        world
+    }
+
     /// Asks Stripe's simulator to do something.
     pub(super) async fn stripe(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Value {
         let stripe = self.sandbox().stripe();
