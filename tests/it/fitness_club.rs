@@ -190,12 +190,16 @@ async fn what_only_a_person_can_tell_apart_is_a_conflict_and_writes_nothing() {
     let dee = json!({"NAME": "Dee", "EMAIL": [{"VALUE": "dee@club.example"}, {"VALUE": "d@club.example"}]});
     let dee = portal.seed("contact", &Tree::from(&dee)).unwrap();
     let writes = portal.counts().writes;
-    for (name, email) in [("Cy", "cy@club.example"), ("Dee", "dee@club.example"), ("Flo", "flo@club.example")]
-    {
+    let flo = club.customer("Flo", "flo@club.example").await;
+    club.subscribes(&flo, "yoga_monthly").await;
+    let other = club.customer("Flo", "Flo@club.example").await;
+    club.polls().await;
+    let told = &portal.notifications()[0].text;
+    assert!(told.contains(&flo) && told.contains(&other), "the office is told who they are: {told}");
+    for (name, email) in [("Cy", "cy@club.example"), ("Dee", "dee@club.example")] {
         let customer = club.customer(name, email).await;
         club.subscribes(&customer, "yoga_monthly").await;
     }
-    club.customer("Flo", "Flo@club.example").await;
     let eve = club.customer("Eve", "eve@club.example").await;
     club.subscribes(&eve, "yoga_monthly").await;
     club.subscribes(&eve, "boxing_monthly").await;
