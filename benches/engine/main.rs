@@ -8,6 +8,9 @@
 //! * `idle`: from the acknowledgement to the CRM when there is little to do
 //! * `memory [EVENTS]`: resident memory at rest and with a backlog
 //! * `clients [CLIENTS]`: many clients in one process, beside ten
+//! * `replicas [EVENTS]`: three processes over one PostgreSQL, beside one
+//!
+//! PostgreSQL is a server of the bench's own, in a temporary folder, with its usual settings.
 
 #![expect(
     clippy::print_stdout,
@@ -21,6 +24,10 @@ mod handwritten;
 mod load;
 mod marks;
 mod parts;
+/// The database is made as it is for the tests.
+#[expect(dead_code, reason = "the tests do more with it")]
+#[path = "../../tests/it/postgres/server.rs"]
+mod server;
 mod subject;
 
 fn main() {
@@ -39,13 +46,15 @@ fn main() {
             Some("idle") => parts::idle().await,
             Some("memory") => parts::memory(size(100_000)).await,
             Some("clients") => parts::clients(size(10_000)).await,
+            Some("replicas") => parts::replicas(size(10_000)).await,
             None => {
                 parts::rounds(10_000).await;
                 parts::idle().await;
                 parts::memory(100_000).await;
                 parts::clients(10_000).await;
+                parts::replicas(10_000).await;
             }
-            Some(other) => panic!("no part is called {other}: rounds, idle, memory, clients"),
+            Some(other) => panic!("no part is called {other}: rounds, idle, memory, clients, replicas"),
         }
     });
 }

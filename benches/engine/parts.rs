@@ -26,8 +26,17 @@ struct Rounds {
 
 /// Events a second, all programs in turns.
 pub(crate) async fn rounds(events: usize) {
+    side_by_side(&Kind::SIDE_BY_SIDE, events).await;
+}
+
+/// One process on PostgreSQL and three on one, in turns.
+pub(crate) async fn replicas(events: usize) {
+    side_by_side(&[Kind::Postgres, Kind::Replicas], events).await;
+}
+
+async fn side_by_side(kinds: &[Kind], events: usize) {
     let crm = Crm::start().await;
-    let mut all: Vec<(Kind, Rounds)> = Kind::ALL.into_iter().map(|kind| (kind, Rounds::default())).collect();
+    let mut all: Vec<(Kind, Rounds)> = kinds.iter().map(|kind| (*kind, Rounds::default())).collect();
     for round in 1..=ROUNDS {
         for (kind, rounds) in &mut all {
             round_of(*kind, rounds, &crm, events).await;
@@ -144,15 +153,17 @@ pub(crate) async fn clients(many: usize) {
     const EVENTS: usize = 10_000;
     let crm = Crm::start().await;
     println!(
-        "\n| clients of 3 pipelines | listens after | resident at rest | two calls each/s | resident then |"
+        "\n| clients of 3 pipelines | listens after: first start | every other | resident at rest | two calls each/s | resident then |"
     );
-    println!("| --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- |");
     for clients in [10, many] {
-        let subject = Subject::with_clients(Kind::Lockstep, crm.address, clients, 3);
+        let first = Subject::with_clients(Kind::Lockstep, crm.address, clients, 3);
+        let checked = first.start.as_secs_f64();
+        let subject = first.again().await;
         let rest = subject.resident();
         let carried = rate(EVENTS, carried_out(&crm, &subject, EVENTS).await);
         println!(
-            "| {clients} | {:.1} s | {rest} MB | {carried:.0} | {} MB |",
+            "| {clients} | {checked:.1} s | {:.1} s | {rest} MB | {carried:.0} | {} MB |",
             subject.start.as_secs_f64(),
             subject.resident()
         );

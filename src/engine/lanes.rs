@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::awaited::Awaited;
 use crate::steps::EventInput;
 use crate::store::{Part, Parts, QueuedRun, RunBody, RunId, RunState};
 
@@ -35,7 +36,7 @@ pub(super) struct Carried {
 pub(super) struct Asked(u64);
 
 /// Where a run stands in its lane.
-type Standing = (Timestamp, u32, RunId);
+pub(super) type Standing = (Timestamp, u32, RunId);
 
 /// How much of a refill's answer is good.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,8 @@ pub(super) struct ClientLanes {
     pub(super) more: bool,
     /// True while a load is under way.
     pub(super) loading: bool,
+    /// Runs that came in and are looked for in the store.
+    awaited: Awaited,
     /// Reads of the store under way, and when runs' changes came to disk meanwhile, counted by such changes: an answer
     /// to what was asked before may still show them as they were.
     reads: usize,
@@ -171,11 +174,37 @@ impl ClientLanes {
         self.settled_meanwhile.get(&run).is_some_and(|settled| *settled > asked.0)
     }
 
+    /// A run that came in is left to the store, which decides its turn: whoever stands after it waits until it was looked for.
+    pub(super) fn defer(&mut self, run: &QueuedRun) {
+        self.awaited.add(run);
+    }
+
+    /// True when a lane may have to wait for the next load.
+    pub(super) fn awaits(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
+    /// The store is asked for due runs.
+    pub(super) fn load_begins(&mut self) -> Asked {
+        (self.loading, self.more) = (true, false);
+        self.awaited.load_begins();
+        self.read_begins()
+    }
+
+    /// All that a load has brought is in its lane, or blocked.
+    pub(super) fn load_answered(&mut self) {
+        self.lanes.values_mut().for_each(|lane| lane.doubtful = false);
+        for key in self.awaited.load_answered() {
+            self.list(&key);
+        }
+    }
+
     /// Puts a run into its lane, of which at most `limit` runs stay in memory. No held run stands before it.
     pub(super) fn place(&mut self, queued: Queued, limit: usize) -> Placed {
         let standing = standing(&queued.run);
         let returns = queued.run.state == RunState::Held;
         self.known.insert(queued.run.id);
+        self.awaited.found(&queued.run);
         let lane = self.lanes.entry(key_of(&queued.run)).or_default();
         // A held run that comes back is before those that were blocked behind it, so it need not be blocked to go first;
         // but what is older, and waited outside the lane, may have come back and been blocked before it.
@@ -227,7 +256,8 @@ impl ClientLanes {
         if let Some(lane) = self.lanes.get_mut(key)
             && lane.running.is_none()
             && !lane.listed
-            && !lane.queue.is_empty()
+            && let Some((first, _)) = lane.queue.first_key_value()
+            && !self.awaited.goes_before(key, first)
         {
             lane.listed = true;
             self.going.push_back(key.clone());
@@ -241,15 +271,22 @@ impl ClientLanes {
 
     /// Takes the next run that may go. Its lane waits for it.
     pub(super) fn start(&mut self) -> Option<Queued> {
-        let key = self.going.pop_front()?;
-        let lane = self.lanes.get_mut(&key)?;
-        lane.listed = false;
-        let (_, queued) = lane.queue.pop_first()?;
-        lane.running = Some(queued.run.id);
-        self.queued -= 1;
-        self.bytes -= weight(&queued);
-        self.running += 1;
-        Some(queued)
+        while let Some(key) = self.going.pop_front() {
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            lane.listed = false;
+            // Since it was listed, somebody older may have come in.
+            let Some(first) = lane.queue.first_entry() else { continue };
+            if self.awaited.goes_before(&key, first.key()) {
+                continue;
+            }
+            let queued = first.remove();
+            lane.running = Some(queued.run.id);
+            self.queued -= 1;
+            self.bytes -= weight(&queued);
+            self.running += 1;
+            return Some(queued);
+        }
+        None
     }
 
     /// A run is done for now, and its lane may go on. `hold`: it stays the lane's head, and gives back those after
@@ -337,8 +374,9 @@ impl ClientLanes {
     }
 
     /// A run that goes from the store to the store: it must not be found again before its change is on disk.
-    pub(super) fn hide(&mut self, run: RunId) {
-        self.known.insert(run);
+    pub(super) fn hide(&mut self, run: &QueuedRun) {
+        self.known.insert(run.id);
+        self.awaited.found(run);
     }
 
     /// A run's last change is on disk: whoever asks the store from now on sees it as it is.
@@ -359,11 +397,6 @@ impl ClientLanes {
         lane.doubtful = true;
     }
 
-    /// All that was due has been put into its lane: those that are blocked may follow.
-    pub(super) fn due_is_known(&mut self) {
-        self.lanes.values_mut().for_each(|lane| lane.doubtful = false);
-    }
-
     /// A blocked run is on disk.
     pub(super) fn spill_settled(&mut self, key: &LaneKey) {
         if let Some(lane) = self.lanes.get_mut(key) {
@@ -381,6 +414,7 @@ impl ClientLanes {
             }
             (lane.listed, lane.spilled) = (false, false);
         }
+        self.awaited.forget(parts);
         self.going.retain(|key| !parts.has(key.2));
         self.lanes.retain(|key, lane| !parts.has(key.2) || lane.running.is_some());
     }
@@ -399,7 +433,7 @@ pub(super) fn key_of(run: &QueuedRun) -> LaneKey {
     (Arc::clone(&run.place.lane), Arc::clone(&run.place.key), run.part)
 }
 
-fn standing(run: &QueuedRun) -> Standing {
+pub(super) fn standing(run: &QueuedRun) -> Standing {
     (run.place.created, run.place.rank, run.id)
 }
 
@@ -423,7 +457,15 @@ mod tests {
     /// What can happen next; numbers choose among what is there.
     #[derive(Debug, Clone)]
     enum Event {
-        Arrives { lane: u8, created: i64, rank: u32 },
+        Arrives {
+            lane: u8,
+            created: i64,
+            rank: u32,
+        },
+        /// The store has to be asked before arrivals are placed.
+        Looks,
+        Loads,
+        Loaded,
         Starts,
         Ends(usize),
         Settles(usize),
@@ -433,6 +475,9 @@ mod tests {
     fn events() -> impl Strategy<Value = Vec<Event>> {
         let event = prop_oneof![
             4 => (0..3_u8, 0..5_i64, 0..3_u32).prop_map(|(lane, created, rank)| Event::Arrives { lane, created, rank }),
+            1 => Just(Event::Looks),
+            2 => Just(Event::Loads),
+            2 => Just(Event::Loaded),
             3 => Just(Event::Starts),
             3 => any::<usize>().prop_map(Event::Ends),
             2 => any::<usize>().prop_map(Event::Settles),
@@ -451,6 +496,9 @@ mod tests {
         unsettled: Vec<(u8, Standing)>,
         running: Vec<(u8, Standing)>,
         refilling: Vec<(u8, Asked)>,
+        /// Left to the store; and what of it the load under way has seen.
+        deferred: Vec<(u8, Standing)>,
+        loading: Vec<(u8, Standing)>,
     }
 
     const LIMIT: usize = 3;
@@ -480,13 +528,26 @@ mod tests {
                 Event::Arrives { lane, created, rank } => {
                     let standing = (Timestamp::from_second(*created).unwrap(), *rank, RunId(id));
                     self.waiting.insert((*lane, standing));
-                    let run = run(*lane, standing, RunState::Ready);
-                    if self.lanes.place(Queued { run: run.clone(), carried: None }, LIMIT) == Placed::Spilled
-                    {
-                        self.lanes.spill(&run);
-                        self.blocked.insert((*lane, standing));
-                        self.unsettled.push((*lane, standing));
+                    if self.lanes.takes_arrivals() {
+                        self.place((*lane, standing));
+                    } else {
+                        self.lanes.more = true;
+                        self.lanes.defer(&run(*lane, standing, RunState::Ready));
+                        self.deferred.push((*lane, standing));
                     }
+                }
+                Event::Looks => self.lanes.more = true,
+                Event::Loads if self.lanes.more && !self.lanes.loading => {
+                    self.lanes.load_begins();
+                    self.loading = std::mem::take(&mut self.deferred);
+                }
+                Event::Loaded if self.lanes.loading => {
+                    self.lanes.loading = false;
+                    for found in std::mem::take(&mut self.loading) {
+                        self.place(found);
+                    }
+                    self.lanes.load_answered();
+                    self.lanes.read_ends();
                 }
                 Event::Starts => self.starts(),
                 Event::Ends(which) if !self.running.is_empty() => {
@@ -506,7 +567,17 @@ mod tests {
                     let (lane, asked) = self.refilling.swap_remove(which % self.refilling.len());
                     self.refilled(lane, asked);
                 }
+                Event::Loads | Event::Loaded => {}
                 Event::Ends(_) | Event::Settles(_) | Event::Refills(_) => {}
+            }
+        }
+
+        fn place(&mut self, (lane, standing): (u8, Standing)) {
+            let run = run(lane, standing, RunState::Ready);
+            if self.lanes.place(Queued { run: run.clone(), carried: None }, LIMIT) == Placed::Spilled {
+                self.lanes.spill(&run);
+                self.blocked.insert((lane, standing));
+                self.unsettled.push((lane, standing));
             }
         }
 
@@ -548,6 +619,8 @@ mod tests {
         /// Everything goes on until nothing is left to do.
         fn finish(&mut self) {
             for _ in 0..1_000 {
+                self.happens(&Event::Loads, 0);
+                self.happens(&Event::Loaded, 0);
                 self.starts();
                 self.happens(&Event::Ends(0), 0);
                 self.happens(&Event::Settles(0), 0);

@@ -15,6 +15,7 @@ mod alerts;
 mod api;
 mod applied;
 mod archive;
+mod awaited;
 mod carry_out;
 mod circuit;
 mod generations;

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use crate::value::{Map, Value};
 
-/// Keys whose values are card data wherever they stand, in the spelling of [`normal`].
+/// Keys whose values are card data wherever they stand, in the spelling of [`Normal`].
 const FORBIDDEN: &[&str] = &[
     // The primary account number (requirement 3.5), whole or as something that recognises it.
     "cardnumber",
@@ -56,16 +56,49 @@ const MASK: &str = "[card number removed]";
 /// True when the value at `path` (the keys from the top down) is card data, so that nothing may be mapped from it.
 pub fn is_card_data(path: &[&str]) -> bool {
     let parents = std::iter::once(None).chain(path.iter().map(Some));
-    parents.zip(path).any(|(parent, key)| is_forbidden(key, parent.is_some_and(|parent| is_card(parent))))
+    parents.zip(path).any(|(parent, key)| {
+        Normal::of(key).is_forbidden(parent.is_some_and(|parent| Normal::of(parent).is_card()))
+    })
 }
 
-fn is_card(key: &str) -> bool {
-    CARDS.contains(&&*normal(key))
+/// The most letters and digits that a key has in any of the lists.
+const LONGEST: usize = 24;
+
+/// A key in lower case without `_`, `-` and spaces: `card_number`, `cardNumber` and `Card Number` are one. Each key of each event is
+/// looked at, so no text is made of it. What is too long for the lists, or of other letters than theirs, is none of them.
+struct Normal {
+    letters: [u8; LONGEST],
+    length: usize,
 }
 
-fn is_forbidden(key: &str, in_card: bool) -> bool {
-    let key = normal(key);
-    FORBIDDEN.contains(&&*key) || (in_card && FORBIDDEN_IN_CARD.contains(&&*key))
+impl Normal {
+    fn of(key: &str) -> Self {
+        let mut normal = Self { letters: [0; LONGEST], length: 0 };
+        for char in key.chars().filter(|char| char.is_alphanumeric()) {
+            for letter in char.to_lowercase() {
+                let place = normal.letters.get_mut(normal.length);
+                let (Some(place), Ok(letter)) = (place, u8::try_from(letter)) else {
+                    return Self { letters: [0; LONGEST], length: 0 };
+                };
+                *place = letter;
+                normal.length += 1;
+            }
+        }
+        normal
+    }
+
+    fn is_in(&self, list: &[&str]) -> bool {
+        let letters = &self.letters[..self.length];
+        list.iter().any(|key| key.as_bytes() == letters)
+    }
+
+    fn is_card(&self) -> bool {
+        self.is_in(CARDS)
+    }
+
+    fn is_forbidden(&self, in_card: bool) -> bool {
+        self.is_in(FORBIDDEN) || (in_card && self.is_in(FORBIDDEN_IN_CARD))
+    }
 }
 
 /// `value` without card data: forbidden keys are left out, card numbers in texts are masked. What holds none is
@@ -112,8 +145,9 @@ fn stripped_map(map: &Map, in_card: bool) -> Option<Value> {
     let mut changed = false;
     let mut kept = Map::with_capacity(0);
     for (place, (key, value)) in map.iter().enumerate() {
-        let drop = is_forbidden(key, in_card);
-        let new = if drop { None } else { stripped(value, is_card(key)) };
+        let normal = Normal::of(key);
+        let drop = normal.is_forbidden(in_card);
+        let new = if drop { None } else { stripped(value, normal.is_card()) };
         let name = masked(key);
         if (drop || new.is_some() || matches!(name, Cow::Owned(_))) && !changed {
             changed = true;
@@ -125,14 +159,6 @@ fn stripped_map(map: &Map, in_card: bool) -> Option<Value> {
         }
     }
     changed.then(|| kept.into())
-}
-
-/// A key in lower case without `_`, `-` and spaces: `card_number`, `cardNumber` and `Card Number` are one.
-fn normal(key: &str) -> Cow<'_, str> {
-    if key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
-        return Cow::Borrowed(key);
-    }
-    key.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The text with each card number replaced.

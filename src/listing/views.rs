@@ -184,18 +184,27 @@ pub struct RunDetailView {
     pub run: RunView,
     /// Its journalled calls, in the order of their steps.
     pub calls: Vec<CallView>,
-    /// What it changed.
+    /// What it changed, in the order of its steps.
     pub changes: Vec<AuditView>,
 }
 
 impl From<RunDetail> for RunDetailView {
     fn from(detail: RunDetail) -> Self {
+        let RunDetail { run, mut calls, mut audit } = detail;
+        calls.sort_by_cached_key(|row| numbers(&row.call));
+        audit.sort_by_cached_key(|row| numbers(&row.call));
         Self {
-            run: detail.run.into(),
-            calls: detail.calls.into_iter().map(Into::into).collect(),
-            changes: detail.audit.into_iter().map(Into::into).collect(),
+            run: run.into(),
+            calls: calls.into_iter().map(Into::into).collect(),
+            changes: audit.into_iter().map(Into::into).collect(),
         }
     }
+}
+
+/// The numbers in a call's place: as text, step 10 would stand before step 2.
+fn numbers(call: &str) -> Vec<u64> {
+    let digits = call.split(|letter: char| !letter.is_ascii_digit());
+    digits.filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// A journalled call.

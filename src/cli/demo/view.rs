@@ -175,10 +175,12 @@ impl Summary {
         let runs: Vec<String> =
             self.runs.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
         let mut lines = vec![format!("{} events; runs: {}", self.events, runs.join(", "))];
+        let names = self.crm.values().flat_map(IndexMap::values).flat_map(IndexMap::keys);
+        let width = names.map(String::len).max().unwrap_or_default();
         for (client, connections) in &self.crm {
             for (connection, objects) in connections {
                 for (object, count) in objects {
-                    lines.push(format!("  {client:12} {connection:12} {object:12} {count:>4}"));
+                    lines.push(format!("  {client:12} {connection:14} {object:width$} {count:>4}"));
                 }
             }
         }

@@ -61,13 +61,11 @@ impl Scheduler {
             // Half of what is free, so that something is left for those who come later.
             let share = (lanes.in_memory() + free / 2).clamp(SHARE_MIN, SHARE_MAX);
             let room = share.saturating_sub(lanes.in_memory());
-            if room < share.div_ceil(2) {
+            if room < share.div_ceil(2) && !lanes.awaits() {
                 continue;
             }
-            lanes.loading = true;
-            lanes.more = false;
-            let (limit, held_version) = (lanes.known() + room, lanes.held_version);
-            let question = Question { held_version, limit, asked: lanes.read_begins(), since };
+            let (limit, held_version) = (lanes.known() + room.max(1), lanes.held_version);
+            let question = Question { held_version, limit, asked: lanes.load_begins(), since };
             let client = Arc::clone(client);
             let workshop = Arc::clone(&self.workshop);
             self.tasks.spawn(async move {

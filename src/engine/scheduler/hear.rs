@@ -51,6 +51,9 @@ impl Scheduler {
             let direct = direct && holdings.has_since(part, since);
             if !direct || !lanes.takes_arrivals() || !room || queued.run.id <= loaded_up_to {
                 lanes.more = true;
+                if room {
+                    lanes.defer(&queued.run);
+                }
                 // Where its turn is decided is in the store; what it is carried out with is not read there again.
                 self.arrivals.keep(queued, since, self.workshop.limits.runs);
                 continue;
@@ -123,13 +126,13 @@ impl Scheduler {
                     }
                     let carried = self.arrivals.take(&run, &self.workshop.holdings);
                     if run.behind {
-                        self.lanes(client).hide(run.id);
+                        self.lanes(client).hide(&run);
                         self.block(client, &run);
                     } else {
                         self.place(client, Queued { run, carried });
                     }
                 }
-                self.lanes(client).due_is_known();
+                self.lanes(client).load_answered();
             }
         }
         self.lanes(client).read_ends();

@@ -197,7 +197,7 @@ impl Scheduler {
             self.begin();
             self.count();
             let look_at = self.look_at();
-            // The rare mail first, and of the frequent one by one: nothing is starved, whatever comes in. Tasks that are done are all heard below, each time.
+            // The rare mail first, and what there is of the frequent below, each time: nothing is starved, whatever comes in.
             tokio::select! {
                 biased;
                 gone = self.doors.stop.changed() => if gone.is_err() { break Duration::ZERO },
@@ -210,6 +210,11 @@ impl Scheduler {
             }
             while let Some(report) = self.tasks.try_join_next() {
                 self.hear(report);
+            }
+            // Whoever came in before a run ended is placed before the next of its lane begins.
+            for _ in 0..self.doors.arrivals.len() {
+                let Ok(arrived) = self.doors.arrivals.try_recv() else { break };
+                self.arrived(arrived);
             }
         };
         self.finish(grace).await;

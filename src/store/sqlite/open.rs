@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::columns::{error, name};
@@ -74,6 +75,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
         connection.busy_timeout(BUSY)?;
         // 2 MB: readers touch few pages, and there are several of them.
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
+        plans_stay(&connection)?;
         Ok(connection)
     };
     open().map_err(|failure: rusqlite::Error| error(&failure, path))
@@ -166,6 +168,7 @@ fn examine(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 /// 1,000 pages keeps the log near 8 MB; one that could not run (a long reader) is cut back when it can. What is deleted
 /// is written over where its page is written anyway; `erase` asks for more.
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    plans_stay(connection)?;
     connection.execute_batch(
         "PRAGMA page_size = 8192;
          PRAGMA auto_vacuum = INCREMENTAL;
@@ -183,6 +186,12 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// A statement is planned once, whatever is bound to it: an SQLite that keeps samples of its indexes would plan each of ours anew, each
+/// time that it is used.
+fn plans_stay(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Applies what is missing, each migration in a transaction of its own. The version is read again inside: another
