@@ -1,6 +1,6 @@
 //! Runs that came in and were left to the store, until it was asked for them: nobody overtakes them meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::lanes::{LaneKey, Standing, key_of, standing};
 use crate::store::{Parts, QueuedRun};
@@ -10,7 +10,7 @@ use crate::store::{Parts, QueuedRun};
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
     /// Where they stand in their lanes, and which load will bring them at the latest.
-    lanes: HashMap<LaneKey, BTreeMap<Standing, u64>>,
+    lanes: BTreeMap<LaneKey, BTreeMap<Standing, u64>>,
     /// How many loads have begun.
     loads: u64,
 }

@@ -567,8 +567,7 @@ mod tests {
                     let (lane, asked) = self.refilling.swap_remove(which % self.refilling.len());
                     self.refilled(lane, asked);
                 }
-                Event::Loads | Event::Loaded => {}
-                Event::Ends(_) | Event::Settles(_) | Event::Refills(_) => {}
+                Event::Loads | Event::Loaded | Event::Ends(_) | Event::Settles(_) | Event::Refills(_) => {}
             }
         }
 
