@@ -13,6 +13,7 @@ mod example;
 mod faults;
 mod fitness_club;
 mod fuzz_cases;
+mod harbor_cloud;
 mod ingest;
 mod large;
 mod looking;

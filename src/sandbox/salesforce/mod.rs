@@ -11,6 +11,7 @@ mod describe;
 mod duplicates;
 mod error;
 mod id;
+mod lines;
 mod oauth;
 mod org;
 mod query;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::convert;
 use super::error::ApiError;
 use super::id;
+use super::lines;
 use super::org::{Org, Record};
 use super::schema::{FieldShape, ObjectShape};
 
@@ -43,7 +44,7 @@ const STAGES: [(&str, i64, bool, bool, &str); 10] = [
     ("Closed Lost", 0, true, false, "Omitted"),
 ];
 
-type Fields = Map<String, Json>;
+pub(super) type Fields = Map<String, Json>;
 
 impl Org {
     /// Creates a record and gives its id.
@@ -76,6 +77,7 @@ impl Org {
         self.stamp(&shape, &mut fields, &id, true);
         self.records.put(&shape.name, id.clone(), Record { fields, deleted: false });
         self.counts.writes += 1;
+        self.roll_up(&shape.name, &id);
         *self.counts.creates.entry(shape.name).or_insert(0) += 1;
         Ok(id)
     }
@@ -106,6 +108,7 @@ impl Org {
             record.fields = fields;
         }
         self.counts.writes += 1;
+        self.roll_up(&shape.name, &id);
         Ok(id)
     }
 
@@ -153,6 +156,7 @@ impl Org {
             record.fields.insert("SystemModstamp".to_owned(), json!(now));
         }
         self.counts.writes += 1;
+        self.roll_up(&shape.name, &id);
         Ok(id)
     }
 
@@ -309,7 +313,12 @@ impl Org {
     ) -> Result<(), ApiError> {
         match shape.name.as_str() {
             "Contact" | "Lead" | "User" => full_name(fields),
-            "Opportunity" if given.contains_key("StageName") => stage(fields, given),
+            "Opportunity" => {
+                if given.contains_key("StageName") {
+                    stage(fields, given);
+                }
+                lines::keep_amount(self, fields);
+            }
             "Task" => self.activity(fields)?,
             "Case" => close(fields, "Closed"),
             "Contract" | "Order" if created => {
@@ -319,7 +328,7 @@ impl Org {
                     return Err(ApiError::new("FIELD_INTEGRITY_EXCEPTION", message).field("Status"));
                 }
             }
-            "OpportunityLineItem" => self.line_item(fields)?,
+            "OpportunityLineItem" => lines::settle(self, fields, given, created)?,
             "CampaignMember" if !has(fields, "LeadId") && !has(fields, "ContactId") => {
                 return Err(missing(&["LeadId or ContactId".to_owned()]));
             }
@@ -352,21 +361,6 @@ impl Org {
         fields.insert("IsHighPriority".to_owned(), json!(high));
         close(fields, "Completed");
         Ok(())
-    }
-
-    /// A line needs the opportunity's price book, and one price, not two.
-    fn line_item(&self, fields: &mut Fields) -> Result<(), ApiError> {
-        let of = |name: &str| fields.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-        let opportunity = self.records.live("Opportunity", &of("OpportunityId"));
-        if opportunity.is_none_or(|found| found.fields.get("Pricebook2Id").is_none_or(Json::is_null)) {
-            let message = "The opportunity has no price book: set Pricebook2Id first";
-            return Err(ApiError::new("FIELD_INTEGRITY_EXCEPTION", message).field("PricebookEntryId"));
-        }
-        match (has(fields, "UnitPrice"), has(fields, "TotalPrice")) {
-            (true, true) => Err(ApiError::new("INVALID_FIELD", "specify UnitPrice or TotalPrice, not both")),
-            (false, false) => Err(missing(&["UnitPrice".to_owned()])),
-            _ => Ok(()),
-        }
     }
 
     fn stamp(&mut self, shape: &ObjectShape, fields: &mut Fields, id: &str, created: bool) {
@@ -413,7 +407,7 @@ fn required(shape: &ObjectShape, fields: &Fields, created: bool) -> Result<(), A
     if names.is_empty() { Ok(()) } else { Err(missing(&names)) }
 }
 
-fn missing(names: &[String]) -> ApiError {
+pub(super) fn missing(names: &[String]) -> ApiError {
     let message = format!("Required fields are missing: [{}]", names.join(", "));
     names.iter().fold(ApiError::new("REQUIRED_FIELD_MISSING", message), |error, name| error.field(name))
 }
@@ -429,7 +423,7 @@ fn read_only(names: &[String]) -> ApiError {
         .fold(ApiError::new("INVALID_FIELD_FOR_INSERT_UPDATE", message), |error, name| error.field(name))
 }
 
-fn has(fields: &Fields, name: &str) -> bool {
+pub(super) fn has(fields: &Fields, name: &str) -> bool {
     fields.get(name).is_some_and(|value| !value.is_null())
 }
 

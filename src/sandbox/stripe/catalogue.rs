@@ -136,6 +136,24 @@ pub(super) fn create_price(state: &mut State, params: &Params) -> Answer {
     state.create("price", price)
 }
 
+/// What an item may say of a price that is made for it.
+const INLINE: Takes = Takes {
+    fields: &["currency", "unit_amount", "unit_amount_decimal", "tax_behavior"],
+    own: &["product", "recurring.interval", "recurring.interval_count"],
+};
+
+/// A price that is made in place, for one item. It is not active, so that nobody else uses it.
+pub(super) fn inline_price(state: &mut State, params: &Params) -> Answer {
+    params.check(INLINE)?;
+    params.required("product")?;
+    if !params.has("recurring") {
+        return Err(ApiError::required("recurring"));
+    }
+    let mut price = create_price(state, params)?;
+    price["active"] = json!(false);
+    Ok(state.replace("price", price, None))
+}
+
 fn product_of(state: &mut State, params: &Params) -> Result<String, ApiError> {
     if params.has("product_data") {
         let product = create_product(state, &params.below("product_data"))?;

@@ -26,8 +26,10 @@ const CREATE: Takes = Takes {
     own: &[
         "customer",
         "items[].price",
+        "items[].price_data.*",
         "items[].quantity",
         "items[].metadata.*",
+        "billing_cycle_anchor",
         "trial_end",
         "trial_period_days",
         "payment_behavior",
@@ -51,6 +53,7 @@ const UPDATE: Takes = Takes {
     own: &[
         "items[].id",
         "items[].price",
+        "items[].price_data.*",
         "items[].quantity",
         "items[].deleted",
         "items[].metadata.*",
@@ -66,7 +69,7 @@ const UPDATE: Takes = Takes {
 };
 const ITEM: Takes = Takes {
     fields: &[],
-    own: &["subscription", "price", "quantity", "metadata.*", "proration_behavior", "id"],
+    own: &["subscription", "price", "price_data.*", "quantity", "metadata.*", "proration_behavior", "id"],
 };
 const CANCEL: Takes = Takes { fields: &[], own: &["invoice_now", "prorate", "cancellation_details.*"] };
 
@@ -117,6 +120,7 @@ pub(super) fn create(state: &mut State, params: &Params) -> Answer {
     }
     default_method(state, params, &mut subscription)?;
     trial(state, params, &mut subscription)?;
+    anchor(state, params, &mut subscription)?;
     for (at, row) in rows.iter().enumerate() {
         add(state, &mut subscription, row, &format!("items[{at}]"))?;
     }
@@ -161,10 +165,21 @@ fn trial(state: &State, params: &Params, subscription: &mut Json) -> Result<(), 
     Ok(())
 }
 
-/// Adds an item; its period begins now, and is the trial's while there is one.
+/// All periods end at the anchor first, which must not be behind the natural end of any.
+fn anchor(state: &State, params: &Params, subscription: &mut Json) -> Result<(), ApiError> {
+    if let Some(anchor) = params.int("billing_cycle_anchor")? {
+        if anchor <= state.now() {
+            let message = "billing_cycle_anchor cannot be in the past";
+            return Err(ApiError::invalid(message).param("billing_cycle_anchor"));
+        }
+        subscription["billing_cycle_anchor"] = json!(anchor);
+    }
+    Ok(())
+}
+
+/// Adds an item. Its period begins now and ends with those of the others: with the trial while there is one, else at the anchor.
 fn add(state: &mut State, subscription: &mut Json, row: &Params, param: &str) -> Result<String, ApiError> {
-    let id = row.text("price").ok_or_else(|| ApiError::required(&format!("{param}[price]")))?;
-    let price = recurring_price(state, id, &format!("{param}[price]"))?;
+    let price = price_of(state, row, param)?.ok_or_else(|| ApiError::required(&format!("{param}[price]")))?;
     if items_of(subscription).len() >= ITEMS_MAX {
         return Err(ApiError::invalid(format!("A subscription can have up to {ITEMS_MAX} items.")));
     }
@@ -175,12 +190,21 @@ fn add(state: &mut State, subscription: &mut Json, row: &Params, param: &str) ->
         );
     }
     let now = state.now();
+    let natural = period_end(now, &price);
+    let others = items_of(subscription).first().map(|item| int(item, "current_period_end"));
+    let anchor = Some(int(subscription, "billing_cycle_anchor")).filter(|anchor| *anchor > now);
+    if let Some(anchor) = anchor.filter(|anchor| *anchor > natural) {
+        let message = format!(
+            "billing_cycle_anchor cannot be later than next natural billing date ({natural}): {anchor}"
+        );
+        return Err(ApiError::invalid(message).param("billing_cycle_anchor"));
+    }
     let mut item = state.blank("subscription_item", "si");
     item["subscription"] = subscription["id"].clone();
     item["current_period_start"] = json!(now);
     item["current_period_end"] = match subscription["trial_end"].as_i64() {
         Some(end) if subscription["status"] == "trialing" => json!(end),
-        _ => json!(period_end(now, &price)),
+        _ => json!(others.or(anchor).unwrap_or(natural)),
     };
     item["metadata"] = row.get("metadata").cloned().unwrap_or_else(|| json!({}));
     set_price(&mut item, &price);
@@ -193,6 +217,21 @@ fn add(state: &mut State, subscription: &mut Json, row: &Params, param: &str) ->
         subscription["items"]["total_count"] = json!(items_of(subscription).len());
     }
     Ok(id)
+}
+
+/// The price that a row names, or the one that it makes in place.
+fn price_of(state: &mut State, row: &Params, param: &str) -> Result<Option<Json>, ApiError> {
+    match (row.text("price"), row.has("price_data")) {
+        (Some(_), true) => {
+            Err(ApiError::invalid("You may only specify one of these parameters: price, price_data."))
+        }
+        (Some(id), false) => recurring_price(state, id, &format!("{param}[price]")).map(Some),
+        (None, true) => {
+            let price = catalogue::inline_price(state, &row.below("price_data"))?;
+            recurring_price(state, &text(&price, "id"), &format!("{param}[price_data]")).map(Some)
+        }
+        (None, false) => Ok(None),
+    }
 }
 
 fn recurring_price(state: &State, id: &str, param: &str) -> Answer {
@@ -237,7 +276,7 @@ fn begin(state: &mut State, mut subscription: Json, behavior: &str) -> Answer {
     let id = text(&subscription, "id");
     let trialing = subscription["status"] == "trialing";
     let automatic = subscription["collection_method"] == "charge_automatically";
-    let due: i64 = items_of(&subscription).iter().map(cost).sum();
+    let due: i64 = items_of(&subscription).iter().map(|item| period_cost(&subscription, item)).sum();
     let method = invoices::default_method(state, &subscription)
         .or_else(|| subscription["default_payment_method"].as_str().map(str::to_owned));
     let charges = automatic && !trialing && due > 0;
@@ -268,6 +307,16 @@ fn cost(item: &Json) -> i64 {
     catalogue::cost(&item["price"], int(item, "quantity"))
 }
 
+/// What an item's present period costs: a part of the price when an anchor cuts it short.
+fn period_cost(subscription: &Json, item: &Json) -> i64 {
+    let (start, ends) = (int(item, "current_period_start"), int(item, "current_period_end"));
+    let whole = period_end(start, &item["price"]);
+    if subscription["status"] == "trialing" || ends >= whole {
+        return cost(item);
+    }
+    cost(item) * (ends - start) / (whole - start).max(1)
+}
+
 /// Makes the invoice of the current period and opens it.
 fn bill(state: &mut State, subscription: &Json, reason: &'static str, free: bool) -> Answer {
     let id = text(subscription, "id");
@@ -281,7 +330,7 @@ fn bill(state: &mut State, subscription: &Json, reason: &'static str, free: bool
     };
     let mut invoice = invoices::draft(state, &bill)?;
     for item in items_of(subscription) {
-        let amount = if free { 0 } else { cost(item) };
+        let amount = if free { 0 } else { period_cost(subscription, item) };
         let quantity = item["quantity"].as_i64().unwrap_or(0);
         let name = item["price"]["nickname"].as_str().unwrap_or("Subscription");
         let line = json!({"amount": amount, "description": format!("{quantity} × {name}"), "subscription": id,
@@ -404,9 +453,9 @@ fn change(state: &mut State, subscription: &mut Json, row: &Params, param: &str)
         }
         return Ok(());
     }
+    let price = price_of(state, row, param)?;
     let item = &mut subscription["items"]["data"][at];
-    if let Some(price) = row.text("price").filter(|price| item["price"]["id"] != *price) {
-        let price = recurring_price(state, price, &format!("{param}[price]"))?;
+    if let Some(price) = price.filter(|price| item["price"]["id"] != price["id"]) {
         set_price(item, &price);
         // The trap: another price takes the quantity back to one unless it is sent along.
         item["quantity"] = json!(1);
