@@ -14,7 +14,7 @@ use crate::config::{ClientDraft, ClientFile, ClientOverlay, Draft, DraftFile, Sh
 use crate::diagnostic::{Code, Diagnostic, Path, Report, Severity, SourceFile, Sources};
 use crate::expr::{Engine, FaultSeg, Library};
 use crate::project::{Client, ClientParts, ConnectionConfig, Pipeline, Project, map_of};
-use crate::steps::{ClientScope, finding_of};
+use crate::steps::{ClientScope, Heard, finding_of};
 
 /// Which environments a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +181,11 @@ impl<'a> ClientCheck<'a> {
             event: &[],
             object: &[],
             parts: &parts,
+            ownership: &view.client.ownership,
+            heard: &Arc::new(Heard::by(
+                self.draft.pipelines.iter().filter_map(|file| file.content.as_ref()),
+                parts.values().filter_map(|part| part.content.as_ref()),
+            )),
         };
         let events = Events::of(view);
         let files = self.draft.pipelines.iter().zip(&made_of.pipelines);

@@ -164,6 +164,8 @@ pub struct ObjectFacts {
     pub many: IndexMap<Arc<str>, Arc<str>>,
     /// The field of a record that says when it was made.
     pub created: Option<Arc<str>>,
+    /// The fields that the system itself sets at each change.
+    pub stamps: Vec<Arc<str>>,
 }
 
 impl ObjectFacts {

@@ -256,6 +256,17 @@ impl Events {
         })
     }
 
+    /// True when its events tell which request caused them.
+    pub fn tells_marks(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// The idempotency key of the request that caused an event, where it had one.
+    pub fn mark(&self, event: &Value) -> Option<Arc<str>> {
+        let mark = self.mark.as_ref()?.read(&context([("event", event.clone())]));
+        mark.to_text().filter(|mark| !mark.is_empty())
+    }
+
     /// Why an event cannot be used as it is: it is thin, or foreign to a connection of this `config`.
     pub fn unfit(&self, envelope: &Envelope, config: &Map) -> Option<String> {
         if envelope.thin {

@@ -23,6 +23,7 @@ pub(super) struct Object {
     /// What it is, for people.
     description: Option<Arc<str>>,
     created: Option<Arc<str>>,
+    stamps: Vec<Arc<str>>,
     /// What operations see as `vars`.
     pub(super) vars: Value,
     /// What of its fields is not written as it is.
@@ -55,6 +56,7 @@ impl Object {
             id: layers.id(),
             description: layers.0.iter().find_map(|(_, layer)| layer.description.as_deref()).map(Arc::from),
             created: layers.created(),
+            stamps: layers.stamps(),
             vars: vars.into(),
             wire: Wire::compile(compiler, &layers.0, &names),
             find: Vec::new(),
@@ -148,6 +150,7 @@ impl Object {
                 .map(|(name, many)| (Arc::clone(name), Arc::clone(many.value_key())))
                 .collect(),
             created: self.created.clone(),
+            stamps: self.stamps.clone(),
         }
     }
 }
@@ -187,6 +190,11 @@ impl<'a> Layers<'a> {
     fn id(&self) -> Vec<String> {
         let written = self.0.iter().find_map(|(_, layer)| layer.id.as_deref());
         written.unwrap_or("id").split('.').map(str::to_owned).collect()
+    }
+
+    fn stamps(&self) -> Vec<Arc<str>> {
+        let layer = self.0.iter().find(|(_, layer)| !layer.stamps.is_empty());
+        layer.into_iter().flat_map(|(_, layer)| &layer.stamps).map(|name| name.as_str().into()).collect()
     }
 
     fn created(&self) -> Option<Arc<str>> {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::applied::Unsettled;
 use super::archive::{Archive, Unavailable};
 use super::circuit::GuardedGateway;
+use super::echo::echo;
 use super::generations::Generations;
 use super::holdings::Holdings;
 use super::jitter::Jitter;
@@ -218,6 +219,15 @@ impl Workshop {
                     Err(ending) => return Outcomes::of(*ending),
                 },
             },
+        }
+        if body.journal.is_empty() {
+            match echo(&self.store, pipeline, body, &event).await {
+                Err(failure) => return Outcomes::of(interrupted(&failure)),
+                Ok(Some(of)) => {
+                    return Outcomes::of(Ending::Skipped { reason: format!("echo of run {of}") });
+                }
+                Ok(None) => {}
+            }
         }
         let input = RunInput {
             id: format!("{}-{}", self.store.mark(), run.id).into(),

@@ -10,7 +10,8 @@ use crate::clock::SharedClock;
 use crate::failpoint::failpoint;
 use crate::secret::Redactor;
 use crate::steps::{
-    CallId, CallOutcome, Durability, Entry, EntryState, Grant, Identity, Intent, Journal, JournalError,
+    Agreements, CallId, CallOutcome, Durability, Entry, EntryState, FieldKey, Grant, Identity, Intent,
+    Journal, JournalError,
 };
 use crate::store::{Applied, Change, NewIntent, RunId, Store, StoreError};
 
@@ -115,6 +116,15 @@ impl Journal for RunJournal {
             self.unless_queued(stored, durability).await?;
             failpoint!("after-record");
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn agreements(&self, fields: Vec<FieldKey>) -> BoxFuture<'_, Result<Agreements, JournalError>> {
+        let rows = self.store.agreed(fields);
+        async move {
+            let rows = rows.await.map_err(out_of_reach)?;
+            Ok(rows.into_iter().map(|row| (row.agreed.field, row.agreed.value)).collect())
         }
         .boxed()
     }

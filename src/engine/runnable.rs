@@ -8,9 +8,27 @@ use futures_util::future::BoxFuture;
 use super::incoming::Incoming;
 use crate::config::{LockstepTrigger, RetryFile, Stale};
 use crate::connector::Gateway;
-use crate::steps::{Ending, EventInput, Journal, RunInput};
+use crate::steps::{Agreed, Ending, EventInput, Journal, RunInput};
 use crate::store::{RunBody, Version};
 use crate::value::Value;
+
+/// What an event says has changed.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// Each field that is not as it was, with what it holds now.
+    pub fields: Vec<Agreed>,
+    /// Which request changed it.
+    pub cause: Cause,
+}
+
+/// What a system tells of the request that caused an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// It never tells.
+    Untold,
+    /// The idempotency key of that request; nothing when it had none.
+    Key(Option<Arc<str>>),
+}
 
 /// A pipeline that can be run: when it starts, in which order, and how it is carried out. Its two sides are the
 /// checked pipelines of a project, and scripted ones in the engine's own tests.
@@ -42,6 +60,11 @@ pub trait Runnable: Send + Sync {
 
     /// Reads a stored event again, as it was read when it came in; says why when it cannot.
     fn read(&self, body: &RunBody, event: Value) -> Result<EventInput, String>;
+
+    /// What an event says has changed, where it could be an echo of a write of ours; `None` where it cannot.
+    fn changed(&self, _body: &RunBody, _event: &EventInput) -> Option<Changed> {
+        None
+    }
 
     /// Carries a run out, once.
     fn execute<'a>(

@@ -256,7 +256,10 @@ impl<'r, 'a> ListingPoll<'r, 'a> {
 
     /// True when somebody will ask what a record was.
     pub(super) fn keeps_bodies(&self) -> bool {
-        self.job.reads_past || self.job.schedule.gone == Gone::Run || self.listing.unique.is_some()
+        self.job.reads_past
+            || self.job.schedule.written
+            || self.job.schedule.gone == Gone::Run
+            || self.listing.unique.is_some()
     }
 
     /// Decides what is to be done about a record. De-duplication never swallows work that failed (invariant 9).

@@ -25,6 +25,8 @@ pub struct Schedule {
     pub start: Start,
     /// Where reports go besides the store.
     pub report: Option<ReportTo>,
+    /// True when the client itself writes what is listed: then it has to be told apart what somebody else has changed.
+    pub written: bool,
 }
 
 /// When a schedule is.
@@ -78,6 +80,7 @@ impl Schedule {
             gone: written.gone,
             start: written.start,
             report: written.report,
+            written: written.list.as_ref().is_some_and(|list| scope.heard.is_written(&list.object)),
         })
     }
 }

@@ -7,7 +7,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::steps::{
-    AuditEntry, CallId, CallOutcome, Entry, EntryState, Grant, Identity, Intent, Journal, JournalError,
+    Agreements, AuditEntry, CallId, CallOutcome, Entry, EntryState, FieldKey, Grant, Identity, Intent,
+    Journal, JournalError,
 };
 
 /// What all runs have done, and which identities are known and taken.
@@ -20,6 +21,7 @@ struct State {
     /// Identities with an open intent: the run and call that hold them.
     taken: BTreeMap<Identity, (Arc<str>, CallId)>,
     known: BTreeMap<Identity, Arc<str>>,
+    agreed: Agreements,
     audit: Vec<AuditEntry>,
 }
 
@@ -91,10 +93,18 @@ impl Journal for RunJournal<'_> {
         let mut state = self.memory.state();
         state.free(&self.run, &outcome.call);
         state.known.extend(outcome.identified);
+        state.agreed.extend(outcome.agreed.iter().map(|agreed| (agreed.field, agreed.value)));
         state.audit.extend(outcome.audit);
         let entry = Entry { fingerprint: outcome.fingerprint, state: EntryState::Done(outcome.result) };
         state.entries.insert((Arc::clone(&self.run), outcome.call), entry);
         async { Ok(()) }.boxed()
+    }
+
+    fn agreements(&self, fields: Vec<FieldKey>) -> BoxFuture<'_, Result<Agreements, JournalError>> {
+        let state = self.memory.state();
+        let known = |field: FieldKey| Some((field, *state.agreed.get(&field)?));
+        let agreed = fields.into_iter().filter_map(known).collect();
+        async move { Ok(agreed) }.boxed()
     }
 
     fn known<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>> {

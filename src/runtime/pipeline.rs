@@ -7,11 +7,11 @@ use futures_util::future::BoxFuture;
 use crate::clock::SharedClock;
 use crate::config::{LockstepTrigger, RetryFile, Stale};
 use crate::connector::{Connections, Gateway};
-use crate::engine::{Incoming, Runnable};
+use crate::engine::{Cause, Changed, Incoming, Runnable};
 use crate::expr::{Context, Frame};
 use crate::poll;
 use crate::project::{Pipeline, Trigger};
-use crate::steps::{self, ClientFacts, Ending, EventInput, Journal, RunInput, World};
+use crate::steps::{self, ClientFacts, Ending, EventInput, Journal, RecordName, RunInput, World};
 use crate::store::{RunBody, Source, Version};
 use crate::value::Value;
 
@@ -105,6 +105,30 @@ impl Runnable for ClientPipeline {
         let envelope = events.envelope(&event).map_err(|error| error.to_string())?;
         let told = events.told(event, &envelope);
         Ok(EventInput { envelope: told, object: envelope.object, previous: envelope.previous, source })
+    }
+
+    fn changed(&self, body: &RunBody, event: &EventInput) -> Option<Changed> {
+        let previous = event.previous.as_map().filter(|previous| !previous.is_empty())?;
+        let (object, id) = (body.object_kind.as_deref()?, body.object.as_deref()?);
+        let connection = self.connections.get(&self.client.name, &body.connection)?;
+        let (manifest, ids) = (connection.manifest(), connection.manifest().abilities().ids());
+        let cause = match (&self.pipeline.trigger, manifest.events()) {
+            (Trigger::Events { .. }, Some(events)) if events.tells_marks() => {
+                Cause::Key(events.mark(&event.envelope))
+            }
+            _ => Cause::Untold,
+        };
+        let record = RecordName {
+            client: &self.client.name,
+            connection: &body.connection,
+            object,
+            record: ids.and_then(|ids| ids.core(id)).unwrap_or(id),
+        };
+        let stamps = manifest.abilities().object(object).map_or(&[][..], |facts| &facts.stamps);
+        let news = previous.iter().filter(|(name, _)| !stamps.contains(name));
+        let now = |name: &Arc<str>| event.object.get(name).unwrap_or(&Value::Null);
+        let fields = news.flat_map(|(name, was)| record.changed(ids, name, was, now(name))).collect();
+        Some(Changed { fields, cause })
     }
 
     fn execute<'a>(

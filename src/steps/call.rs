@@ -161,6 +161,7 @@ impl Operation<'_> {
             given,
             audit: entry,
             identified: identified.collect(),
+            agreed: Vec::new(),
             durability,
             at,
         })

@@ -11,6 +11,7 @@ use super::journal::{
     AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent,
     JournalError,
 };
+use super::ledger::Agreed;
 use super::observe::Sight;
 use super::program::Step;
 use crate::connector::{Call, Class, Done, Failure, OperationFacts, Repeat, Reply};
@@ -61,6 +62,7 @@ pub(super) struct Written<'a> {
     pub(super) given: Value,
     pub(super) audit: Option<AuditEntry>,
     pub(super) identified: Vec<(Identity, Arc<str>)>,
+    pub(super) agreed: Vec<Agreed>,
     pub(super) durability: Durability,
     pub(super) at: &'a At<'a>,
 }
@@ -156,6 +158,7 @@ impl Execution<'_> {
             result: written.given.clone(),
             audit: written.audit,
             identified: written.identified,
+            agreed: written.agreed,
             durability: written.durability,
         };
         self.world.journal.record(outcome).await.map_err(interrupted)?;
@@ -169,7 +172,8 @@ impl Execution<'_> {
             return Ok(given);
         }
         let durability = Durability::WithNextCommit;
-        self.record(Written { fingerprint, given, audit: None, identified: Vec::new(), durability, at }).await
+        let (identified, agreed) = (Vec::new(), Vec::new());
+        self.record(Written { fingerprint, given, audit: None, identified, agreed, durability, at }).await
     }
 
     /// The record that we know an identity to be.
@@ -220,6 +224,12 @@ fn bounded(key: String) -> Arc<str> {
     }
     let head: String = key.chars().take(LENGTH_MAX / 2).collect();
     format!("{head}-{:016x}", fingerprint(&[&key])).into()
+}
+
+/// A note for people, with what is said of fields that several sides have to do with.
+pub(super) fn noted(note: Option<&str>, notes: Vec<String>) -> Option<Arc<str>> {
+    let all: Vec<String> = note.map(str::to_owned).into_iter().chain(notes).collect();
+    (!all.is_empty()).then(|| all.join("; ").into())
 }
 
 /// An entry of the audit for a write of this step.

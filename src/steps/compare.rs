@@ -77,6 +77,18 @@ fn instant(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok())
 }
 
+/// A scalar as a text that is the same for values that mean the same.
+pub(super) fn canonical(ids: Option<&IdForm>, scalar: &Value) -> String {
+    if let Some(number) = number(scalar) {
+        return number.normalize().to_string();
+    }
+    let text = scalar.to_text().unwrap_or_default();
+    if let Some(instant) = instant(&text) {
+        return instant.to_string();
+    }
+    ids.and_then(|ids| ids.core(&text)).map_or_else(|| text.to_string(), str::to_owned)
+}
+
 /// True when two values identify the same: as [`same`], and e-mails trimmed and case-folded. Of a field that holds several values
 /// any one identifies.
 pub(crate) fn same_identity(ids: Option<&IdForm>, wanted: &Value, held: &Value) -> bool {

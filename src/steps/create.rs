@@ -224,6 +224,7 @@ impl Work<'_> {
         note: Option<&'static str>,
     ) -> Result<Value, Stop> {
         let target = &self.create.target;
+        let agreed = difference.agreed(target, &run.world.client.name, reply.id.as_ref());
         let record = reply.record.unwrap_or_else(|| Value::from(difference.fields));
         let given = Given::new(Outcome::Created)
             .id(reply.id.as_ref())
@@ -241,6 +242,7 @@ impl Work<'_> {
             given: given.into(),
             audit: Some(entry),
             identified: self.identified(reply.id.as_ref()),
+            agreed,
             durability,
             at,
         })
@@ -256,6 +258,7 @@ impl Work<'_> {
             given: given.into(),
             audit: None,
             identified: self.identified(Some(&hit.id)),
+            agreed: Vec::new(),
             durability: Durability::WithNextCommit,
             at,
         })
@@ -307,7 +310,9 @@ impl Lowering<'_> {
         let key = self.create_key(path, written, target.as_ref());
         let fields = self.mapping(&path.key("fields"), &written.fields, Role::Value);
         let params = self.mapping(&path.key("params"), &written.params, Role::Value);
-        Some(Create { target: target?, key: key?, fields: fields?, params: params?, select: Select::All })
+        let (target, key, params) = (target?, key?, params?);
+        let fields = self.with_rights(&target, fields?);
+        Some(Create { target, key, fields, params, select: Select::All })
     }
 
     fn create_key(&mut self, path: &Path, written: &CreateStep, target: Option<&Target>) -> Option<Key> {

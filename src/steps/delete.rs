@@ -55,6 +55,7 @@ impl Delete {
             given,
             audit: Some(entry),
             identified: Vec::new(),
+            agreed: Vec::new(),
             durability: Durability::WithNextCommit,
             at,
         })

@@ -192,6 +192,7 @@ impl Execution<'_> {
             result: given.clone(),
             audit: None,
             identified: Vec::new(),
+            agreed: Vec::new(),
             durability: Durability::WithNextCommit,
         };
         self.world.journal.record(outcome).await.map_err(interrupted)?;

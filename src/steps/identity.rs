@@ -112,7 +112,7 @@ mod tests {
         let abilities = Arc::new(Abilities::new::<&str, &str>([("*", ObjectFacts::default())], []));
         let words = words.iter().map(|(word, field)| ((*word).to_owned(), (*field).to_owned())).collect();
         let abilities = abilities.with_words(&[("Account".to_owned(), words)].into_iter().collect());
-        Target { connection: "crm".into(), object: "Account".into(), abilities }
+        Target { connection: "crm".into(), object: "Account".into(), abilities, heard: false }
     }
 
     fn fields(json: &str) -> Fields {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::ledger::{Agreed, Agreements, FieldKey};
 use crate::value::Value;
 
 /// Names one call within its run by the place of its step and, in scripts, its number: `2`, `4[3].0`, `5#2`.
@@ -86,6 +87,8 @@ pub struct CallOutcome {
     pub audit: Option<AuditEntry>,
     /// Which record an identity turned out to be, so that a search that lags behind never decides a create.
     pub identified: Vec<(Identity, Arc<str>)>,
+    /// What fields hold from now on, where it will be asked for.
+    pub agreed: Vec<Agreed>,
     /// Whether the next step must wait until this is on disk.
     pub durability: Durability,
 }
@@ -115,7 +118,8 @@ pub struct AuditEntry {
     pub step: Arc<str>,
     /// Each field that was written, with its value before (nothing when it was not read) and after.
     pub changes: Vec<FieldChange>,
-    /// Fields of the mapping that were left alone because their value was nothing.
+    /// Fields of the mapping that were left alone: because their value was nothing, or because they are another side's, as
+    /// `note` says.
     pub left_alone: Vec<Arc<str>>,
     /// A word for people: `possibly repeated`, `found after a lost answer`, ...
     pub note: Option<Arc<str>>,
@@ -152,6 +156,9 @@ pub trait Journal: Send + Sync {
 
     /// Keeps what came of a call.
     fn record(&self, outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>>;
+
+    /// What was agreed on last about these fields, by any run; those of which nothing is known are left out.
+    fn agreements(&self, fields: Vec<FieldKey>) -> BoxFuture<'_, Result<Agreements, JournalError>>;
 
     /// The record that we know an identity to be, from any run.
     fn known<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>>;

@@ -105,6 +105,7 @@ impl Link {
             given: Value::from(changed),
             audit: changed.then_some(entry),
             identified: Vec::new(),
+            agreed: Vec::new(),
             durability: Durability::WithNextCommit,
             at,
         })

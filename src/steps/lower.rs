@@ -8,9 +8,10 @@ use indexmap::map::Entry;
 use indexmap::{IndexMap, IndexSet};
 
 use super::mapping::{Field, Mapping, Operand};
+use super::ownership::{Heard, Origins, Right};
 use super::target::Target;
 use super::uses::{Role, Uses};
-use crate::config::{DraftFile, Identifier, ObjectRef, PartFile};
+use crate::config::{DraftFile, Identifier, ObjectRef, Owner, PartFile};
 use crate::connector::{Abilities, ActionKind};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, Seg};
 use crate::expr::{
@@ -39,6 +40,10 @@ pub struct ClientScope<'a> {
     pub object: &'a [Arc<str>],
     /// The parts it can use, by name: its own before those of all clients.
     pub parts: &'a IndexMap<Arc<str>, &'a DraftFile<PartFile>>,
+    /// Who may write a field.
+    pub ownership: &'a IndexMap<ObjectRef, IndexMap<String, Owner>>,
+    /// What its pipelines hear of.
+    pub heard: &'a Arc<Heard>,
 }
 
 /// Something that may be left out was written, and is wrong: a finding tells it.
@@ -57,6 +62,8 @@ pub(super) struct Lowering<'a> {
     /// The file at hand: the pipeline's, or a part's.
     pub(super) file: Arc<str>,
     pub(super) names: NamesHere,
+    /// Where the values of these names are from.
+    pub(super) origins: Origins,
     /// The names that are the same everywhere in the pipeline.
     pub(super) everywhere: Names,
     pub(super) uses: Uses,
@@ -150,6 +157,7 @@ impl<'a> Lowering<'a> {
             failed: false,
             file: Arc::clone(file),
             names: NamesHere::default(),
+            origins: Origins::default(),
             everywhere: everywhere(scope),
             uses: Uses::default(),
             parts: Vec::new(),
@@ -299,7 +307,9 @@ impl<'a> Lowering<'a> {
             let name: Arc<str> = name.as_ref().into();
             let compiled = self.expression(&path.key(Arc::clone(&name)), &value.0, role);
             match (compiled, &mut fields) {
-                (Some(value), Some(fields)) => fields.push(Field { name, value: Operand::Written(value) }),
+                (Some(value), Some(fields)) => {
+                    fields.push(Field { name, value: Operand::Written(value), right: Right::Free });
+                }
                 _ => fields = None,
             }
         }
@@ -341,7 +351,8 @@ impl<'a> Lowering<'a> {
             self.find(finding);
             return None;
         }
-        Some(Target { connection, object: Arc::clone(&object.object), abilities })
+        let heard = self.scope.heard.hears(object);
+        Some(Target { connection, object: Arc::clone(&object.object), abilities, heard })
     }
 
     /// A connection of the client, by the name that stands at `path`.

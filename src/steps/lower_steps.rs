@@ -38,6 +38,7 @@ impl Lowering<'_> {
         let id = written.id.as_ref().map(|id| Arc::clone(&id.0));
         if let Some(id) = &id {
             self.declare(&path.key("id"), id, gives::of(written));
+            self.origins.step(id, &written.verb);
         }
         let label = self.label(&path.key(written.verb.name()), id.as_deref());
         let script = matches!(written.verb, config::Verb::Script(_));
@@ -118,7 +119,10 @@ impl Lowering<'_> {
         }
         let outside = self.names.clone();
         self.names.locals.push(Arc::clone(&written.name.0));
+        let origin = list.as_ref().and_then(|list| self.origins.of_all(list.references()));
+        self.origins.enter(&written.name.0, origin);
         let steps = self.steps(&path.key("steps"), &written.steps);
+        self.origins.leave();
         let inside = std::mem::replace(&mut self.names, outside);
         let (outer, inner) = (&self.names.done, &inside.done);
         let All { steps: all_steps, set: all_set, .. } = &mut self.names.all;
@@ -183,7 +187,12 @@ impl Lowering<'_> {
         };
         self.arguments(path, written, content);
         let with = self.mapping(&path.key("with"), named(&written.with), Role::Named);
+        let given = with.iter().flat_map(|with| &with.0);
+        let given = given.map(|field| (Arc::clone(&field.name), self.origins.of_operand(&field.value)));
+        let given = given.collect();
+        let outer = self.origins.with(given);
         let steps = self.inlined(path, name, &part.path, content);
+        self.origins.with(outer);
         Some(Use { with: with?, steps: steps? })
     }
 

@@ -7,7 +7,9 @@ use super::compare;
 use super::execute::{Execution, Stop};
 use super::identity;
 use super::journal::FieldChange;
+use super::ledger::{Agreed, Agreements, RecordName};
 use super::observe::Sight;
+use super::ownership::{Last, Right};
 use super::target::Target;
 use crate::connector::{Fields, values_after};
 use crate::expr::{Expr, OnNothing, Write};
@@ -22,6 +24,8 @@ pub(super) struct Mapping(pub(super) Vec<Field>);
 pub(super) struct Field {
     pub(super) name: Arc<str>,
     pub(super) value: Operand,
+    /// What it may do to its field.
+    pub(super) right: Right,
 }
 
 /// Where a value comes from.
@@ -40,6 +44,7 @@ pub(super) struct Mapped {
     pub(super) value: Value,
     pub(super) on_nothing: OnNothing,
     pub(super) write: Write,
+    pub(super) right: Right,
 }
 
 /// What has to be written, and what the audit says of it.
@@ -50,6 +55,10 @@ pub(super) struct Difference {
     pub(super) left_alone: Vec<Arc<str>>,
     /// The fields that hold what they should already, with what that is.
     pub(super) same: Vec<FieldChange>,
+    /// What the audit says of fields that several sides have to do with.
+    pub(super) notes: Vec<String>,
+    /// Fields of which it has to be known later what they hold from now on, and whether we write it.
+    agreed: Vec<(Arc<str>, Value, bool)>,
 }
 
 impl Mapping {
@@ -59,6 +68,7 @@ impl Mapping {
         let known = |(name, value): (&Arc<str>, &Value)| Field {
             name: Arc::clone(name),
             value: Operand::Known(value.clone()),
+            right: Right::Free,
         };
         Self(fields.map(known).collect())
     }
@@ -78,6 +88,7 @@ impl Mapping {
                     value: run.eval(at, &field.name, &field.value)?,
                     on_nothing: field.value.on_nothing(),
                     write: field.value.write(),
+                    right: field.right.clone(),
                 })
             })
             .collect()
@@ -175,13 +186,22 @@ impl Difference {
                 Some(key) => Value::list(values_after(key, &field.value, &Value::Null)),
                 None => field.value,
             };
+            difference.keep(target, &field.name, &field.right, &value);
             difference.write(field.name, Value::Null, value);
         }
         difference
     }
 
-    /// What `current` does not hold yet; by the write policy of each field.
-    pub(super) fn from(target: &Target, mapped: Vec<Mapped>, current: &Value) -> Self {
+    /// What `current` does not hold yet; by the write policy of each field, and by what was agreed on last about those
+    /// that several sides may write.
+    pub(super) fn from(
+        target: &Target,
+        (id, client): (&str, &str),
+        mapped: Vec<Mapped>,
+        current: &Value,
+        agreements: &Agreements,
+    ) -> Self {
+        let record = target.record_name(client, id);
         let mut difference = Self::default();
         for field in mapped {
             let before = current.get(&field.name).cloned().unwrap_or_default();
@@ -190,10 +210,14 @@ impl Difference {
                 _ if !may_write(field.write, &before) => {}
                 _ if target.many(&field.name).is_some() => difference.several(target, field, before),
                 _ if compare::same(target.ids(), &field.value, &before) => {
+                    difference.agree(target, &record, agreements, &field);
                     let (field, after) = (field.name, field.value);
                     difference.same.push(FieldChange { field, before: Value::Null, after });
                 }
-                _ => difference.write(field.name, before, field.value),
+                _ => {
+                    let agreed = agreements.get(&record.field(&field.name)).copied();
+                    difference.decide(Last { target, agreed }, field, before);
+                }
             }
         }
         difference
@@ -207,18 +231,46 @@ impl Difference {
             let (field, after) = (field.name, Value::list(after));
             self.same.push(FieldChange { field, before: Value::Null, after });
         } else {
-            self.write(field.name, before, Value::list(after));
+            let field = Mapped { value: Value::list(after), ..field };
+            self.decide(Last { target, agreed: None }, field, before);
         }
     }
 
+    /// Both sides hold the same: news only when something else was agreed on before.
+    fn agree(&mut self, target: &Target, record: &RecordName<'_>, agreements: &Agreements, field: &Mapped) {
+        let news = |agreed: &Agreed| agreements.get(&agreed.field) != Some(&agreed.value);
+        if matches!(field.right, Right::Shared { .. })
+            && record.agreed(target.ids(), &field.name, &field.value, false).iter().any(news)
+        {
+            self.agreed.push((Arc::clone(&field.name), field.value.clone(), false));
+        }
+    }
+
+    /// Remembers what a field holds from now on, when somebody will ask.
+    pub(super) fn keep(&mut self, target: &Target, name: &Arc<str>, right: &Right, value: &Value) {
+        if target.heard || matches!(right, Right::Shared { .. }) {
+            self.agreed.push((Arc::clone(name), value.clone(), true));
+        }
+    }
+
+    /// What both sides agree on from now on.
+    pub(super) fn agreed(&self, target: &Target, client: &str, id: Option<&Arc<str>>) -> Vec<Agreed> {
+        let Some(id) = id.filter(|_| !self.agreed.is_empty()) else { return Vec::new() };
+        let record = target.record_name(client, id);
+        let fields = self.agreed.iter();
+        fields.flat_map(|(name, value, ours)| record.agreed(target.ids(), name, value, *ours)).collect()
+    }
+
     /// All fields, of a record that is not read.
-    pub(super) fn blind(mapped: Vec<Mapped>) -> Self {
+    pub(super) fn blind(target: &Target, mapped: Vec<Mapped>) -> Self {
         let mut difference = Self::default();
         for field in mapped {
             match (field.value.is_nothing(), field.on_nothing, field.write) {
                 (true, OnNothing::Leave, _) => difference.left_alone.push(field.name),
                 (_, _, Write::OnCreate | Write::IfEmpty) => {}
-                (_, _, Write::Always) => difference.write(field.name, Value::Null, field.value),
+                (_, _, Write::Always) => {
+                    difference.decide(Last { target, agreed: None }, field, Value::Null);
+                }
             }
         }
         difference
@@ -229,12 +281,14 @@ impl Difference {
         for (name, value) in identity {
             if !self.fields.contains_key(name) {
                 let several = target.many(name).map(|key| values_after(key, value, &Value::Null));
-                self.write(Arc::clone(name), Value::Null, several.map_or_else(|| value.clone(), Value::list));
+                let value = several.map_or_else(|| value.clone(), Value::list);
+                self.keep(target, name, &Right::Free, &value);
+                self.write(Arc::clone(name), Value::Null, value);
             }
         }
     }
 
-    fn write(&mut self, name: Arc<str>, before: Value, after: Value) {
+    pub(super) fn write(&mut self, name: Arc<str>, before: Value, after: Value) {
         self.fields.insert(Arc::clone(&name), after.clone());
         self.changes.push(FieldChange { field: name, before, after });
     }

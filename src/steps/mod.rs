@@ -24,6 +24,7 @@ mod given;
 mod gives;
 mod identity;
 mod journal;
+mod ledger;
 mod link;
 mod list;
 mod listing;
@@ -32,6 +33,7 @@ mod lower;
 mod lower_steps;
 mod mapping;
 mod observe;
+mod ownership;
 mod params;
 mod program;
 mod read;
@@ -56,9 +58,11 @@ pub use journal::{
     AuditEntry, CallId, CallOutcome, Durability, Entry, EntryState, FieldChange, Grant, Identity, Intent,
     Journal, JournalError,
 };
+pub use ledger::{Agreed, Agreements, FieldKey, RecordName, ValueDigest};
 pub use listing::{Listing, Unique, listing};
 pub use lower::{ClientScope, connection, finding_of, order_key};
 pub use observe::{Observer, Sight};
+pub use ownership::Heard;
 pub use program::Program;
 pub use run::{ClientFacts, EventInput, RunInput, World};
 pub use spent::Spent;

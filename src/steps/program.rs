@@ -6,6 +6,7 @@ use super::calls::At;
 use super::execute::{Execution, Stop};
 use super::lower::{ClientScope, Lowering, Wrong};
 use super::lower_steps;
+use super::ownership::Origins;
 use super::target::Target;
 use super::{
     call, check, choose, create, delete, find, for_each, get, link, list, read, script, set, update, upsert,
@@ -129,6 +130,7 @@ impl Program {
     ) -> Option<Self> {
         let mut lowering = Lowering::new(scope, file, findings);
         lowering.names.all = lower_steps::all_named(&written.steps, scope.parts);
+        lowering.origins = Origins::of(written);
         let top = Path::root();
         let read = match written.trigger.read() {
             Some((path, read)) => lowering.trigger_read(&path, read).map(Some).ok_or(Wrong),

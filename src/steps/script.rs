@@ -20,9 +20,11 @@ use super::link::{Direction, Link};
 use super::list::List;
 use super::lower::Lowering;
 use super::mapping::{Mapping, Operand};
+use super::ownership::Heard;
 use super::target::Target;
 use super::update::Update;
 use super::upsert::Upsert;
+use crate::config::ObjectRef;
 use crate::config::step::ManyFound;
 use crate::connector::{Abilities, ActionKind, Select};
 use crate::diagnostic::Path;
@@ -36,9 +38,11 @@ const LIST_MAX: u32 = 1_000;
 
 /// `script`, ready to be performed.
 pub(super) struct Script {
-    pub(super) script: expr::Script,
+    pub(super) text: expr::Script,
     /// The connections that it can call.
     pub(super) connections: Arc<IndexMap<Arc<str>, Arc<Abilities>>>,
+    /// What the client's pipelines hear of.
+    pub(super) heard: Arc<Heard>,
 }
 
 impl std::fmt::Debug for Script {
@@ -53,7 +57,7 @@ impl Script {
         loop {
             let mut known =
                 |call: &ScriptCall| answers.get(call.number).cloned().unwrap_or(ScriptAnswer::Unanswered);
-            let outcome = self.script.run(&run.context, &mut known);
+            let outcome = self.text.run(&run.context, &mut known);
             match outcome.map_err(|error| at.refuse(error.to_string()))? {
                 ScriptOutcome::Done(value) => {
                     return Ok(Given::new(Outcome::Done).with("result", value).into());
@@ -121,10 +125,13 @@ impl Script {
         let unknown = || at.refuse(format!("{} has no object `{}`", call.connection, call.object));
         let (connection, abilities) =
             self.connections.get_key_value(call.connection.as_str()).ok_or_else(unknown)?;
+        let object = ObjectRef { connection: Arc::clone(connection), object: call.object.as_str().into() };
+        let heard = self.heard.hears(&object);
         let target = Target {
-            connection: Arc::clone(connection),
-            object: call.object.as_str().into(),
+            connection: object.connection,
+            object: object.object,
             abilities: Arc::clone(abilities),
+            heard,
         };
         target.facts().ok_or_else(unknown)?;
         let kind = ActionKind::ALL.into_iter().find(|kind| kind.word() == call.verb);
@@ -279,7 +286,8 @@ impl Args<'_> {
 
 impl Lowering<'_> {
     pub(super) fn script_step(&mut self, path: &Path, written: &written::Script) -> Option<Script> {
-        let script = self.script(path, written)?;
-        Some(Script { script, connections: Arc::clone(self.scope.connections) })
+        let text = self.script(path, written)?;
+        let (connections, heard) = (Arc::clone(self.scope.connections), Arc::clone(self.scope.heard));
+        Some(Script { text, connections, heard })
     }
 }

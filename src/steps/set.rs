@@ -39,6 +39,9 @@ impl Lowering<'_> {
             // One by one: each value sees those that were named before it.
             let compiled = self.mapping(path, [(name, value)], Role::Named);
             self.names.done.set.insert(name.as_str().into());
+            let value = compiled.as_ref().and_then(|mapping| mapping.0.first());
+            let origin = value.and_then(|field| self.origins.of_operand(&field.value));
+            self.origins.named(name, origin);
             match (compiled, &mut fields) {
                 (Some(mapping), Some(fields)) => fields.extend(mapping.0),
                 _ => fields = None,

@@ -14,6 +14,8 @@ pub struct Target {
     /// The object's name in that system.
     pub object: Arc<str>,
     pub(super) abilities: Arc<Abilities>,
+    /// True when what is written there comes back to a pipeline of the client as news.
+    pub(super) heard: bool,
 }
 
 impl Target {

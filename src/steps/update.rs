@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{At, Before, FOUND_AFTER_LOSS, PERHAPS_WRITTEN, Written, audit, fingerprint};
+use super::calls::{At, Before, FOUND_AFTER_LOSS, PERHAPS_WRITTEN, Written, audit, fingerprint, noted};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::journal::{AuditEntry, Durability, FieldChange, Identity};
@@ -43,10 +43,12 @@ impl Update {
         let mapped = self.fields.eval(at, run)?;
         let params = self.params.eval_params(at, run)?;
         let (hit, difference) = if self.blind {
-            (Hit { id, record: Value::Null }, Difference::blind(mapped))
+            (Hit { id, record: Value::Null }, Difference::blind(target, mapped))
         } else {
             let hit = self.current(at, run, &id).await?;
-            let difference = Difference::from(target, mapped, &hit.record);
+            let agreements = run.agreements(target, &id, &self.fields).await?;
+            let named = (&*id, &*run.world.client.name);
+            let difference = Difference::from(target, named, mapped, &hit.record, &agreements);
             (hit, difference)
         };
         let change = Change {
@@ -137,27 +139,28 @@ impl Change<'_> {
 
     async fn written(self, at: &At<'_>, run: &Execution<'_>) -> Result<Value, Stop> {
         let target = self.target;
+        let agreed = self.difference.agreed(target, &run.world.client.name, Some(&self.hit.id));
         let mut record = self.hit.record.as_map().cloned().unwrap_or_default();
-        record.extend(self.difference.fields);
+        record.extend(self.difference.fields.iter().map(|(name, value)| (Arc::clone(name), value.clone())));
         let given = Given::new(self.outcome)
             .id(Some(&self.hit.id))
             .object(target)
             .record(target.with_id(&Value::from(record), Some(&self.hit.id)));
         let id = &self.hit.id;
-        let entry = match self.lost {
+        let Difference { changes, left_alone, notes, .. } = self.difference;
+        let entry = if let Some(lost) = self.lost {
             // As it was created and is now: that it took two writes is nobody's concern.
-            Some(lost) => {
-                entry(at, target, id, "create", lost.changes, lost.left_alone, Some(FOUND_AFTER_LOSS))
-            }
-            None => {
-                entry(at, target, id, "update", self.difference.changes, self.difference.left_alone, None)
-            }
+            let note = noted(Some(FOUND_AFTER_LOSS), notes);
+            entry(at, target, id, "create", lost.changes, lost.left_alone, note)
+        } else {
+            entry(at, target, id, "update", changes, left_alone, noted(None, notes))
         };
         run.record(Written {
             fingerprint: self.fingerprint,
             given: given.into(),
             audit: Some(entry),
             identified: self.identified,
+            agreed,
             durability: Durability::WithNextCommit,
             at,
         })
@@ -173,19 +176,25 @@ impl Change<'_> {
         let given: Value =
             Given::new(outcome).id(Some(&self.hit.id)).object(self.target).record(self.hit.record).into();
         let (target, id) = (self.target, &self.hit.id);
-        let Difference { same, left_alone, .. } = self.difference;
+        let agreed = self.difference.agreed(target, &run.world.client.name, Some(id));
+        let Difference { same, left_alone, notes, .. } = self.difference;
         let audit = match self.lost {
             Some(lost) => {
-                Some(entry(at, target, id, "create", lost.changes, lost.left_alone, Some(FOUND_AFTER_LOSS)))
+                let note = noted(Some(FOUND_AFTER_LOSS), notes);
+                Some(entry(at, target, id, "create", lost.changes, lost.left_alone, note))
             }
             // Nothing is intended before an update: it reads the same whether an earlier execution wrote it or somebody
             // else. The audit would rather say too much than miss a write.
             None if run.run.resumed && !same.is_empty() => {
-                Some(entry(at, target, id, "update", same, left_alone, Some(PERHAPS_WRITTEN)))
+                Some(entry(at, target, id, "update", same, left_alone, noted(Some(PERHAPS_WRITTEN), notes)))
+            }
+            // Nothing was written, and the audit says why.
+            None if !notes.is_empty() => {
+                Some(entry(at, target, id, "update", Vec::new(), left_alone, noted(None, notes)))
             }
             None => None,
         };
-        if audit.is_none() && !self.open && self.identified.is_empty() {
+        if audit.is_none() && !self.open && self.identified.is_empty() && agreed.is_empty() {
             return run.remember(at, self.fingerprint, given).await;
         }
         run.record(Written {
@@ -193,6 +202,7 @@ impl Change<'_> {
             given,
             audit,
             identified: self.identified,
+            agreed,
             durability: Durability::WithNextCommit,
             at,
         })
@@ -208,10 +218,10 @@ fn entry(
     verb: &'static str,
     changes: Vec<FieldChange>,
     left_alone: Vec<Arc<str>>,
-    note: Option<&str>,
+    note: Option<Arc<str>>,
 ) -> AuditEntry {
     let entry = audit(at, verb, &target.connection, &target.object, Some(id), changes);
-    AuditEntry { left_alone, note: note.map(Arc::from), ..entry }
+    AuditEntry { left_alone, note, ..entry }
 }
 
 impl Lowering<'_> {
@@ -220,7 +230,8 @@ impl Lowering<'_> {
         let record = self.operand(&path.key("record"), &written.record);
         let fields = self.mapping(&path.key("fields"), &written.fields, Role::Value);
         let params = self.mapping(&path.key("params"), &written.params, Role::Value);
-        let (target, record, fields) = (target?, record?, fields?);
+        let (target, record) = (target?, record?);
+        let fields = self.with_rights(&target, fields?);
         if !written.blind && target.action(ActionKind::Get).is_none() {
             let fact = format!("`{target}` cannot be read, so nothing can be compared");
             let finding = Diagnostic::new(Code::UnsupportedAction, self.key(path), fact)

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{At, Before, Written, audit, fingerprint};
+use super::calls::{At, Before, Written, audit, fingerprint, noted};
 use super::execute::{Execution, Stop};
 use super::find::{blank_in_words, identities};
 use super::given::{Given, Outcome};
@@ -145,7 +145,10 @@ impl Work<'_> {
 
     async fn update(self, at: &At<'_>, run: &mut Execution<'_>, hit: Hit) -> Result<Value, Stop> {
         let mapped = self.upsert.fields.eval(at, run)?;
-        let difference = Difference::from(&self.upsert.target, mapped, &hit.record);
+        let target = &self.upsert.target;
+        let agreements = run.agreements(target, &hit.id, &self.upsert.fields).await?;
+        let named = (&*hit.id, &*run.world.client.name);
+        let difference = Difference::from(target, named, mapped, &hit.record, &agreements);
         let (outcome, lost) = if self.perhaps_ours {
             (Outcome::Created, Some(self.new_record(at, run)?))
         } else {
@@ -213,16 +216,19 @@ impl Work<'_> {
         let target = &self.upsert.target;
         let id = reply.id.as_ref();
         let outcome = if reply.created == Some(false) { Outcome::Updated } else { Outcome::Created };
+        let agreed = difference.agreed(target, &run.world.client.name, id);
         let record = reply.record.unwrap_or_else(|| Value::from(difference.fields));
         let given = Given::new(outcome).id(id).object(target).record(target.with_id(&record, id));
         let verb = if outcome == Outcome::Updated { "update" } else { "create" };
         let mut entry = audit(at, verb, &target.connection, &target.object, id, difference.changes);
         entry.left_alone = difference.left_alone;
+        entry.note = noted(None, difference.notes);
         run.record(Written {
             fingerprint: self.fingerprint,
             given: given.into(),
             audit: Some(entry),
             identified: self.identified(id),
+            agreed,
             durability: Durability::WithNextCommit,
             at,
         })
@@ -251,7 +257,7 @@ impl Work<'_> {
     /// Leaves it all to the system's own upsert: doing that twice does nothing more, so nothing is intended.
     async fn blind(self, at: &At<'_>, run: &mut Execution<'_>) -> Result<Value, Stop> {
         let target = &self.upsert.target;
-        let difference = Difference::blind(self.upsert.fields.eval(at, run)?);
+        let difference = Difference::blind(target, self.upsert.fields.eval(at, run)?);
         let key = self.alternatives.first().cloned().unwrap_or_default();
         let action = Action::Upsert {
             object: Arc::clone(&target.object),
@@ -334,11 +340,12 @@ impl Lowering<'_> {
         }
         let reason = self.reason(path, written.reason.as_ref());
         let params = self.mapping(&path.key("params"), &written.params, Role::Value);
+        let target = target?;
         Some(Upsert {
-            target: target?,
             alternatives: alternatives?,
             guard: guard.ok()?,
-            fields: fields?,
+            fields: self.with_rights(&target, fields?),
+            target,
             blind: written.blind,
             reason: reason.ok()?,
             params: params?,

@@ -10,7 +10,7 @@ use super::event::{EventSeq, NewEvent};
 use super::poll::{PollStep, ReportEnd};
 use super::run::{Outcome, RunId, Version};
 use crate::config::LockstepEvent;
-use crate::steps::{AuditEntry, CallId, CallOutcome, Intent, Spent};
+use crate::steps::{Agreed, AuditEntry, CallId, CallOutcome, FieldKey, Intent, Spent};
 use crate::value::Value;
 
 /// One change. Several that are handed over together come to disk together or not at all.
@@ -34,6 +34,8 @@ pub enum Change {
         /// The call.
         call: CallId,
     },
+    /// Somebody else was heard to change these fields: what reports their old value again is no echo of ours.
+    NotOurs(Vec<FieldKey>),
     /// A run has ended. Its open intents are closed.
     Ended {
         /// The run.
@@ -134,6 +136,7 @@ impl Change {
         match self {
             Self::Called { .. }
             | Self::Withdrawn { .. }
+            | Self::NotOurs(_)
             | Self::Ended { .. }
             | Self::Applied(_)
             | Self::Held { .. }
@@ -211,6 +214,15 @@ impl fmt::Display for Matter {
             Self::Event(event) => write!(f, "event number {event}"),
         }
     }
+}
+
+/// What was agreed on last about a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgreedRow {
+    /// The field and its value.
+    pub agreed: Agreed,
+    /// The run that found or made it so.
+    pub run: RunId,
 }
 
 /// The newest event that a pipeline has applied to an object.

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use super::chain::{ChainState, SealedEntry};
-use super::change::{AlertWindow, Change, ConnectionState, NewIntent, Settled};
+use super::change::{AgreedRow, AlertWindow, Change, ConnectionState, NewIntent, Settled};
 use super::erase::{ErasablePage, Erasing, ErasureFilter};
 use super::error::StoreError;
 use super::event::{Accepted, EventSeq, NewEvent};
@@ -21,7 +21,7 @@ use super::run::{Outlook, QueuedRun, RunBody, RunId, Version};
 use super::sharing::{Sharing, TakenUp};
 use super::version::{GoodClient, LastGood};
 use crate::config::FileSet;
-use crate::steps::{Grant, Identity};
+use crate::steps::{FieldKey, Grant, Identity};
 
 /// What a store's question is answered with, in the end.
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -87,6 +87,9 @@ pub trait Store: Send + Sync {
         pipeline: &'a str,
         object: &'a str,
     ) -> Answer<'a, Option<(Timestamp, u32)>>;
+
+    /// What was agreed on last about these fields; those of which nothing is known are left out.
+    fn agreed(&self, fields: Vec<FieldKey>) -> Answer<'_, Vec<AgreedRow>>;
 
     /// The record that an identity is known to be.
     fn known<'a>(&'a self, client: &'a str, identity: &'a Identity) -> Answer<'a, Option<Arc<str>>>;

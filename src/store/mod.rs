@@ -31,8 +31,8 @@ pub use address::{AddressError, StoreAddress};
 pub use alert::{LimitedReport, ToldGroup};
 pub use chain::{ChainHead, ChainHeadError, ChainState, Link, Sealable, SealedEntry};
 pub use change::{
-    AlertWindow, Applied, Change, CircuitState, ConnectionState, Matter, NewIntent, SealedSecret, Settled,
-    UntoldReport,
+    AgreedRow, AlertWindow, Applied, Change, CircuitState, ConnectionState, Matter, NewIntent, SealedSecret,
+    Settled, UntoldReport,
 };
 pub use contract::Store;
 pub use erase::{Erasable, ErasablePage, Erasing, Erasure, ErasureFilter, Kept};

@@ -7,6 +7,7 @@ mod connector;
 mod crash;
 mod demo;
 mod docs;
+mod echoes;
 mod engine;
 mod event_table;
 mod example;

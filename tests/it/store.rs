@@ -7,13 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lockstep::config::{FileSet, FileText, LockstepEvent, Stale};
 use lockstep::steps::{
-    AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, Grant, Identity, Intent, Spent,
+    Agreed, AuditEntry, CallId, CallOutcome, Durability, EntryState, FieldChange, FieldKey, Grant, Identity,
+    Intent, RecordName, Spent, ValueDigest,
 };
 use lockstep::store::{
-    Accepted, Access, AlertWindow, Applied, AuditFilter, Change, CircuitState, ConnectionState, EventFilter,
-    EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent, NewRun, Origin, Outcome, Outlook,
-    Place, QueuedRun, RunFilter, RunId, RunState, SealedSecret, Source, Store, StoreAddress, StoreError,
-    ToldGroup, UntoldReport, Version,
+    Accepted, Access, AlertWindow, Applied, AuditFilter, Change, CircuitState, ConnectionState, Erasing,
+    Erasure, ErasureFilter, EventFilter, EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent,
+    NewRun, Origin, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState, SealedSecret, Source,
+    Store, StoreAddress, StoreError, ToldGroup, UntoldReport, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -91,6 +92,7 @@ suite! {
     versions_that_nobody_needs_are_forgotten_and_no_others
     how_far_alerts_have_got_is_kept
     nobody_waits_for_a_connection_that_is_not_paused
+    what_was_agreed_on_last_is_known_until_its_event_is_erased
 }
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -180,6 +182,7 @@ pub(crate) fn called(run: RunId, id: &str, keys: &[&str]) -> Change {
                 note: None,
             }),
             identified: keys.iter().map(|key| (identity(key), "00T1".into())).collect(),
+            agreed: Vec::new(),
             durability: Durability::BeforeGoingOn,
         },
     }
@@ -705,4 +708,55 @@ async fn nobody_waits_for_a_connection_that_is_not_paused(bench: Bench) {
     assert_eq!(due_ids(&*bench.store, 9_000).await, []);
     bench.store.take_up().await.unwrap();
     assert_eq!(due_ids(&*bench.store, 9_000).await, [other]);
+}
+
+fn field(name: &str) -> FieldKey {
+    RecordName { client: "acme", connection: "crm", object: "Account", record: "001A" }.field(name)
+}
+
+fn agreed(name: &str, value: &str, ours: bool) -> Agreed {
+    Agreed { field: field(name), value: ValueDigest::of(None, &Value::from(value)), ours }
+}
+
+fn agreeing(run: RunId, id: &str, fields: &[Agreed]) -> Change {
+    let mut change = called(run, id, &[]);
+    if let Change::Called { outcome, .. } = &mut change {
+        outcome.agreed = fields.to_vec();
+    }
+    change
+}
+
+async fn what_was_agreed_on_last_is_known_until_its_event_is_erased(bench: Bench) {
+    let store = &bench.store;
+    let (first, second) = (
+        accept_one(&**store, event("evt_1", 1, "a")).await,
+        accept_one(&**store, event("evt_2", 2, "b")).await,
+    );
+    let (phone, name) = (agreed("Phone", "1", true), agreed("Name", "Acme", true));
+    store.commit(vec![agreeing(first, "1", &[phone, name])]).await.unwrap();
+    let later = agreed("Phone", "2", false);
+    // In one commit with what somebody else did before: the last one is right.
+    let not_ours = Change::NotOurs(vec![field("Phone"), field("Name")]);
+    store.commit(vec![not_ours, agreeing(second, "1", &[later])]).await.unwrap();
+    let known = async |names: &[&str]| {
+        let rows = store.agreed(names.iter().map(|name| field(name)).collect()).await.unwrap();
+        let mut rows: Vec<_> = rows.into_iter().map(|row| (row.agreed, row.run)).collect();
+        rows.sort_unstable_by_key(|(agreed, _)| agreed.field != field("Phone"));
+        rows
+    };
+    let name = Agreed { ours: false, ..name };
+    assert_eq!(known(&["Phone", "Name", "Fax"]).await, [(later, second), (name, first)]);
+    store
+        .commit(vec![ended(first, Outcome::Succeeded, ""), ended(second, Outcome::Succeeded, "")])
+        .await
+        .unwrap();
+    while store.seal(100).await.unwrap() > 0 {}
+    let page = store
+        .erasable(ErasureFilter::Before { before: at(100_000), client: None }, EventSeq(0), 1)
+        .await
+        .unwrap();
+    let events = page.events.iter().map(|event| event.seq).collect();
+    let erasing = Erasing { events, why: Erasure::Retention, at: at(100_000), by: "upkeep".into() };
+    store.erase(erasing).await.unwrap();
+    assert_eq!(known(&["Phone", "Name"]).await, [(later, second)], "what the erased one agreed on is gone");
 }

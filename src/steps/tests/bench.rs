@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::clock::FixedClock;
-use crate::config::{DraftFile, PartFile, PipelineFile};
+use crate::config::{DraftFile, ObjectRef, Owner, PartFile, PipelineFile};
 use crate::connector::{
     Abilities, ActionKind, AfterUnknown, Call, Class, Done, Failure, Finder, Gateway, ObjectFacts,
     OperationFacts, Repeat, Reply,
@@ -19,8 +19,8 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::expr::Engine;
 use crate::rehearsal::{Crm, Memory, RunJournal};
 use crate::steps::{
-    CallId, CallOutcome, ClientFacts, ClientScope, Ending, Entry, EventInput, Grant, Identity, Intent,
-    Journal, JournalError, Program, RunInput, Spent, World, execute,
+    Agreements, CallId, CallOutcome, ClientFacts, ClientScope, Ending, Entry, EventInput, FieldKey, Grant,
+    Identity, Intent, Journal, JournalError, Program, RunInput, Spent, World, execute,
 };
 use crate::value::Value;
 use crate::yaml;
@@ -35,6 +35,7 @@ pub(super) struct Bench {
     calls: Mutex<Vec<Call>>,
     crash: Mutex<Option<Crash>>,
     parts: Vec<(Arc<str>, String)>,
+    ownership: IndexMap<ObjectRef, IndexMap<String, Owner>>,
 }
 
 /// What becomes of one call.
@@ -92,6 +93,7 @@ fn object(consistent: bool) -> ObjectFacts {
         created: None,
         relations: indexmap::IndexMap::from([("tags".into(), None)]),
         many: indexmap::IndexMap::new(),
+        stamps: Vec::new(),
         description: None,
     }
 }
@@ -138,6 +140,7 @@ impl Bench {
             calls: Mutex::default(),
             crash: Mutex::default(),
             parts: Vec::new(),
+            ownership: IndexMap::new(),
         }
     }
 
@@ -150,6 +153,12 @@ impl Bench {
     /// Adds a part.
     pub(super) fn part(mut self, name: &str, text: &str) -> Self {
         self.parts.push((name.into(), text.to_owned()));
+        self
+    }
+
+    /// Says who owns fields: as `client.yaml` does, in JSON.
+    pub(super) fn owned(mut self, ownership: &str) -> Self {
+        self.ownership = serde_json::from_str(ownership).unwrap();
         self
     }
 
@@ -182,6 +191,8 @@ impl Bench {
             event: &[],
             object: &[],
             parts: &parts,
+            ownership: &self.ownership,
+            heard: &Arc::default(),
         };
         let mut findings = Vec::new();
         let written = file.content.as_ref().expect("the pipeline reads");
@@ -345,6 +356,10 @@ impl Journal for CutJournal<'_> {
 
     fn record(&self, outcome: CallOutcome) -> BoxFuture<'_, Result<(), JournalError>> {
         self.change(async move { self.journal.record(outcome).await }).boxed()
+    }
+
+    fn agreements(&self, fields: Vec<FieldKey>) -> BoxFuture<'_, Result<Agreements, JournalError>> {
+        self.journal.agreements(fields)
     }
 
     fn known<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<Option<Arc<str>>, JournalError>> {

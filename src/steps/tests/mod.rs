@@ -3,6 +3,7 @@
 mod bench;
 mod compiling;
 mod crashes;
+mod owning;
 mod reading;
 mod scripts;
 mod structure;

@@ -122,6 +122,12 @@ impl<'a> Cells<'a> {
         self.get(column)
     }
 
+    /// A digest of 16 bytes.
+    pub(super) fn digest(self, column: usize) -> Result<[u8; 16], StoreError> {
+        let bytes = self.bytes(column)?;
+        bytes.try_into().map_err(|_| unreadable(format!("a digest of {} bytes", bytes.len())))
+    }
+
     pub(super) fn bytes_option(self, column: usize) -> Result<Option<&'a [u8]>, StoreError> {
         self.get(column)
     }

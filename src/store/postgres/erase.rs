@@ -98,6 +98,7 @@ pub(super) async fn erase(pipe: Pipe<'_>, erasing: &Erasing) -> Result<Vec<Event
     pipe.change(payload, &[(&events, Type::INT8_ARRAY)]).await?;
     for sql in [
         "DELETE FROM lockstep.journal WHERE run = ANY ($1::bigint[])",
+        "DELETE FROM lockstep.agreed WHERE run = ANY ($1::bigint[])",
         "UPDATE lockstep.run SET reason = '', candidates = NULL, order_key = '', lane_hash = 0
          WHERE id = ANY ($1::bigint[])",
     ] {

@@ -8,11 +8,11 @@ use tokio_postgres::types::Type;
 
 use super::columns::{Cells, QUEUED, digest, identity_digest, lane_hash, part_numbers, queued, unreadable};
 use super::db::{Db, Values};
-use crate::steps::{CallId, Entry, EntryState, Identity};
+use crate::steps::{Agreed, CallId, Entry, EntryState, FieldKey, Identity, ValueDigest};
 use crate::store::columns::{self, ENDLESS, micros};
 use crate::store::{
-    AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, Parts, QueuedRun, RunBody, RunId,
-    Source, StoreError,
+    AgreedRow, AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, Parts, QueuedRun,
+    RunBody, RunId, Source, StoreError,
 };
 
 /// Said of runs that are this process's own; nothing when all are.
@@ -175,6 +175,18 @@ pub(super) async fn known(
     let sql = "SELECT record FROM lockstep.identity WHERE digest = $1";
     let rows = db.rows(sql, &[(&digest, Type::BYTEA)]).await?;
     rows.first().map(|row| Cells(row).text(0)).transpose()
+}
+
+/// What was agreed on last about these fields.
+pub(super) async fn agreed(db: &Db, fields: &[FieldKey]) -> Result<Vec<AgreedRow>, StoreError> {
+    let sql = "SELECT field, value, ours, run FROM lockstep.agreed WHERE field = ANY ($1::bytea[])";
+    let keys: Vec<&[u8]> = fields.iter().map(|field| &field.0[..]).collect();
+    let rows = db.rows(sql, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+    let read = |cells: Cells<'_>| {
+        let (field, value) = (FieldKey(cells.digest(0)?), ValueDigest(cells.digest(1)?));
+        Ok(AgreedRow { agreed: Agreed { field, value, ours: cells.bool(2)? }, run: RunId(cells.int(3)?) })
+    };
+    rows.iter().map(Cells).map(read).collect()
 }
 
 pub(super) async fn connections(db: &Db) -> Result<Vec<ConnectionState>, StoreError> {

@@ -20,11 +20,11 @@ use super::wake::{Listening, Nudger};
 use super::writer::{Mailbox, Op};
 use super::{erase, look, open, pace, poll, read, seal, versions};
 use crate::config::FileSet;
-use crate::steps::{Grant, Identity};
+use crate::steps::{FieldKey, Grant, Identity};
 use crate::store::columns::micros;
 use crate::store::{
-    Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
+    Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
+    Counts, DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
     GoodClient, HandedOver, LastGood, NewEvent, NewIntent, Outlook, PaceName, Part, Parts, PollId, PollName,
     PollState, QueuedRun, Replica, ReportFilter, ReportRow, Role, RunBody, RunDetail, RunFilter, RunId,
     RunRow, SealedEntry, SeenBy, SeenRow, Settled, Sharing, Staged, StagedBy, Store, StoreError, TakenUp,
@@ -133,6 +133,10 @@ impl Store for PostgresStore {
         object: &'a str,
     ) -> BoxFuture<'a, Result<Option<(Timestamp, u32)>, StoreError>> {
         read::applied(&self.db, client, pipeline, object).boxed()
+    }
+
+    fn agreed(&self, fields: Vec<FieldKey>) -> BoxFuture<'_, Result<Vec<AgreedRow>, StoreError>> {
+        async move { read::agreed(&self.db, &fields).await }.boxed()
     }
 
     fn known<'a>(

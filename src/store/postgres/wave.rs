@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::columns::{digest, identity_digest};
-use crate::steps::{CallId, CallOutcome, Identity};
+use crate::steps::{Agreed, CallId, CallOutcome, FieldKey, Identity};
 use crate::store::columns::{ENDLESS, candidates_json, micros, state_number};
 use crate::store::{
     Applied, Change, ConnectionState, GoodClient, NewEvent, NewIntent, PollId, PollName, PollStep, ReportEnd,
@@ -67,6 +67,10 @@ pub(super) struct Wave<'a> {
     pub(super) runs: IndexMap<i64, RunChange<'a>>,
     pub(super) called: Vec<Called<'a>>,
     pub(super) learned: IndexMap<Vec<u8>, Learned<'a>>,
+    /// What fields hold from now on, each with the run that says so: the last of several is right.
+    pub(super) agreed: IndexMap<FieldKey, (Agreed, i64)>,
+    /// Fields that somebody else has changed.
+    pub(super) not_ours: HashSet<FieldKey>,
     pub(super) withdrawn: Vec<(i64, &'a CallId)>,
     pub(super) ended: Vec<i64>,
     pub(super) applied: IndexMap<Vec<u8>, &'a Applied>,
@@ -93,6 +97,7 @@ impl<'a> Wave<'a> {
         match change {
             Change::Called { run, client, at, outcome } => self.call_done(run.0, client, *at, outcome),
             Change::Withdrawn { run, call } => self.withdrawn.push((run.0, call)),
+            Change::NotOurs(fields) => self.not_ours.extend(fields),
             Change::Applied(applied) => {
                 self.applied.insert(applied_digest(applied), applied);
             }
@@ -159,8 +164,12 @@ impl<'a> Wave<'a> {
 
     fn is_apart(&mut self, change: &'a Change) -> bool {
         match change {
-            Change::Called { run, outcome: CallOutcome { call, .. }, .. }
-            | Change::Withdrawn { run, call } => self.calls.insert((run.0, &call.0)),
+            Change::Called { run, outcome: CallOutcome { call, agreed, .. }, .. } => {
+                agreed.iter().all(|agreed| !self.not_ours.contains(&agreed.field))
+                    && self.calls.insert((run.0, &call.0))
+            }
+            Change::Withdrawn { run, call } => self.calls.insert((run.0, &call.0)),
+            Change::NotOurs(fields) => fields.iter().all(|field| !self.agreed.contains_key(field)),
             Change::Ended { run, applied, .. } => {
                 let twice = applied
                     .as_ref()
@@ -195,6 +204,7 @@ impl<'a> Wave<'a> {
         self.runs.is_empty()
             && self.called.is_empty()
             && self.withdrawn.is_empty()
+            && self.not_ours.is_empty()
             && self.applied.is_empty()
             && self.connections.is_empty()
             && self.secrets.is_empty()
@@ -211,6 +221,7 @@ impl<'a> Wave<'a> {
             let learned = Learned { client, identity, record, run };
             self.learned.insert(identity_digest(client, identity), learned);
         }
+        self.agreed.extend(outcome.agreed.iter().map(|agreed| (agreed.field, (*agreed, run))));
     }
 }
 
@@ -256,6 +267,7 @@ fn run_change(change: &Change) -> RunChange<'_> {
         Change::Versioned { version, .. } => RunChange { version: Some(&version.0), ..RunChange::default() },
         Change::Called { .. }
         | Change::Withdrawn { .. }
+        | Change::NotOurs(_)
         | Change::Applied(_)
         | Change::Connection(_)
         | Change::Released { .. }

@@ -34,6 +34,12 @@ pub(super) async fn wave(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<Vec<Grant>, 
     if !wave.learned.is_empty() {
         writing.push(identities(pipe, wave).boxed());
     }
+    if !wave.agreed.is_empty() {
+        writing.push(agreed(pipe, wave).boxed());
+    }
+    if !wave.not_ours.is_empty() {
+        writing.push(not_ours(pipe, wave).boxed());
+    }
     if !wave.withdrawn.is_empty() {
         writing.push(withdrawn(pipe, wave).boxed());
     }
@@ -242,6 +248,36 @@ async fn identities(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
     )
     .await
     .map(drop)
+}
+
+async fn agreed(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
+    let sql = "INSERT INTO lockstep.agreed AS a (field, value, ours, run)
+        SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bool[], $4::bigint[]) AS u (field, value, ours, run)
+        ORDER BY u.field
+        ON CONFLICT (field) DO UPDATE SET value = excluded.value, ours = excluded.ours, run = excluded.run";
+    let all = || wave.agreed.values();
+    let fields: Vec<&[u8]> = wave.agreed.keys().map(|field| &field.0[..]).collect();
+    let values: Vec<&[u8]> = all().map(|(agreed, _)| &agreed.value.0[..]).collect();
+    let ours: Vec<bool> = all().map(|(agreed, _)| agreed.ours).collect();
+    let runs: Vec<i64> = all().map(|(_, run)| *run).collect();
+    pipe.change(
+        sql,
+        &[
+            (&fields, Type::BYTEA_ARRAY),
+            (&values, Type::BYTEA_ARRAY),
+            (&ours, Type::BOOL_ARRAY),
+            (&runs, Type::INT8_ARRAY),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Somebody else has changed these fields.
+async fn not_ours(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
+    let sql = "UPDATE lockstep.agreed SET ours = false WHERE field = ANY ($1::bytea[])";
+    let fields: Vec<&[u8]> = wave.not_ours.iter().map(|field| &field.0[..]).collect();
+    pipe.change(sql, &[(&fields, Type::BYTEA_ARRAY)]).await.map(drop)
 }
 
 async fn withdrawn(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {

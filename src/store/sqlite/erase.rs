@@ -143,6 +143,7 @@ fn erase_one(connection: &Connection, seq: EventSeq, why: Erasure) -> Result<Opt
     let Some((client, runs)) = marked.optional()? else { return Ok(None) };
     connection.prepare_cached("DELETE FROM payload WHERE seq = ?1")?.execute([seq.0])?;
     connection.prepare_cached("DELETE FROM journal WHERE run >= ?1 AND run < ?2")?.execute(runs)?;
+    connection.prepare_cached("DELETE FROM agreed WHERE run >= ?1 AND run < ?2")?.execute(runs)?;
     let mut blank = connection.prepare_cached(
         "UPDATE run SET reason = '', candidates = NULL, order_key = '' WHERE id >= ?1 AND id < ?2",
     )?;

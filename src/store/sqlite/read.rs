@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::columns::{ENDLESS, QUEUED, json, micros, queued, small, time, unreadable};
-use crate::steps::{CallId, Entry, EntryState, Identity};
+use crate::steps::{Agreed, CallId, Entry, EntryState, FieldKey, Identity, ValueDigest};
 use crate::store::columns;
 use crate::store::{
-    AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody, RunId, Source,
+    AgreedRow, AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody,
+    RunId, Source,
 };
 
 /// The queries that go through an unfinished run's state, each with that state as a literal: a test reads their
@@ -168,6 +169,20 @@ pub(super) fn known(connection: &Connection, client: &str, identity: &Identity) 
     )?;
     let Identity { connection, object, key } = identity;
     statement.query_row(params![client, connection, object, key], |row| row.get(0)).optional()
+}
+
+/// What was agreed on last about these fields.
+pub(super) fn agreed(connection: &Connection, fields: &[FieldKey]) -> Result<Vec<AgreedRow>> {
+    let mut statement = connection.prepare_cached("SELECT value, ours, run FROM agreed WHERE field = ?1")?;
+    let mut rows = Vec::new();
+    for field in fields {
+        let row = statement.query_row([&field.0[..]], |row| {
+            let agreed = Agreed { field: *field, value: ValueDigest(row.get(0)?), ours: row.get(1)? };
+            Ok(AgreedRow { agreed, run: RunId(row.get(2)?) })
+        });
+        rows.extend(row.optional()?);
+    }
+    Ok(rows)
 }
 
 pub(super) fn connections(connection: &Connection) -> Result<Vec<ConnectionState>> {

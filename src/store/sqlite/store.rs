@@ -15,10 +15,10 @@ use super::readers::Readers;
 use super::writer::{Mailbox, Op};
 use super::{erase, look, poll, read, seal, versions};
 use crate::config::FileSet;
-use crate::steps::{Grant, Identity};
+use crate::steps::{FieldKey, Grant, Identity};
 use crate::store::{
-    Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
+    Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
+    Counts, DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
     GoodClient, LastGood, NewEvent, NewIntent, Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter,
     ReportRow, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged,
     StagedBy, Store, StoreError, TakenUp, Version,
@@ -112,6 +112,10 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'a, Result<Option<(Timestamp, u32)>, StoreError>> {
         let [client, pipeline, object] = [client, pipeline, object].map(str::to_owned);
         self.readers.ask(move |connection| read::applied(connection, &client, &pipeline, &object)).boxed()
+    }
+
+    fn agreed(&self, fields: Vec<FieldKey>) -> BoxFuture<'_, Result<Vec<AgreedRow>, StoreError>> {
+        self.readers.ask(move |connection| read::agreed(connection, &fields)).boxed()
     }
 
     fn known<'a>(

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::columns::{self, ENDLESS, micros, stale_number, state_number};
 use super::seal::{self, Prepared};
 use super::{erase, read, versions};
-use crate::steps::{AuditEntry, CallId, CallOutcome, Grant, Identity};
+use crate::steps::{Agreed, AuditEntry, CallId, CallOutcome, FieldKey, Grant, Identity};
 use crate::store::columns::{candidates_json, changes_json, texts_json};
 use crate::store::{
     Accepted, AlertWindow, Applied, Change, CircuitState, ConnectionState, Erasing, EventSeq, GoodClient,
@@ -177,6 +177,7 @@ impl<'a> Batch<'a> {
         match change {
             Change::Called { run, client, at, outcome } => self.called(*run, client, *at, outcome),
             Change::Withdrawn { run, call } => self.withdrawn(*run, call),
+            Change::NotOurs(fields) => self.not_ours(fields),
             Change::Ended { run, at, attempts, outcome, reason, candidates, applied } => {
                 self.ended(*run, *at, *attempts, *outcome, reason, candidates)?;
                 applied.as_ref().map_or(Ok(()), |applied| self.applied(applied))
@@ -261,7 +262,30 @@ impl<'a> Batch<'a> {
             )?;
             learn.execute(params![client, connection, object, key, record, run.0])?;
         }
+        if !outcome.agreed.is_empty() {
+            self.agreed(run, &outcome.agreed)?;
+        }
         self.close_intent(run, &outcome.call)
+    }
+
+    fn agreed(&self, run: RunId, agreed: &[Agreed]) -> Written {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO agreed (field, value, ours, run) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (field) DO UPDATE SET value = excluded.value, ours = excluded.ours, run = excluded.run",
+        )?;
+        for Agreed { field, value, ours } in agreed {
+            upsert.execute(params![&field.0[..], &value.0[..], ours, run.0])?;
+        }
+        Ok(())
+    }
+
+    /// Somebody else has changed these fields.
+    fn not_ours(&self, fields: &[FieldKey]) -> Written {
+        let mut update = self.connection.prepare_cached("UPDATE agreed SET ours = 0 WHERE field = ?1")?;
+        for field in fields {
+            update.execute([&field.0[..]])?;
+        }
+        Ok(())
     }
 
     fn audit(&self, run: RunId, client: &str, at: Timestamp, call: &CallId, entry: &AuditEntry) -> Written {

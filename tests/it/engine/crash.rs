@@ -50,6 +50,7 @@ async fn create_once(run: &RunInput, gateway: &dyn Gateway, journal: &dyn Journa
         result: Value::from(Arc::clone(&id)),
         audit: None,
         identified: vec![(identity, id)],
+        agreed: Vec::new(),
         durability: Durability::BeforeGoingOn,
     };
     journal.record(outcome).await.map_err(|error| Ending::Interrupted { reason: error.to_string() })
@@ -335,6 +336,7 @@ async fn a_run_does_not_end_as_done_while_the_store_has_refused_a_part_of_it() {
                 result: Value::from(event_id(run)),
                 audit: None,
                 identified: Vec::new(),
+                agreed: Vec::new(),
                 durability: Durability::WithNextCommit,
             };
             if journal.entry(&outcome().call).is_none() {

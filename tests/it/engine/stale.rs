@@ -163,6 +163,7 @@ async fn has_written(journal: &dyn Journal) {
         result: Value::Null,
         audit: None,
         identified: vec![(identity, "con_1".into())],
+        agreed: Vec::new(),
         durability: Durability::WithNextCommit,
     };
     journal.record(outcome).await.unwrap();

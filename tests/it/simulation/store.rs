@@ -13,11 +13,11 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use lockstep::clock::SharedClock;
 use lockstep::config::FileSet;
-use lockstep::steps::{Grant, Identity};
+use lockstep::steps::{FieldKey, Grant, Identity};
 use lockstep::store::sqlite::SqliteStore;
 use lockstep::store::{
-    Accepted, Access, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState, Counts,
-    DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
+    Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
+    Counts, DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
     GoodClient, LastGood, NewEvent, NewIntent, Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter,
     ReportRow, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged,
     StagedBy, Store, StoreError, TakenUp, Version,
@@ -318,6 +318,10 @@ impl Store for SimStore {
         let forgets = self.core.sabotage == Sabotage::ForgetsApplied;
         let applied = self.read(move |store| store.applied(client, pipeline, object));
         async move { Ok(applied.await?.filter(|_| !forgets)) }.boxed()
+    }
+
+    fn agreed(&self, fields: Vec<FieldKey>) -> BoxFuture<'_, Result<Vec<AgreedRow>, StoreError>> {
+        self.read(move |store| store.agreed(fields))
     }
 
     fn known<'a>(
