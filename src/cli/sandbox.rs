@@ -163,6 +163,10 @@ impl Told {
              # for `lockstep run --env sandbox` over the client fitness-club\n\
              export CLUB_STRIPE_URL={stripe} CLUB_STRIPE_KEY={key}\n\
              export CLUB_BITRIX24_WEBHOOK={portal}\n\n\
+             # for `lockstep run --env sandbox` over the client harbor-cloud\n\
+             export HARBOR_STRIPE_URL={stripe} HARBOR_STRIPE_KEY={key} HARBOR_STRIPE_WHSEC={whsec}\n\
+             export HARBOR_SF_URL={salesforce} HARBOR_SF_CLIENT_ID={id} HARBOR_SF_CLIENT_SECRET={secret}\n\
+             export HARBOR_SLACK_WEBHOOK={webhook}\n\n\
              # for `lockstep run --env sandbox` over the client orchard-apps\n\
              export SANDBOX_HUBSPOT_URL={hubspot}\n\
              export ORCHARD_STRIPE_KEY={key} ORCHARD_STRIPE_WHSEC={whsec}\n\

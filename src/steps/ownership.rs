@@ -263,13 +263,13 @@ impl Lowering<'_> {
             },
             Owner::Both(shared) => {
                 let tie = Arc::clone(&shared.tie.0);
-                match origin.or_else(|| self.origins.trigger.clone()) {
-                    Some(sides)
-                        if !sides.is_empty() && !shared.both.iter().any(|side| sides.contains(&side.0)) =>
-                    {
-                        Right::Foreign { owner: tie }
-                    }
-                    sides => Right::Shared { wins: sides.is_some_and(|sides| sides.contains(&tie)), tie },
+                let sides = origin.or_else(|| self.origins.trigger.clone()).unwrap_or_default();
+                let from: Vec<_> = shared.both.iter().filter(|side| sides.contains(&side.0)).collect();
+                match from.as_slice() {
+                    [] if !sides.is_empty() => Right::Foreign { owner: tie },
+                    [side] => Right::Shared { wins: side.0 == tie, tie },
+                    // Both were looked at to find it: what is written here is the other side's.
+                    _ => Right::Shared { wins: tie != target.connection, tie },
                 }
             }
         }

@@ -40,6 +40,12 @@ fn the_demo_ends_by_itself_with_its_sums() {
     for (object, count) in [("contact", 2), ("user", 2), ("notify", 4)] {
         assert_eq!(club[object].as_u64(), Some(count), "{object}: {summary}");
     }
+    let harbor = &summary["crm"]["harbor-cloud"];
+    for (connection, object) in
+        [("stripe", "subscription"), ("stripe", "subscription_item"), ("salesforce", "Opportunity")]
+    {
+        assert_eq!(harbor[connection][object].as_u64(), Some(1), "{connection}.{object}: {summary}");
+    }
     let shop = &summary["crm"]["web-shop"]["activecampaign"];
     for object in ["contact", "ecomCustomer", "order", "recurring_payment"] {
         assert_eq!(shop[object].as_u64(), Some(1), "{object}: {summary}");
@@ -58,6 +64,8 @@ fn the_demo_says_of_each_run_what_became_of_it_and_why() {
         "came twice and ran once",
         "conflict   listed                         members              eve@club.example has 2 subscriptions at once",
         "create bitrix24.contact",
+        "create stripe.subscription",
+        "echo of run ",
     ] {
         assert!(answer.contains(part), "`{part}` is not in\n{answer}");
     }

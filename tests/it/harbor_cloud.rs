@@ -54,7 +54,7 @@ async fn harbor() -> Harbor {
     for file in fs::read_dir(client).unwrap().map(|file| file.unwrap()) {
         let name = file.file_name().into_string().unwrap();
         if !name.ends_with(".test.yaml") {
-            let text = fs::read_to_string(file.path()).unwrap().replace("every: 30s", "every: 1s");
+            let text = fs::read_to_string(file.path()).unwrap().replace("every: 1m", "every: 1s");
             let _ = writeln!(example, "# file: pipelines/harbor-cloud/{name}\n{text}");
         }
     }
@@ -64,8 +64,8 @@ async fn harbor() -> Harbor {
     let secret = stripe.register_webhook("http://127.0.0.1:1/later").unwrap();
     let environment = [
         ("LOCKSTEP_ENV", "sandbox".to_owned()),
-        ("SANDBOX_STRIPE_URL", stripe.url()),
-        ("SANDBOX_SALESFORCE_URL", org.url()),
+        ("HARBOR_STRIPE_URL", stripe.url()),
+        ("HARBOR_SF_URL", org.url()),
         ("HARBOR_STRIPE_KEY", stripe.api_key().to_owned()),
         ("HARBOR_STRIPE_WHSEC", secret.clone()),
         ("HARBOR_SF_CLIENT_ID", org.client_id()),

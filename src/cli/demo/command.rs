@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::club;
+use super::harbor;
 use super::orchard;
 use super::shop;
 use super::stage::Stage;
@@ -76,6 +77,7 @@ impl Demo {
         orchard::play(stage, &mut view).await?;
         shop::sells(stage, &mut view).await?;
         club::goes_on(stage, &mut view).await?;
+        harbor::sells(stage, &mut view).await?;
         tokio::time::timeout(PATIENCE, view.until_all_ended())
             .await
             .context("some runs have not ended: `lockstep demo` without --once lets you look at them")??;

@@ -32,6 +32,9 @@ pub(super) const SHOP: &str = "web-shop";
 /// The client on Bitrix24.
 pub(super) const CLUB: &str = "fitness-club";
 
+/// The client whose sales are in Salesforce and whose billing is in Stripe, both ways.
+pub(super) const HARBOR: &str = "harbor-cloud";
+
 /// Those whom Stripe posts its events to; the club lists its customers instead.
 const POSTED_TO: [&str; 3] = [ACME, ORCHARD, SHOP];
 
@@ -48,7 +51,7 @@ macro_rules! example {
 }
 
 /// The example clients as they stand in the repository, so that the demo needs nothing but the binary.
-const EXAMPLES: [Example; 4] = [
+const EXAMPLES: [Example; 5] = [
     example!("acme-saas":
         "alerts.yaml",
         "client.sandbox.yaml",
@@ -90,12 +93,25 @@ const EXAMPLES: [Example; 4] = [
         "members.yaml",
         "out-of-groups.part.yaml",
     ),
+    example!("harbor-cloud":
+        "alerts.yaml",
+        "canceled.yaml",
+        "client.sandbox.yaml",
+        "client.yaml",
+        "closed-won.yaml",
+        "find-account.part.yaml",
+        "payment-failed.yaml",
+        "payment.yaml",
+        "seats.yaml",
+        "subscription.yaml",
+    ),
 ];
 
 /// Everything that the demo stands on. The folder goes when it is dropped.
 pub(super) struct Stage {
     sandbox: Sandbox,
     club: Sandbox,
+    harbor: Sandbox,
     runtime: Runtime,
     public: SocketAddr,
     hooks: HashMap<&'static str, Hook>,
@@ -134,6 +150,7 @@ impl Stage {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.context("the sandbox did not start")?;
         // Who lists customers must not find those of the others.
         let club = Sandbox::start(SandboxOptions::default()).await.context("the sandbox did not start")?;
+        let harbor = Sandbox::start(SandboxOptions::default()).await.context("the sandbox did not start")?;
         // The story delivers by itself: late, twice, in another order.
         sandbox.stripe().hold_deliveries(true);
         let address = public.address();
@@ -143,8 +160,11 @@ impl Stage {
             let secret = sandbox.stripe().register_webhook(&url).context("no webhook could be registered")?;
             hooks.insert(client, Hook { url, secret });
         }
+        let url = format!("http://{address}/hooks/{HARBOR}/stripe");
+        let secret = harbor.stripe().register_webhook(&url).context("no webhook could be registered")?;
+        hooks.insert(HARBOR, Hook { url, secret });
         let runtime = Runtime::start(RuntimeOptions {
-            environment: Arc::new(Variables::of(&sandbox, &club, &hooks)),
+            environment: Arc::new(Variables::of(&sandbox, &club, &harbor, &hooks)),
             files,
             // What is found is among the clients' problems, too.
             found: Box::new(|_| ()),
@@ -164,12 +184,17 @@ impl Stage {
         let broken: Vec<&str> =
             clients.iter().flat_map(|it| it.problems.iter().map(String::as_str)).collect();
         ensure!(broken.is_empty(), "an example client cannot run: {}", broken.join("; "));
-        Ok(Self { sandbox, club, runtime, public: address, hooks, folder })
+        Ok(Self { sandbox, club, harbor, runtime, public: address, hooks, folder })
     }
 
     /// The simulators of the club, which has a Stripe account of its own.
     pub(super) fn club(&self) -> &Sandbox {
         &self.club
+    }
+
+    /// The simulators of the harbor, whose Stripe posts its events by itself.
+    pub(super) fn harbor(&self) -> &Sandbox {
+        &self.harbor
     }
 
     /// The simulators of all others.
@@ -212,7 +237,7 @@ impl Stage {
 }
 
 impl Variables {
-    fn of(sandbox: &Sandbox, club: &Sandbox, hooks: &HashMap<&'static str, Hook>) -> Self {
+    fn of(sandbox: &Sandbox, club: &Sandbox, harbor: &Sandbox, hooks: &HashMap<&'static str, Hook>) -> Self {
         let (stripe, salesforce, hubspot) = (sandbox.stripe(), sandbox.salesforce(), sandbox.hubspot());
         let secret = |client: &str| hooks.get(client).map(|hook| hook.secret.clone()).unwrap_or_default();
         Self(HashMap::from([
@@ -233,6 +258,13 @@ impl Variables {
             ("SHOP_ACTIVECAMPAIGN_TOKEN", sandbox.activecampaign().api_token().to_owned()),
             ("SHOP_STRIPE_KEY", stripe.api_key().to_owned()),
             ("SHOP_STRIPE_WHSEC", secret(SHOP)),
+            ("HARBOR_STRIPE_URL", harbor.stripe().url()),
+            ("HARBOR_STRIPE_KEY", harbor.stripe().api_key().to_owned()),
+            ("HARBOR_STRIPE_WHSEC", secret(HARBOR)),
+            ("HARBOR_SF_URL", harbor.salesforce().url()),
+            ("HARBOR_SF_CLIENT_ID", harbor.salesforce().client_id()),
+            ("HARBOR_SF_CLIENT_SECRET", harbor.salesforce().client_secret()),
+            ("HARBOR_SLACK_WEBHOOK", harbor.slack().webhook_url()),
             ("CLUB_STRIPE_URL", club.stripe().url()),
             ("CLUB_STRIPE_KEY", club.stripe().api_key().to_owned()),
             ("CLUB_BITRIX24_WEBHOOK", club.bitrix24().webhook_url()),

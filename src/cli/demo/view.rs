@@ -38,8 +38,8 @@ impl View {
         if self.speaks {
             let sandbox = stage.sandbox();
             say(format_args!(
-                "simulators: Stripe {}, Salesforce {}, HubSpot {}, ActiveCampaign {}, Slack {}; of the club Stripe {}, Bitrix24 {}\n\
-                 three clients get signed events, the club lists its customers each second; each line below is a run that ended\n",
+                "simulators: Stripe {}, Salesforce {}, HubSpot {}, ActiveCampaign {}, Slack {}; of the club Stripe {}, Bitrix24 {}; of the harbor Stripe {}, Salesforce {}\n\
+                 four clients get signed events, the club lists its customers each second and the harbor its deals; each line below is a run that ended\n",
                 sandbox.stripe().url(),
                 sandbox.salesforce().url(),
                 sandbox.hubspot().url(),
@@ -47,6 +47,8 @@ impl View {
                 sandbox.slack().url(),
                 stage.club().stripe().url(),
                 stage.club().bitrix24().url(),
+                stage.harbor().stripe().url(),
+                stage.harbor().salesforce().url(),
             ))?;
         }
         Ok(())
