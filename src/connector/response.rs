@@ -27,7 +27,7 @@ pub(super) struct Response {
     records: Option<Expression>,
     result: Option<Expression>,
     created: Option<Expression>,
-    exact: bool,
+    pub(super) exact: bool,
     pub(super) partial: bool,
     drop: Vec<String>,
     next: Option<Expression>,
@@ -82,7 +82,11 @@ impl Response {
             Action::Find { identity, .. } => {
                 reply.records = self.read_records(id, answer, context)?;
                 if self.exact {
-                    reply.records.retain(|record| wire.has(&record.fields, identity));
+                    // What a partial record lacks is compared when it has been read.
+                    let lacks = |fields: &Value| identity.keys().any(|name| fields.get(name).is_none());
+                    reply.records.retain(|record| {
+                        self.partial && lacks(&record.fields) || wire.has(&record.fields, identity)
+                    });
                 }
             }
             Action::List { .. } | Action::Events { .. } => {
