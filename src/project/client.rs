@@ -126,6 +126,28 @@ impl Client {
         if missing.is_empty() { Ok(vars) } else { Err(self.missing(missing)) }
     }
 
+    /// The settings of one connection, without those that are missing and that its connector can do without; or all that it
+    /// cannot do without.
+    pub fn settings_at_hand(
+        &self,
+        connection: &ConnectionConfig,
+        environment: &dyn Environment,
+    ) -> Result<Map, Vec<MissingSetting>> {
+        let at = Path::root().key("connections").key(Arc::clone(&connection.name)).key("config");
+        let (mut settings, mut missing) = (Map::new(), Vec::new());
+        for (name, written) in connection.config.as_map().into_iter().flatten() {
+            let mut lacking = Vec::new();
+            let value = env::fill(written, &at.key(Arc::clone(name)), environment, &mut lacking);
+            let required = connection.manifest.settings().get(name).is_some_and(|setting| setting.required);
+            if lacking.is_empty() {
+                settings.insert(Arc::clone(name), value);
+            } else if required {
+                missing.extend(lacking);
+            }
+        }
+        if missing.is_empty() { Ok(settings) } else { Err(self.missing(missing)) }
+    }
+
     /// Replaces every placeholder, or tells all that is missing.
     pub fn resolve(&self, environment: &dyn Environment) -> Result<Resolved, Vec<MissingSetting>> {
         let mut missing = Vec::new();
