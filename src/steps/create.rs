@@ -11,7 +11,7 @@ use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::identity;
 use super::journal::{Durability, Identity};
-use super::look_up::{Found, Hit, LookUp, candidate, many_in_words};
+use super::look_up::{Found, Hit, LookUp, candidate, candidates, many_in_words};
 use super::lower::Lowering;
 use super::mapping::{Difference, Mapping, Operand};
 use super::target::Target;
@@ -279,7 +279,7 @@ impl Work<'_> {
         match other {
             Some(hit) if !self.contradicts(&hit) => self.found(at, run, hit).await,
             Some(hit) => Err(run.conflict(at, None, words, vec![candidate(target, &hit)])),
-            None => Err(run.conflict(at, None, words, failure.candidates)),
+            None => Err(run.conflict(at, None, words, candidates(target, failure.candidates))),
         }
     }
 

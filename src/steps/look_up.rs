@@ -242,6 +242,16 @@ pub(super) fn candidate(target: &Target, hit: &Hit) -> Value {
     ])
 }
 
+/// Records that the system itself names, as a conflict names them; what names none stays as it is.
+pub(super) fn candidates(target: &Target, named: Vec<Value>) -> Vec<Value> {
+    let as_hit = |known: &Value| {
+        let id = known.to_text().or_else(|| known.get(target.id_field())?.to_text())?;
+        Some(Hit { record: target.with_id(known, Some(&id)), id })
+    };
+    let candidates = named.into_iter();
+    candidates.map(|known| as_hit(&known).map_or(known, |hit| candidate(target, &hit))).collect()
+}
+
 /// `no crm.Account with Stripe_Customer_Id__c = cus_1`, for alternatives `..., nor with Email = ...`.
 pub(super) fn none_in_words(places: &[(&Target, Vec<Fields>)]) -> String {
     let looked = places.iter().filter(|(_, alternatives)| !alternatives.is_empty());

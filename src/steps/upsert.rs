@@ -8,7 +8,7 @@ use super::execute::{Execution, Stop};
 use super::find::{blank_in_words, identities};
 use super::given::{Given, Outcome};
 use super::journal::{Durability, Identity};
-use super::look_up::{Found, Hit, LookUp, candidate, many_in_words};
+use super::look_up::{Found, Hit, LookUp, candidate, candidates, many_in_words};
 use super::lower::{Lowering, Wrong};
 use super::lower_steps::Selecting;
 use super::mapping::{Difference, Mapping};
@@ -250,8 +250,8 @@ impl Work<'_> {
         let words =
             format!("{target} exists already, though nothing is found by what identifies it: {failure}");
         let other = failure.other.as_ref().map(|other| Value::from(Arc::clone(other)));
-        let candidates = failure.candidates.into_iter().chain(other).collect();
-        Err(run.conflict(at, self.upsert.reason.as_ref(), words, candidates))
+        let named = failure.candidates.into_iter().chain(other).collect();
+        Err(run.conflict(at, self.upsert.reason.as_ref(), words, candidates(target, named)))
     }
 
     /// Leaves it all to the system's own upsert: doing that twice does nothing more, so nothing is intended.
