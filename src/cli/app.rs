@@ -12,6 +12,7 @@ use super::connectors::Connectors;
 use super::dead::Dead;
 use super::demo::Demo;
 use super::dry_run::DryRun;
+use super::endpoints::EndpointsCommand;
 use super::events::Events;
 use super::exit::ExitCode;
 use super::init::Init;
@@ -52,6 +53,8 @@ enum Command {
     Demo(Demo),
     /// Takes webhooks in and carries the pipelines out: production
     Run(Run),
+    /// Registers where a system sends its events: one endpoint a connection, with what its pipelines need
+    Endpoints(EndpointsCommand),
     /// Starts local simulators of Stripe, Salesforce and Slack
     Sandbox(SandboxCommand),
     /// Lists the events that came in; `show` says what each pipeline made of one, and why
@@ -88,6 +91,7 @@ impl Command {
             Self::Show(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Run(command) => command.run(),
+            Self::Endpoints(command) => command.run(),
             Self::Sandbox(command) => command.run(),
             Self::Events(command) => command.run(),
             Self::Runs(command) => command.run(),

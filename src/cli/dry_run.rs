@@ -196,6 +196,11 @@ impl Watch {
             None => Err("the connection is not there".to_owned()),
         };
         let mut entry = Map::new();
+        let connection = self.connections.get(&call.connection).and_then(|opened| opened.as_ref().ok());
+        let abilities = connection.map(|connection| connection.manifest().abilities());
+        if let Some(why) = abilities.and_then(|abilities| abilities.danger(&call.action)) {
+            entry.insert("take_care".into(), Value::from(Arc::clone(why)));
+        }
         match prepared {
             Ok(request) => {
                 entry.insert("request".into(), Value::from(format!("{} {}", request.method, request.url)));
@@ -300,7 +305,9 @@ fn told_to_people(sight: &Value) -> String {
     }
     if sight.get("request").is_some() {
         let body = sight.get("body").filter(|body| !body.is_nothing()).map(|body| format!("\n     {body}"));
-        return format!("  => {}{}\n     {}", text("request"), body.unwrap_or_default(), text("answered"));
+        let care = sight.get("take_care").map(|why| format!("\n     take care: {why}")).unwrap_or_default();
+        let (request, answered) = (text("request"), text("answered"));
+        return format!("  => {request}{}\n     {answered}{care}", body.unwrap_or_default());
     }
     let outcome = sight.at(&["gave", "outcome"]).map(Value::to_string).unwrap_or_default();
     let id = sight.at(&["gave", "id"]).map(|id| format!(" {id}")).unwrap_or_default();

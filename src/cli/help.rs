@@ -9,7 +9,7 @@ use super::app::App;
 /// Every command is in exactly one group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Writing and checking", &["init", "validate", "test", "dry-run", "show"]),
-    ("Running", &["demo", "run", "sandbox"]),
+    ("Running", &["demo", "run", "endpoints", "sandbox"]),
     ("Looking", &["events", "runs", "dead", "conflicts", "reports", "audit"]),
     ("Keeping", &["purge"]),
     ("Reference", &["connectors", "rules", "schema", "completions"]),

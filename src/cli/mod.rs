@@ -18,6 +18,7 @@ mod connectors_page;
 mod dead;
 mod demo;
 mod dry_run;
+mod endpoints;
 mod events;
 mod exit;
 mod help;

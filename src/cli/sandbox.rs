@@ -37,6 +37,12 @@ pub(super) struct SandboxCommand {
     /// The port of the ActiveCampaign simulator; 0 takes a free one
     #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_ACTIVECAMPAIGN_PORT", default_value_t = 12116)]
     activecampaign_port: u16,
+    /// The port of the mail server; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_SMTP_PORT", default_value_t = 12117)]
+    smtp_port: u16,
+    /// The port of the page that shows its mails; 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "LOCKSTEP_SANDBOX_SMTP_PAGE_PORT", default_value_t = 12118)]
+    smtp_page_port: u16,
     /// Registers a webhook endpoint for all events of the Stripe simulator
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
@@ -54,6 +60,7 @@ struct Told {
     bitrix24: Bitrix24Told,
     hubspot: HubSpotTold,
     activecampaign: ActiveCampaignTold,
+    smtp: SmtpTold,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +102,16 @@ struct ActiveCampaignTold {
     api_token: String,
 }
 
+#[derive(Debug, Serialize)]
+struct SmtpTold {
+    host: String,
+    port: u16,
+    user: &'static str,
+    password: &'static str,
+    /// The page, which answers under `/_sandbox/`.
+    url: String,
+}
+
 impl SandboxCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         runtime()?.block_on(async {
@@ -107,6 +124,7 @@ impl SandboxCommand {
             options.hubspot.port = self.hubspot_port;
             options.activecampaign.port = self.activecampaign_port;
             options.activecampaign.per_second = Some(5);
+            (options.smtp.port, options.smtp.page_port) = (self.smtp_port, self.smtp_page_port);
             let sandbox = Sandbox::start(options).await.context("the sandbox did not start")?;
             let webhook = self.webhook.as_deref();
             let secret = webhook.map(|url| sandbox.stripe().register_webhook(url)).transpose();
@@ -125,6 +143,7 @@ impl Told {
     fn of(sandbox: &Sandbox, webhook_secret: Option<String>) -> Self {
         let (stripe, salesforce, slack) = (sandbox.stripe(), sandbox.salesforce(), sandbox.slack());
         let (bitrix24, hubspot, shop) = (sandbox.bitrix24(), sandbox.hubspot(), sandbox.activecampaign());
+        let smtp = sandbox.smtp();
         Self {
             stripe: StripeTold { url: stripe.url(), api_key: stripe.api_key().to_owned(), webhook_secret },
             salesforce: SalesforceTold {
@@ -140,14 +159,21 @@ impl Told {
                 webhook_secret: hubspot.webhook_secret(),
             },
             activecampaign: ActiveCampaignTold { url: shop.url(), api_token: shop.api_token().to_owned() },
+            smtp: SmtpTold {
+                host: smtp.host(),
+                port: smtp.port(),
+                user: smtp.user(),
+                password: smtp.password(),
+                url: smtp.url(),
+            },
         }
     }
 
     fn page(&self) -> String {
-        let Self { stripe, salesforce, slack, bitrix24, hubspot, activecampaign } = self;
+        let Self { stripe, salesforce, slack, bitrix24, hubspot, activecampaign, smtp } = self;
         let whsec = stripe.webhook_secret.as_deref().unwrap_or("whsec_...");
         format!(
-            "simulators of Stripe {stripe}, Salesforce {salesforce}, Slack {slack}, Bitrix24 {bitrix24}, HubSpot {hubspot} and ActiveCampaign {shop}\n\n\
+            "simulators of Stripe {stripe}, Salesforce {salesforce}, Slack {slack}, Bitrix24 {bitrix24}, HubSpot {hubspot} and ActiveCampaign {shop}; a mail server on {mail}:{mail_port}, its mails on {mails}\n\n\
              # for `lockstep run --env sandbox` over the client acme-saas\n\
              export SANDBOX_STRIPE_URL={stripe}\n\
              export SANDBOX_SALESFORCE_URL={salesforce}\n\
@@ -171,7 +197,9 @@ impl Told {
              export SANDBOX_HUBSPOT_URL={hubspot}\n\
              export ORCHARD_STRIPE_KEY={key} ORCHARD_STRIPE_WHSEC={whsec}\n\
              export ORCHARD_HUBSPOT_TOKEN={token} ORCHARD_HUBSPOT_SECRET={app_secret}\n\
-             export ORCHARD_SLACK_WEBHOOK={webhook}\n\n\
+             export ORCHARD_SLACK_WEBHOOK={webhook}\n\
+             export ORCHARD_SMTP_HOST={mail} SANDBOX_SMTP_PORT={mail_port}\n\
+             export ORCHARD_SMTP_USER={mail_user} ORCHARD_SMTP_PASSWORD={mail_password}\n\n\
              # for `lockstep run --env sandbox` over the client web-shop\n\
              export SANDBOX_ACTIVECAMPAIGN_URL={shop} SHOP_ACTIVECAMPAIGN_TOKEN={shop_token}\n\
              export SHOP_STRIPE_KEY={key} SHOP_STRIPE_WHSEC={whsec}\n\n\
@@ -183,6 +211,11 @@ impl Told {
             app_secret = hubspot.webhook_secret,
             shop = activecampaign.url,
             shop_token = activecampaign.api_token,
+            mail = smtp.host,
+            mail_port = smtp.port,
+            mail_user = smtp.user,
+            mail_password = smtp.password,
+            mails = smtp.url,
             hint = if stripe.webhook_secret.is_some() {
                 ""
             } else {

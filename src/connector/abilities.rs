@@ -102,6 +102,17 @@ impl Abilities {
         self.words.get(object).and_then(|words| words.get(name)).map_or(name, String::as_str)
     }
 
+    /// Why a person should think before `action` is done.
+    pub fn danger(&self, action: &Action) -> Option<&Arc<str>> {
+        match action {
+            Action::Operation { name, .. } => self.operation(name)?.dangerous.as_ref(),
+            Action::Link { object, relation, .. } | Action::Unlink { object, relation, .. } => {
+                self.object(object)?.relations.get(relation)?.as_ref()
+            }
+            other => self.object(other.object()?)?.actions.get(&other.kind()?)?.dangerous.as_ref(),
+        }
+    }
+
     /// The facts of `object`: its own, else those of `"*"`.
     pub fn object(&self, object: &str) -> Option<&ObjectFacts> {
         self.objects.get(object).or_else(|| self.objects.get(ANY_OBJECT))

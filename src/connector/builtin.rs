@@ -26,7 +26,7 @@ macro_rules! builtins {
 }
 
 // A new connector is a file and a word here.
-builtins!("activecampaign", "bitrix24", "http", "hubspot", "salesforce", "slack", "stripe");
+builtins!("activecampaign", "bitrix24", "http", "hubspot", "salesforce", "slack", "smtp", "stripe");
 
 /// All of them, by name.
 pub fn builtins() -> &'static [Builtin] {

@@ -157,12 +157,18 @@ impl Reach {
         self.check_encryption(url)
     }
 
+    /// True when what goes there need not be encrypted.
+    pub(super) fn may_go_in_clear(&self, host: &str) -> bool {
+        self.allow_http || is_loopback(host)
+    }
+
     /// Refuses an address to which secrets would travel in clear.
     pub(super) fn check_encryption(&self, url: &Url) -> Result<(), Failure> {
         let host = url.host_str().unwrap_or_default();
         match url.scheme() {
-            "https" => Ok(()),
-            "http" if self.allow_http || is_loopback(host) => Ok(()),
+            // What begins in clear with `smtp` is encrypted before anything is said: `smtp.rs` sees to it.
+            "https" | "smtps" | "smtp" => Ok(()),
+            "http" if self.may_go_in_clear(host) => Ok(()),
             scheme => Err(Failure::permanent(format!(
                 "requests to {host} must be https, not {scheme} (`allow_http: true` in the connection's config allows it)"
             ))),

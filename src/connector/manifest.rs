@@ -12,6 +12,7 @@ use super::auth::Auth;
 use super::call::Action;
 use super::classify::Errors;
 use super::compile::Compiler;
+use super::endpoints::Endpoints;
 use super::events::Events;
 use super::expression::Expression;
 use super::failure::Failure;
@@ -86,6 +87,7 @@ pub struct Manifest {
     pub(super) describe: Option<Operation>,
     webhook: Option<Webhook>,
     events: Option<Events>,
+    endpoints: Option<Endpoints>,
     abilities: Arc<Abilities>,
 }
 
@@ -166,7 +168,9 @@ impl Manifest {
         let answered = names.clone().with("response").with("last");
         let errors = Errors::compile(compiler, &root.key("errors"), &file.errors, &answered);
         let idempotency = file.idempotency.as_ref();
-        let role = Role { object: "", kind: None, names: &names, defaults: &defaults, idempotency };
+        let transport = file.transport;
+        let role =
+            Role { object: "", kind: None, names: &names, transport, defaults: &defaults, idempotency };
         let preludes = file.preludes.iter().filter_map(|(name, prelude)| {
             let at = root.key("preludes").key(Arc::clone(&name.0));
             Some((Arc::clone(&name.0), Prelude::compile(compiler, &at, prelude, &role)?))
@@ -194,6 +198,9 @@ impl Manifest {
         let idempotency = Idempotency::compile(compiler, &root.key("idempotency"), idempotency);
         let webhook = Webhook::compile(compiler, &root.key("webhook"), file.webhook.as_ref(), &config);
         let events = Events::compile(compiler, &root.key("events"), file.events.as_ref(), &config, &role);
+        let endpoints =
+            Endpoints::compile(compiler, &root.key("endpoints"), file.endpoints.as_ref(), file, &config);
+        check_endpoints(compiler, &root.key("endpoints"), endpoints.as_ref(), &objects);
         let ids = ids(compiler, &root.key("ids"), file.ids.as_deref());
         let abilities = Abilities {
             objects: objects.iter().map(|(name, object)| (Arc::clone(name), object.facts())).collect(),
@@ -222,6 +229,7 @@ impl Manifest {
             describe,
             webhook,
             events,
+            endpoints,
             abilities: Arc::new(abilities),
         })
     }
@@ -281,6 +289,11 @@ impl Manifest {
         self.events.as_ref()
     }
 
+    /// Where it is told to send its events; `None` when it cannot be told by its API.
+    pub fn endpoints(&self) -> Option<&Endpoints> {
+        self.endpoints.as_ref()
+    }
+
     /// All operations that a call can use.
     pub(super) fn all_operations(&self) -> impl Iterator<Item = &Operation> {
         let of_objects = self.objects.values().flat_map(Object::operations);
@@ -332,6 +345,21 @@ impl Manifest {
                 let word = action.kind().map_or("do", super::call::ActionKind::word);
                 format!("{} cannot {word} {object}", self.title)
             }
+        }
+    }
+}
+
+/// An endpoint is looked for, made and changed like any record.
+fn check_endpoints(
+    compiler: &mut Compiler,
+    at: &Path,
+    endpoints: Option<&Endpoints>,
+    objects: &IndexMap<Arc<str>, Object>,
+) {
+    let object = endpoints.and_then(|endpoints| objects.get(endpoints.object()));
+    for kind in object.iter().flat_map(|_| Endpoints::needs()) {
+        if object.is_some_and(|object| !object.actions.contains_key(&kind)) {
+            compiler.fault(&at.key("object"), format!("it has no `{}`", kind.word()));
         }
     }
 }

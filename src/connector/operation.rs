@@ -10,10 +10,11 @@ use super::call::{Action, ActionKind};
 use super::classify::Errors;
 use super::compile::Compiler;
 use super::failure::Failure;
-use super::file::{IdempotencyFile, OperationFile, RepeatFile};
+use super::file::{IdempotencyFile, OperationFile, RepeatFile, Transport};
 use super::prelude;
-use super::request::{Defaults, Request};
+use super::request::Defaults;
 use super::response::Response;
+use super::sends::Sends;
 use crate::diagnostic::Path;
 use crate::expr::Names;
 use crate::value::Value;
@@ -28,7 +29,7 @@ const OVERLAP_MAX: Duration = Duration::from_hours(24);
 /// A compiled operation.
 #[derive(Debug)]
 pub(super) struct Operation {
-    pub(super) request: Request,
+    pub(super) sends: Sends,
     pub(super) response: Response,
     pub(super) errors: Errors,
     pub(super) facts: OperationFacts,
@@ -51,6 +52,8 @@ pub(super) struct Role<'a> {
     pub(super) kind: Option<ActionKind>,
     /// What expressions of the request see.
     pub(super) names: &'a Names,
+    /// How the system is reached.
+    pub(super) transport: Transport,
     /// What every request begins with.
     pub(super) defaults: &'a Defaults,
     /// How the system knows a repeated request.
@@ -70,13 +73,13 @@ impl Operation {
             Some(_) => role.names.clone(),
             None => role.names.clone().with_keys("params", declared),
         };
-        let request = Request::compile(compiler, &at.key("request"), &file.request, role.defaults, &names);
+        let sends = Sends::compile(compiler, at, file, (role.transport, role.defaults), &names);
         let names = names.with("response").with("record");
         let response = Response::compile(compiler, &at.key("response"), &file.response, &names);
         let errors = Errors::compile(compiler, &at.key("errors"), &file.errors, &names.with("last"));
         let by = file.by.as_ref().map(|by| by.iter().map(|name| Arc::from(name.as_str())).collect());
         Some(Self {
-            request: request?,
+            sends: sends?,
             response,
             errors,
             facts: facts(file, role),
@@ -136,11 +139,14 @@ impl Operation {
 
 fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
     let set_by_kind = role.kind.is_some_and(|kind| kind != ActionKind::Create);
-    let keyed = role.idempotency.filter(|idempotency| idempotency.methods.contains(&file.request.method));
+    let method = file.request.as_ref().map(|request| request.method);
+    let keyed = role
+        .idempotency
+        .filter(|idempotency| method.is_some_and(|method| idempotency.methods.contains(&method)));
     let repeat = match file.repeat {
         Some(RepeatFile::Harmless) => Repeat::Harmless,
         Some(RepeatFile::Doubles) => Repeat::Doubles,
-        None if set_by_kind || file.request.method == super::file::Method::Get => Repeat::Harmless,
+        None if set_by_kind || method == Some(super::file::Method::Get) => Repeat::Harmless,
         None => keyed.map_or(Repeat::Doubles, |idempotency| Repeat::HarmlessWithKey(idempotency.valid.0)),
     };
     let unknown = if file.message { AfterUnknown::SendAgain } else { AfterUnknown::LookUp };
@@ -171,20 +177,29 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
 
 /// All that is written of an operation's request and answer.
 fn written(file: &OperationFile) -> impl Iterator<Item = &Value> {
-    let (request, response) = (&file.request, &file.response);
-    let asked = request.headers.iter().chain(&request.query).chain(&request.body);
+    let response = &file.response;
     let parts = [&response.id, &response.record, &response.records, &response.result, &response.created];
     let told = parts.into_iter().flatten().chain(&response.next).chain(&response.next_url);
-    asked.chain(told).chain(std::iter::once(&request.path)).map(|written| &written.0)
+    asked(file).chain(told.map(|written| &written.0))
 }
 
-/// True when an expression of the request names `word`: `rest`, the parameters that the operation does not declare.
+/// All that is written of what an operation sends.
+fn asked(file: &OperationFile) -> impl Iterator<Item = &Value> {
+    let request = file.request.iter().flat_map(|request| {
+        let parts = request.headers.iter().chain(&request.query).chain(&request.body);
+        parts.chain(std::iter::once(&request.path))
+    });
+    let mail = file.mail.iter().flat_map(|mail| {
+        let parts = [&mail.cc, &mail.bcc, &mail.reply_to, &mail.id, &mail.headers];
+        [&mail.from, &mail.to, &mail.subject, &mail.text].into_iter().chain(parts.into_iter().flatten())
+    });
+    request.chain(mail).map(|written| &written.0)
+}
+
+/// True when an expression of what is sent names `word`: `rest`, the parameters that the operation does not declare.
 fn uses(file: &OperationFile, word: &str) -> bool {
-    let request = &file.request;
-    let fields = request.headers.iter().chain(&request.query).chain(&request.body);
-    let mut written = fields.chain(std::iter::once(&request.path));
     let Ok(word) = Regex::new(&format!(r"\b{word}\b")) else { return false };
-    written.any(|written| word.is_match(&written.0.to_json()))
+    asked(file).any(|written| word.is_match(&written.to_json()))
 }
 
 impl Repeat {

@@ -6,7 +6,7 @@ use crate::secret::{REDACTED, Redactor};
 /// A request as it would be sent, with secrets blotted out: for the dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedRequest {
-    /// `POST`.
+    /// `POST`; `MAIL` for a mail.
     pub method: String,
     /// The whole address.
     pub url: String,
@@ -27,7 +27,7 @@ impl PreparedRequest {
             (name.to_string(), value)
         });
         Self {
-            method: outgoing.method.to_string(),
+            method: if outgoing.mailing.is_some() { "MAIL".into() } else { outgoing.method.to_string() },
             url: redactor.redact(outgoing.url.as_str()),
             headers: headers.collect(),
             body: outgoing.body.as_ref().map(|body| redactor.redact(&body.text)),

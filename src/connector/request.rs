@@ -11,6 +11,7 @@ use super::compile::Compiler;
 use super::encode::{self, Body};
 use super::failure::Failure;
 use super::file::{self, Encoding, RequestFile};
+use super::mail::Mailing;
 use super::template::Template;
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
@@ -50,6 +51,8 @@ pub(super) struct Outgoing {
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Body>,
     pub(super) timeout: Duration,
+    /// What a mail is sent by.
+    pub(super) mailing: Option<Arc<Mailing>>,
 }
 
 impl Request {
@@ -174,7 +177,7 @@ impl Outgoing {
     pub(super) fn bare(method: Method, url: Url, timeout: Duration) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Self { method, url, headers, body: None, timeout }
+        Self { method, url, headers, body: None, timeout, mailing: None }
     }
 
     pub(super) fn set_body(&mut self, body: Body) {

@@ -1,4 +1,4 @@
-//! Simulators of the systems that lockstep talks to, as real HTTP servers on loopback: what `lockstep demo`,
+//! Simulators of the systems that lockstep talks to, as real servers on loopback: what `lockstep demo`,
 //! `lockstep sandbox` and the tests stand on instead of accounts.
 //!
 //! Each simulator is a plain function from request to reply over a store in memory; `server.rs` gives it HTTP,
@@ -21,6 +21,7 @@ pub mod bitrix24;
 pub mod hubspot;
 pub mod salesforce;
 pub mod slack;
+pub mod smtp;
 pub mod stripe;
 
 pub use activecampaign::ActiveCampaign;
@@ -30,5 +31,6 @@ pub use faults::{Fault, Faults};
 pub use hubspot::HubSpot;
 pub use salesforce::Salesforce;
 pub use slack::Slack;
+pub use smtp::Smtp;
 pub use stripe::Stripe;
 pub use world::{Sandbox, SandboxError, SandboxOptions};

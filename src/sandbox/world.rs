@@ -8,6 +8,7 @@ use super::bitrix24::{Bitrix24, Bitrix24Options};
 use super::hubspot::{HubSpot, HubSpotOptions};
 use super::salesforce::{Salesforce, SalesforceOptions};
 use super::slack::Slack;
+use super::smtp::{Smtp, SmtpOptions};
 use super::stripe::{Stripe, StripeOptions};
 use crate::clock::{SharedClock, SystemClock};
 
@@ -28,6 +29,8 @@ pub struct SandboxOptions {
     pub activecampaign: ActiveCampaignOptions,
     /// The port of the Slack simulator; 0 takes a free one.
     pub slack_port: u16,
+    /// The mail server.
+    pub smtp: SmtpOptions,
 }
 
 impl Default for SandboxOptions {
@@ -40,6 +43,7 @@ impl Default for SandboxOptions {
             hubspot: HubSpotOptions::default(),
             activecampaign: ActiveCampaignOptions::default(),
             slack_port: 0,
+            smtp: SmtpOptions::default(),
         }
     }
 }
@@ -71,6 +75,7 @@ pub struct Sandbox {
     hubspot: HubSpot,
     activecampaign: ActiveCampaign,
     slack: Slack,
+    smtp: Smtp,
 }
 
 impl Sandbox {
@@ -83,7 +88,8 @@ impl Sandbox {
             bitrix24: Bitrix24::start(options.bitrix24, Arc::clone(&clock)).await?,
             hubspot: HubSpot::start(options.hubspot, Arc::clone(&clock)).await?,
             activecampaign: ActiveCampaign::start(options.activecampaign, Arc::clone(&clock)).await?,
-            slack: Slack::start(options.slack_port, clock).await?,
+            slack: Slack::start(options.slack_port, Arc::clone(&clock)).await?,
+            smtp: Smtp::start(options.smtp, clock).await?,
         })
     }
 
@@ -115,5 +121,10 @@ impl Sandbox {
     /// The Slack simulator.
     pub fn slack(&self) -> &Slack {
         &self.slack
+    }
+
+    /// The mail server.
+    pub fn smtp(&self) -> &Smtp {
+        &self.smtp
     }
 }

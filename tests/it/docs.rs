@@ -47,18 +47,20 @@ fn the_language_page_is_one_project_without_findings() {
 }
 
 #[test]
-fn the_page_of_hubspot_is_one_project_without_findings() {
-    let page = page("docs/connectors/hubspot.md");
-    let mut example = String::new();
-    for block in blocks(&page, "yaml") {
-        if !block.starts_with("# file: ") {
-            let name = block.lines().find_map(|line| line.strip_prefix("name: ")).unwrap();
-            let _ = writeln!(example, "# file: {name}.yaml");
+fn pages_of_connectors_are_projects_without_findings() {
+    for name in ["hubspot", "smtp"] {
+        let page = page(&format!("docs/connectors/{name}.md"));
+        let mut example = String::new();
+        for block in blocks(&page, "yaml") {
+            if !block.starts_with("# file: ") {
+                let name = block.lines().find_map(|line| line.strip_prefix("name: ")).unwrap();
+                let _ = writeln!(example, "# file: {name}.yaml");
+            }
+            example.push_str(block);
         }
-        example.push_str(block);
+        let said = validated(&example);
+        assert!(said.ends_with("no findings\n"), "{name}: {said}");
     }
-    let said = validated(&example);
-    assert!(said.ends_with("no findings\n"), "{said}");
 }
 
 #[test]
@@ -103,6 +105,7 @@ async fn the_sandbox_obeys_what_its_page_types() {
             "12114" => sandbox.bitrix24().url(),
             "12115" => sandbox.hubspot().url(),
             "12116" => sandbox.activecampaign().url(),
+            "12118" => sandbox.smtp().url(),
             other => panic!("no simulator has the port {other}"),
         };
         let body = options.split('\'').nth(1).map(str::to_owned);

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
+use lockstep::sandbox::smtp::{Refusal, Stage};
 use lockstep::sandbox::stripe::{Person, Story};
 use lockstep::sandbox::{Fault, HubSpot, Stripe};
 use lockstep::value::Value;
@@ -62,6 +63,10 @@ async fn table() -> Table {
         ("ORCHARD_HUBSPOT_TOKEN", hubspot.token()),
         ("ORCHARD_HUBSPOT_SECRET", hubspot.webhook_secret()),
         ("ORCHARD_SLACK_WEBHOOK", world.sandbox().slack().webhook_url()),
+        ("ORCHARD_SMTP_HOST", world.sandbox().smtp().host()),
+        ("SANDBOX_SMTP_PORT", world.sandbox().smtp().port().to_string()),
+        ("ORCHARD_SMTP_USER", world.sandbox().smtp().user().to_owned()),
+        ("ORCHARD_SMTP_PASSWORD", world.sandbox().smtp().password().to_owned()),
     ];
     let environment: Vec<(&str, &str)> =
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -121,6 +126,14 @@ async fn a_customers_life_in_stripe_is_told_in_hubspot_once() {
     assert_eq!(crm.records("tasks").len(), 1, "one task for the failed invoice");
     assert_eq!(field(&crm.records("tasks")[0], "hs_task_priority"), "HIGH");
     assert_eq!(world.sandbox().slack().messages().len(), 1);
+    let mails = world.sandbox().smtp().mails();
+    assert_eq!(mails.len(), 1, "however often the event comes");
+    assert_eq!(
+        (mails[0].to.as_slice(), mails[0].header("From").as_str()),
+        (["Ann@Example.com".to_owned()].as_slice(), "\"Orchard Apps\" <billing@orchard-apps.example>")
+    );
+    assert!(mails[0].header("Subject").starts_with("Your payment of "), "{}", mails[0].data);
+    assert!(mails[0].text().starts_with("Hello Ann,"), "{}", mails[0].data);
 
     play(&world, &ann, &[Story::Renews, Story::Upgrades, Story::IsRefunded, Story::Cancels]).await;
     let told = contact(crm, "ann@example.com");
@@ -164,6 +177,33 @@ async fn lost_answers_and_refusals_make_nothing_twice() {
     let counts = crm.counts().creates;
     assert_eq!((counts["contacts"], counts["deals"], counts["notes"]), (1, 1, 1));
     assert_eq!(field(&contact(crm, "bo@example.com"), "stripe_status"), "active");
+    assert_eq!(ended(&world, "dead"), Vec::<serde_json::Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_be_mailed_is_to_be_called() {
+    let world = table().await;
+    world.sandbox().smtp().refuse(Refusal::at(Stage::Recipient, "550 5.1.1 no such mailbox"));
+    play(&world, &Person::new("Ida", "ida@example.com"), &[Story::SignsUp, Story::RenewalFails]).await;
+    assert_eq!(world.sandbox().smtp().mails(), []);
+    let tasks = world.sandbox().hubspot().records("tasks");
+    assert_eq!(tasks.len(), 1);
+    assert!(field(&tasks[0], "hs_task_body").contains("No mail reaches the customer: call."));
+    assert_eq!(ended(&world, "dead"), Vec::<serde_json::Value>::new());
+}
+
+// Invariant 2: a message that cannot be looked up follows its manifest, and is marked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_whose_answer_was_lost_goes_again_under_the_same_message_id_and_is_marked() {
+    let world = table().await;
+    let smtp = world.sandbox().smtp();
+    smtp.refuse(Refusal::silent(Stage::Content));
+    play(&world, &Person::new("Ida", "ida@example.com"), &[Story::SignsUp, Story::RenewalFails]).await;
+    let mails = smtp.mails();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
+    let audit = world.json(&["audit", "list", "--client", "orchard-apps"]).to_string();
+    assert!(audit.contains("possibly repeated"), "{audit}");
     assert_eq!(ended(&world, "dead"), Vec::<serde_json::Value>::new());
 }
 

@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod acme_saas;
 mod audit;
 mod connector;
 mod crash;
 mod demo;
 mod docs;
 mod echoes;
+mod endpoints;
 mod engine;
 mod event_table;
 mod example;
@@ -18,8 +20,10 @@ mod harbor_cloud;
 mod ingest;
 mod large;
 mod looking;
+mod mails;
 mod operating;
 mod order;
+mod pipedrive;
 mod pipelines;
 mod polls;
 mod postgres;

@@ -288,3 +288,23 @@ steps:
     "#);
     assert_eq!(code, 0);
 }
+
+#[test]
+fn a_dry_run_tells_what_a_person_should_think_of() {
+    let project = project(
+        "# file: refuse.yaml
+name: refuse
+trigger: { stripe: { events: [invoice.finalized] } }
+steps:
+  - call: { connection: stripe, operation: invoice.void, params: { invoice: $.object.id } }
+",
+    );
+    std::fs::write(
+        project.path().join("event.json"),
+        r#"{"type": "invoice.finalized", "id": "evt_1", "created": 1767607200, "data": {"object": {"id": "in_1"}}}"#,
+    )
+    .unwrap();
+    let (code, shown, _) = lockstep(&project, &["dry-run", "acme/refuse", "--event", "event.json"]);
+    assert!(shown.contains("take care: a voided invoice stays void"), "{shown}");
+    assert_eq!(code, 0);
+}

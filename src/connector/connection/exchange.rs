@@ -22,6 +22,7 @@ use crate::connector::prelude::Freshness;
 use crate::connector::redirect::REDIRECTS_MAX;
 use crate::connector::request::{self, Outgoing};
 use crate::connector::response::NEXT_URL;
+use crate::connector::smtp::{self, NotSent};
 use crate::connector::wire::Wire;
 use crate::expr::Context;
 use crate::value::Value;
@@ -154,14 +155,18 @@ impl Connection {
                 commons.is_sure().await;
             }
             let again = (redirects > 0).then(|| outgoing.clone());
-            let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;
-            let answer = sent.map_err(|lost| {
-                let (class, done) = if lost.sent {
-                    (circumstances.lost(), Done::Perhaps)
-                } else {
-                    (Class::Transient, Done::No)
-                };
-                Failure { done, ..Failure::new(class, lost.message) }
+            let answer = if let Some(mailing) = outgoing.mailing.clone() {
+                smtp::send(&outgoing, &mailing, &self.reach).await
+            } else {
+                let sent = self.around.http.send(outgoing, self.manifest.defaults.max_response).await;
+                sent.map_err(NotSent::Lost)
+            };
+            let answer = answer.map_err(|failed| match failed {
+                NotSent::Failure(failure) => failure,
+                NotSent::Lost(lost) if lost.sent => {
+                    Failure { done: Done::Perhaps, ..Failure::new(circumstances.lost(), lost.message) }
+                }
+                NotSent::Lost(lost) => Failure::new(Class::Transient, lost.message),
             })?;
             match again.and_then(|again| self.manifest.redirects.next(again, &answer, &self.reach)) {
                 Some(next) => outgoing = next,
@@ -232,17 +237,17 @@ impl Connection {
         credential: &Credential,
     ) -> Result<Outgoing, Failure> {
         let base = self.base(context)?;
-        let request = &plan.operation.request;
+        let sends = &plan.operation.sends;
         let defaults = &self.manifest.defaults;
         let mut outgoing = match next_url(&call.action) {
             Some(next) => {
                 let url = base.join(&next).map_err(|error| Failure::permanent(error.to_string()))?;
-                request.follow(url, defaults, context)?
+                sends.follow(url, defaults, context)?
             }
-            None => request.build(&base, defaults, context)?,
+            None => sends.build(&base, defaults, context)?,
         };
         if let (Some(idempotency), Some(key)) = (&self.manifest.idempotency, &call.idempotency_key)
-            && idempotency.methods.contains(&request.method)
+            && sends.method().is_some_and(|method| idempotency.methods.contains(&method))
         {
             let value = request::header_value(&idempotency.header, key)?;
             outgoing.headers.insert(idempotency.header.clone(), value);

@@ -6,10 +6,9 @@ use futures_util::future::BoxFuture;
 
 use super::opened::Connection;
 use super::scene::describe_action;
-use crate::connector::call::{Action, ActionKind, Call, Record, Reply, Select};
+use crate::connector::call::{Action, ActionKind, Call, Fields, Record, Reply, Select};
 use crate::connector::expression::Expression;
 use crate::connector::failure::{Class, Failure};
-use crate::connector::file::Method;
 use crate::connector::manifest::Plan;
 use crate::connector::object::Object;
 use crate::connector::prelude::{self, Freshness, Prelude};
@@ -22,7 +21,7 @@ impl Connection {
         let plan = self.manifest.plan(&call.action)?;
         plan.operation.check_params(&call.action)?;
         let reads =
-            call.action.kind().map_or(plan.operation.request.method == Method::Get, ActionKind::is_read);
+            call.action.kind().map_or_else(|| plan.operation.sends.reads(), ActionKind::is_read);
         if self.read_only && !reads {
             return Err(Failure::permanent(format!("the connection `{}` is read-only", self.name)));
         }
@@ -76,10 +75,12 @@ impl Connection {
     /// Carries a call out, and reads the rest of records that a find gave only in part.
     pub(super) async fn whole(&self, call: &Call, plan: Plan<'_>) -> Result<Reply, Failure> {
         let mut reply = self.carry_out(call, plan).await?;
-        let Action::Find { object, select, .. } = &call.action else { return Ok(reply) };
-        if !plan.operation.response.partial {
+        let Action::Find { object, identity, select, .. } = &call.action else { return Ok(reply) };
+        let response = &plan.operation.response;
+        if !response.partial {
             return Ok(reply);
         }
+        let select = &if response.exact { with_names(select, identity) } else { select.clone() };
         for record in std::mem::take(&mut reply.records) {
             let Some(id) = record.id.clone().filter(|_| lacks(&record.fields, select)) else {
                 reply.records.push(record);
@@ -93,6 +94,9 @@ impl Connection {
                 Err(failure) if failure.class == Class::Missing => {}
                 Err(failure) => return Err(failure),
             }
+        }
+        if let (true, Some(object)) = (response.exact, plan.object) {
+            reply.records.retain(|record| object.wire.has(&record.fields, identity));
         }
         Ok(reply)
     }
@@ -162,6 +166,17 @@ impl Connection {
             let found = self.carry_out(&call, look).await?.result;
             if found.is_nothing() { created.map(|_| found) } else { Ok(found) }
         })
+    }
+}
+
+/// `select`, and the names of `fields`.
+fn with_names(select: &Select, fields: &Fields) -> Select {
+    match select {
+        Select::All => Select::All,
+        Select::Fields(names) => {
+            let more = fields.keys().filter(|name| !names.contains(name));
+            Select::Fields(names.iter().chain(more).cloned().collect())
+        }
     }
 }
 

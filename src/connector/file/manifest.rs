@@ -5,8 +5,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::auth::AuthFile;
+use super::endpoints::EndpointsFile;
 use super::errors::ErrorsFile;
 use super::events::{EventsFile, WebhookFile};
+use super::mail::Transport;
 use super::object::ObjectFile;
 use super::operation::OperationFile;
 use super::request::{Encoding, Method};
@@ -28,6 +30,9 @@ pub struct ManifestFile {
     /// What a connection has to be told: the keys of its `config`.
     #[serde(default)]
     pub config: IndexMap<Identifier, SettingFile>,
+    /// How the system is reached: requests over `http`, or mails over `smtp`.
+    #[serde(default)]
+    pub transport: Transport,
     /// The address that every request begins with.
     pub base_url: Written,
     /// Hosts that requests may go to besides those of the settings: `api.example.com`, `*.example.com`. What an answer
@@ -85,6 +90,9 @@ pub struct ManifestFile {
     /// How its events read.
     #[serde(default)]
     pub events: Option<EventsFile>,
+    /// Where it is told to send them.
+    #[serde(default)]
+    pub endpoints: Option<EndpointsFile>,
 }
 
 /// A call that is made beforehand, and whose answer is kept.

@@ -5,8 +5,10 @@
 //! was written and judge nothing; [`Manifest::compile`](super::Manifest::compile) gives them their meaning.
 
 mod auth;
+mod endpoints;
 mod errors;
 mod events;
+mod mail;
 mod manifest;
 mod object;
 mod operation;
@@ -14,11 +16,13 @@ mod request;
 mod setting;
 
 pub use auth::{AuthChoiceFile, AuthFile, BasicFile, JwtFile, OAuth2File, TokenRequestFile};
+pub use endpoints::EndpointsFile;
 pub use errors::{BodyKind, ErrorsFile, Holds, RuleFile, StatusRange, Statuses, Words};
 pub use events::{
     DeliveryBody, EventRankFile, EventTypeFile, EventsFile, ExpectFile, SignatureEncoding, SignatureFile,
     SignatureScheme, SignedPart, StagesFile, WebhookFile,
 };
+pub use mail::{MailFile, Transport};
 pub use manifest::{
     DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile, PreludeFile,
     UsageFile,

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::errors::ErrorsFile;
+use super::mail::MailFile;
 use super::request::{RequestFile, ResponseFile};
 use crate::connector::AfterUnknown;
 use crate::words::{Rate, Span};
 
-/// One operation: a request, how its answer reads, and what may be relied on.
+/// One operation: a request (or a mail), how its answer reads, and what may be relied on.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperationFile {
@@ -17,7 +18,11 @@ pub struct OperationFile {
     #[serde(default)]
     pub description: Option<String>,
     /// The request.
-    pub request: RequestFile,
+    #[serde(default)]
+    pub request: Option<RequestFile>,
+    /// The mail, over `transport: smtp`.
+    #[serde(default)]
+    pub mail: Option<MailFile>,
     /// How the answer reads.
     #[serde(default)]
     pub response: ResponseFile,

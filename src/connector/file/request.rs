@@ -97,7 +97,7 @@ pub struct ResponseFile {
     /// Whether an upsert created the record.
     pub created: Option<Written>,
     /// Of a find: true to keep only records whose fields equal those that were asked for. For systems that pass over
-    /// parameters they do not know, and then give everything.
+    /// parameters they do not know, and then give everything. With `partial`, a record that lacks one of these fields is read first.
     pub exact: bool,
     /// Of a find: true when the records that it gives lack fields. One that lacks a field that is asked for is then read by the
     /// object's `get`.

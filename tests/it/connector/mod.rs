@@ -7,6 +7,7 @@ mod own;
 mod pages;
 mod salesforce;
 mod slack;
+mod smtp;
 mod stripe;
 mod traps;
 mod webhook;

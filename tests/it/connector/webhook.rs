@@ -258,3 +258,39 @@ fn patterns_stand_for_types() {
         assert_eq!(matches_type(pattern, kind), fits, "{pattern} {kind}");
     }
 }
+
+#[test]
+fn a_form_that_nothing_signs_is_proved_by_its_address_and_names_a_record() {
+    let manifest = builtin("activecampaign").unwrap();
+    let webhook = manifest.webhook().unwrap();
+    let secrets = webhook.secrets(&map(r#"{"webhook_tokens": ["guess-me-not-4242", "the-next-one-4242"]}"#));
+    let body = b"type=update&date_time=2026-02-03T10:00:00-06:00&initiated_by=admin&contact[id]=10&contact[email]=ann%40example.com";
+    let now = Timestamp::from_second(1_770_000_000).unwrap();
+    let verified = |target: &str| {
+        let posted = Posted { target, headers: &HeaderMap::new(), body };
+        webhook.verify(&posted, &Map::new(), &secrets, now).is_ok()
+    };
+    for (target, genuine) in [
+        ("/hooks/acme/crm?key=guess-me-not-4242", true),
+        ("/hooks/acme/crm?key=the-next-one-4242", true),
+        ("/hooks/acme/crm?key=guess-me-not-4243", false),
+        ("/hooks/acme/crm?key=", false),
+        ("/hooks/acme/crm", false),
+    ] {
+        assert_eq!(verified(target), genuine, "{target}");
+    }
+    let event = webhook.kept(webhook.read(body).unwrap().value, || "delivery-7".to_owned(), now);
+    let envelope = events(&manifest).envelope(&event).unwrap();
+    assert_eq!((&*envelope.id, &*envelope.kind), ("delivery-7", "update"));
+    assert_eq!(
+        (envelope.object_id.as_deref(), envelope.object_type.as_deref()),
+        (Some("10"), Some("contact"))
+    );
+    assert_eq!((envelope.created, &*envelope.order_key), (now, "10"));
+
+    let gone = json(
+        r#"{"type": "deal_update", "deal": {"id": "3"}, "contact": {"id": "10"}, "delivery": {"id": "d", "received": 1770000000}}"#,
+    );
+    let envelope = events(&manifest).envelope(&gone).unwrap();
+    assert_eq!((envelope.object_id.as_deref(), envelope.object_type.as_deref()), (Some("3"), Some("deal")));
+}
