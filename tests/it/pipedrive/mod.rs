@@ -66,7 +66,7 @@ async fn fields_of_ones_own_go_by_their_names_and_options_by_their_texts() {
     assert_eq!(read.get("value").unwrap().to_json(), "49.5");
 
     let wrong = client.call(create("deal", r#"{"Billing": "Free"}"#)).await.unwrap_err();
-    assert!(wrong.message.contains("`Free` is not an option of `Billing`, which has `Pending`"), "{wrong}");
+    assert!(wrong.message.contains("`Free` is not an option of `Billing`, which has `Ended`"), "{wrong}");
     let wrong = client.call(create("deal", r#"{"Biling": "Trial"}"#)).await.unwrap_err();
     assert!(wrong.message.contains("no field `Biling` of deal: did you mean `Billing`?"), "{wrong}");
 }
