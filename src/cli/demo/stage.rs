@@ -61,7 +61,7 @@ const EXAMPLES: [Example; 5] = [
         "find-account.part.yaml",
         "payment-failed.yaml",
         "payment-received.yaml",
-        "payment-record.yaml",
+        "payment-refunded.yaml",
         "subscription-record.yaml",
         "subscription-status.yaml",
     ),
