@@ -81,8 +81,8 @@ impl Acme {
         self.world.sandbox().salesforce().records(object)
     }
 
-    fn seed(&self, object: &str, fields: Json) -> String {
-        self.world.sandbox().salesforce().seed(object, &Value::from(&fields)).unwrap()
+    fn seed(&self, object: &str, fields: &Json) -> String {
+        self.world.sandbox().salesforce().seed(object, &Value::from(fields)).unwrap()
     }
 
     fn ended(&self, outcome: &str) -> Vec<Json> {
@@ -105,7 +105,7 @@ fn invoice(attempt: u32, next: Option<i64>) -> Json {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stripe_gives_up_on_is_one_case_of_the_queue_until_it_is_paid() {
     let acme = acme().await;
-    acme.seed("Account", json!({ "Name": "Acme", "Stripe_Customer_Id__c": "cus_9" }));
+    acme.seed("Account", &json!({ "Name": "Acme", "Stripe_Customer_Id__c": "cus_9" }));
     acme.deliver("evt_1", "invoice.payment_failed", invoice(1, Some(now() + 86_400))).await;
     assert_eq!((acme.records("Task").len(), acme.records("Case").len()), (1, 0), "the owner's matter first");
 
@@ -151,7 +151,7 @@ async fn payments_and_subscriptions_are_records_of_the_orgs_own_objects_once() {
 async fn what_a_duplicate_rule_takes_for_the_same_is_a_conflict_that_names_the_record() {
     let acme = acme().await;
     acme.world.sandbox().salesforce().duplicate_rule("Contact", "LastName", false);
-    let other = acme.seed("Contact", json!({ "LastName": "Lee", "Email": "ann@elsewhere.example" }));
+    let other = acme.seed("Contact", &json!({ "LastName": "Lee", "Email": "ann@elsewhere.example" }));
     acme.play(&Person::new("Ann Lee", "ann@x.example"), Story::SignsUp).await;
     let conflicts = acme.ended("conflict");
     assert_eq!(conflicts.len(), 1, "{conflicts:?}");

@@ -20,8 +20,7 @@ impl Connection {
     pub(super) async fn perform(&self, call: &Call) -> Result<Reply, Failure> {
         let plan = self.manifest.plan(&call.action)?;
         plan.operation.check_params(&call.action)?;
-        let reads =
-            call.action.kind().map_or_else(|| plan.operation.sends.reads(), ActionKind::is_read);
+        let reads = call.action.kind().map_or_else(|| plan.operation.sends.reads(), ActionKind::is_read);
         if self.read_only && !reads {
             return Err(Failure::permanent(format!("the connection `{}` is read-only", self.name)));
         }

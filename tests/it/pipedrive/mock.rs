@@ -70,8 +70,8 @@ impl Pipedrive {
     }
 
     /// Puts a record there, as a person would; gives its id.
-    pub(super) fn give(&self, kind: &str, record: Json) -> i64 {
-        self.state().insert(kind, record.as_object().unwrap().clone())["id"].as_i64().unwrap()
+    pub(super) fn give(&self, kind: &str, record: &Json) -> i64 {
+        self.state().insert(kind, record.as_object().unwrap())["id"].as_i64().unwrap()
     }
 
     /// From now on the search does not see what is new.
@@ -127,16 +127,16 @@ impl State {
     ) -> Result<(u16, Json), Refusal> {
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (method, segments.as_slice()) {
-            ("GET", ["v1", "users", "me"]) => Ok((200, good(json!({ "id": 3 })))),
+            ("GET", ["v1", "users", "me"]) => Ok((200, good(&json!({ "id": 3 })))),
             ("GET", ["api", "v2", fields]) if fields.ends_with("Fields") => {
-                Ok((200, good(described(fields))))
+                Ok((200, good(&described(fields))))
             }
             ("GET", ["api", "v2", kind, "search"]) => self.search(kind, query),
             ("GET", ["api", "v2", kind] | ["v1", kind @ "notes"]) => self.list(kind, query),
             ("POST", ["api", "v2", kind] | ["v1", kind @ "notes"]) => {
                 let fields = body.as_object().ok_or_else(|| (400, "no body".to_owned()))?;
                 check(kind, fields)?;
-                Ok((201, good(self.insert(kind, fields.clone()))))
+                Ok((201, good(&self.insert(kind, fields))))
             }
             (_, ["api", "v2", kind, id] | ["v1", kind @ "notes", id]) => self.one(method, kind, id, body),
             _ => Err((404, format!("{method} {path} is not there"))),
@@ -157,14 +157,14 @@ impl State {
             }
             "DELETE" => {
                 self.records.get_mut(kind).and_then(|all| all.remove(&id));
-                return Ok((200, good(json!({ "id": id }))));
+                return Ok((200, good(&json!({ "id": id }))));
             }
             _ => return Err((405, "method not allowed".into())),
         }
-        Ok((200, good(record.clone())))
+        Ok((200, good(record)))
     }
 
-    fn insert(&mut self, kind: &str, fields: Map<String, Json>) -> Json {
+    fn insert(&mut self, kind: &str, fields: &Map<String, Json>) -> Json {
         self.last_id += 1;
         let id = self.last_id;
         let at = format!("2026-02-03T10:{:02}:00Z", id % 60);
@@ -175,7 +175,7 @@ impl State {
         if let Some(first) = fields.get("participants").and_then(|all| all.get(0)) {
             record["person_id"] = first["person_id"].clone();
         }
-        lay_over(&mut record, &fields);
+        lay_over(&mut record, fields);
         self.records.entry(kind.to_owned()).or_default().insert(id, record.clone());
         record
     }
@@ -251,7 +251,7 @@ impl State {
     }
 }
 
-fn good(data: Json) -> Json {
+fn good(data: &Json) -> Json {
     json!({ "success": true, "data": data })
 }
 

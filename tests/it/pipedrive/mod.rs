@@ -74,10 +74,10 @@ async fn fields_of_ones_own_go_by_their_names_and_options_by_their_texts() {
 #[tokio::test]
 async fn the_search_tells_no_field_so_the_records_do() {
     let (crm, client, _) = connected().await;
-    let person = |name: &str, own: Json| json!({ "name": name, "emails": [], "custom_fields": own });
-    let ann = crm.give("persons", person("Ann", json!({ PERSON_STRIPE_ID: "cus_1" })));
+    let person = |name: &str, own: &Json| json!({ "name": name, "emails": [], "custom_fields": own });
+    let ann = crm.give("persons", &person("Ann", &json!({ PERSON_STRIPE_ID: "cus_1" })));
     // The same text, in another field.
-    crm.give("persons", person("Bob", json!({ "cccccccccccccccccccccccccccccccccccccccc": "cus_1" })));
+    crm.give("persons", &person("Bob", &json!({ "cccccccccccccccccccccccccccccccccccccccc": "cus_1" })));
     let found = client.call(find("person", r#"{"Stripe ID": "cus_1"}"#)).await.unwrap();
     assert_eq!(ids(&found), [ann.to_string()]);
     assert_eq!(found.records[0].fields.get("Stripe ID").unwrap().to_string(), "cus_1");
@@ -88,7 +88,7 @@ async fn the_search_tells_no_field_so_the_records_do() {
 async fn an_address_is_found_without_case_and_written_beside_the_others() {
     let (crm, client, _) = connected().await;
     let old = json!({ "value": "Ann@Mill.example", "label": "home", "primary": true });
-    let id = crm.give("persons", json!({ "name": "Ann", "emails": [old] })).to_string();
+    let id = crm.give("persons", &json!({ "name": "Ann", "emails": [old] })).to_string();
     let found = client.call(find("person", r#"{"emails": "ann@mill.example"}"#)).await.unwrap();
     assert_eq!(ids(&found), [id.as_str()]);
 
@@ -104,7 +104,7 @@ async fn an_address_is_found_without_case_and_written_beside_the_others() {
 #[tokio::test]
 async fn activities_and_notes_hang_on_a_person_and_are_found_again() {
     let (crm, client, _) = connected().await;
-    let ann = crm.give("persons", json!({ "name": "Ann" }));
+    let ann = crm.give("persons", &json!({ "name": "Ann" }));
     let call = format!(r#"{{"person_id": {ann}, "subject": "Call Ann", "type": "task"}}"#);
     let made = client.call(create("activity", &call)).await.unwrap();
     assert_eq!(crm.records("activities")[0]["participants"], json!([{ "person_id": ann, "primary": true }]));
@@ -128,7 +128,7 @@ async fn lists_go_page_by_page_to_their_end_and_refuse_what_would_be_passed_over
     for number in 0..7 {
         crm.give(
             "deals",
-            json!({ "title": format!("Deal {number}"), "status": if number == 3 { "won" } else { "open" } }),
+            &json!({ "title": format!("Deal {number}"), "status": if number == 3 { "won" } else { "open" } }),
         );
     }
     let (mut cursor, mut titles) = (None, Vec::new());
@@ -273,7 +273,7 @@ async fn a_crm_that_nobody_built_in_is_kept_in_step_with_stripe() {
     let ann = Person::new("Ann Lee", "Ann@Mill.example");
     let known = crm.give(
         "persons",
-        json!({ "name": "Ann", "emails": [{ "value": "ann@mill.example", "label": "home" }] }),
+        &json!({ "name": "Ann", "emails": [{ "value": "ann@mill.example", "label": "home" }] }),
     );
     // The index never sees what is new: lockstep knows what it wrote itself.
     crm.search_lags();
