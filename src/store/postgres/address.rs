@@ -94,7 +94,7 @@ fn tls(mode: Option<&str>, roots: Option<&str>, config: &Config) -> Result<Tls, 
         Some(file) => Tls::Roots(PathBuf::from(file)),
     };
     match mode {
-        None if config.get_hosts().iter().all(is_here) && roots.is_none() => Ok(Tls::Off),
+        None if is_all_here(config) && roots.is_none() => Ok(Tls::Off),
         None | Some("require" | "verify-full") => Ok(secured),
         Some("disable") => Ok(Tls::Off),
         Some(word @ ("allow" | "prefer" | "verify-ca")) => Err(AddressError::TlsMode(word.to_owned())),
@@ -102,6 +102,11 @@ fn tls(mode: Option<&str>, roots: Option<&str>, config: &Config) -> Result<Tls, 
             Err(AddressError::Postgres("`sslmode` must be `require`, `verify-full` or `disable`".to_owned()))
         }
     }
+}
+
+/// An address that stands in the place of the names' own decides.
+fn is_all_here(config: &Config) -> bool {
+    config.get_hosts().iter().all(is_here) && config.get_hostaddrs().iter().all(IpAddr::is_loopback)
 }
 
 fn is_here(host: &Host) -> bool {
@@ -172,6 +177,8 @@ mod tests {
             ("postgres://me@%2Fvar%2Frun%2Fpostgresql/acme", Tls::Off),
             ("postgres://me@db.example/acme", Tls::System),
             ("postgres://me@localhost,db.example/acme", Tls::System),
+            ("postgres://me@localhost/acme?hostaddr=127.0.0.1", Tls::Off),
+            ("postgres://me@localhost/acme?hostaddr=192.0.2.7", Tls::System),
             ("postgres://me@db.example/acme?sslmode=disable", Tls::Off),
             ("postgres://me@localhost/acme?sslmode=require", Tls::System),
             ("postgres://me@db.example/acme?sslmode=verify-full&sslrootcert=/etc/ca.pem", {

@@ -2,5 +2,6 @@
 
 pub(crate) mod pooler;
 pub(crate) mod server;
+mod tls;
 mod trouble;
 mod whole;

@@ -101,8 +101,21 @@ pub(crate) struct Stoppable {
 
 impl Stoppable {
     pub(crate) fn start(options: &str) -> Self {
+        Self::start_with(options, &[])
+    }
+
+    /// The same, over a certificate and its key: `server.crt` and `server.key`.
+    pub(crate) fn start_with(options: &str, files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap().keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut options = options.to_owned();
+        for (name, text) in files {
+            let file = folder.join(name);
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            let setting = if name.ends_with(".key") { "ssl_key_file" } else { "ssl_cert_file" };
+            options = format!("{options} -c {setting}={}", file.display());
+        }
         let port = free_port();
         let options = format!(
             "-c listen_addresses=127.0.0.1 -p {port} -c unix_socket_directories={} -c fsync=on -c max_connections=300 {options}",
