@@ -74,6 +74,11 @@ pub(super) const FOUND_AFTER_LOSS: &str = "found after a lost answer";
 /// A note of the audit.
 pub(super) const PERHAPS_WRITTEN: &str = "as wanted already, perhaps by an attempt whose answer was lost";
 
+/// A note of the audit.
+pub(super) const PERHAPS_DONE: &str = "done already, perhaps by an attempt whose answer was lost";
+/// A note of the audit.
+pub(super) const PERHAPS_CREATED: &str = "sent again: perhaps created by an attempt whose answer was lost";
+
 /// A hash of what identifies a call: what is done to which record, not the values that are written. A value may
 /// change between two attempts (the owner of a record that was read again) without making it another call.
 ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{At, Before, Written, audit, fingerprint};
+use super::calls::{At, Before, PERHAPS_DONE, Written, audit, fingerprint};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::journal::Durability;
@@ -46,10 +46,12 @@ impl Delete {
         };
         run.reads.forget(target, &id);
         let given = Given::new(outcome).id(Some(&id)).object(target).into();
-        if outcome == Outcome::Missing {
+        // Whether an earlier execution has deleted it or somebody else is not known: the audit would rather say too much.
+        if outcome == Outcome::Missing && !run.run.resumed {
             return run.remember(at, fingerprint, given).await;
         }
-        let entry = audit(at, "delete", &target.connection, &target.object, Some(&id), Vec::new());
+        let mut entry = audit(at, "delete", &target.connection, &target.object, Some(&id), Vec::new());
+        entry.note = (outcome == Outcome::Missing).then(|| PERHAPS_DONE.into());
         run.record(Written {
             fingerprint,
             given,

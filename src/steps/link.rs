@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{At, Before, Written, audit, fingerprint};
+use super::calls::{At, Before, PERHAPS_DONE, Written, audit, fingerprint};
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::journal::{Durability, FieldChange};
@@ -99,11 +99,14 @@ impl Link {
                 FieldChange { field: Arc::clone(&self.relation), before: to, after: Value::Null }
             }
         };
-        let entry = audit(at, verb, &target.connection, &target.object, Some(id), vec![change]);
+        let mut entry = audit(at, verb, &target.connection, &target.object, Some(id), vec![change]);
+        // Whether an earlier execution did it or somebody else is not known: the audit would rather say too much.
+        let perhaps = !changed && run.run.resumed;
+        entry.note = perhaps.then(|| PERHAPS_DONE.into());
         run.record(Written {
             fingerprint,
             given: Value::from(changed),
-            audit: changed.then_some(entry),
+            audit: (changed || perhaps).then_some(entry),
             identified: Vec::new(),
             agreed: Vec::new(),
             durability: Durability::WithNextCommit,

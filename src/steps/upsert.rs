@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::calls::{At, Before, Written, audit, fingerprint, noted};
+use super::calls::{At, Before, PERHAPS_CREATED, Written, audit, fingerprint, noted};
 use super::execute::{Execution, Stop};
 use super::find::{blank_in_words, identities};
 use super::given::{Given, Outcome};
@@ -222,7 +222,9 @@ impl Work<'_> {
         let verb = if outcome == Outcome::Updated { "update" } else { "create" };
         let mut entry = audit(at, verb, &target.connection, &target.object, id, difference.changes);
         entry.left_alone = difference.left_alone;
-        entry.note = noted(None, difference.notes);
+        // What the system calls an update may be of a record that this run has made.
+        let again = (outcome == Outcome::Updated && run.run.resumed).then_some(PERHAPS_CREATED);
+        entry.note = noted(again, difference.notes);
         run.record(Written {
             fingerprint: self.fingerprint,
             given: given.into(),

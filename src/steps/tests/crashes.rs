@@ -249,6 +249,64 @@ async fn a_message_that_was_perhaps_sent_is_sent_again_and_marked() {
 }
 
 #[tokio::test]
+async fn a_script_whose_answers_are_lost_does_each_of_its_calls_once() {
+    let steps = r#"
+steps:
+  - script: |
+      let order = crm.create("Order", #{ Total: 5 }, #{ Ref: object.id });
+      crm.update("Order", order.id, #{ Total: 6 });
+      crm.create("Note", #{ Text: "New" }, #{ Ref: object.id });
+"#;
+    let event = r#"{"id":"in_1"}"#;
+    let whole = Bench::new();
+    assert_eq!(line(&whole.run(steps, event).await), "succeeded");
+    assert_eq!(whole.writes().len(), 3);
+    for nth in 0..whole.sent().len() {
+        let plan = std::iter::repeat_n(Plan::Pass, nth).chain([Plan::Lose]);
+        let bench = Bench::new().plan(plan);
+        let first = line(&bench.run(steps, event).await);
+        assert_eq!(first, "failed, unknown: the system says unknown", "answer {nth}");
+        assert_eq!(line(&bench.attempt(steps, event, "run-1", 2).await), "succeeded", "answer {nth}");
+        assert_eq!(bench.writes(), whole.writes(), "answer {nth} was lost");
+        // A replay of all of it does nothing.
+        assert_eq!(line(&bench.attempt(steps, event, "run-1", 3).await), "succeeded");
+        assert_eq!(bench.writes(), whole.writes(), "answer {nth} was lost");
+    }
+}
+
+/// Nothing is intended before these: doing them twice does nothing more. That they were done is told all the same.
+#[tokio::test]
+async fn what_was_done_and_not_answered_stands_in_the_audit_and_may_be_somebody_elses() {
+    let done = "done already, perhaps by an attempt whose answer was lost";
+    let delete = "steps:\n  - delete: { object: crm.Task, record: T1 }\n";
+    let link = "steps:\n  - link: { object: crm.Task, record: T1, relation: tags, to: paying }\n";
+    let unlink = "steps:\n  - unlink: { object: crm.Task, record: T1, relation: tags, to: paying }\n";
+    let upsert = "steps:\n  - upsert: { object: crm.Note, match: { Ref: $.object.id }, fields: { Name: Ann }, blind: true }\n";
+    let created = "sent again: perhaps created by an attempt whose answer was lost";
+    for (steps, already, verb, note) in [
+        (delete, Some(Class::Missing), "delete", done),
+        (link, Some(Class::Duplicate), "link", done),
+        (unlink, Some(Class::Missing), "unlink", done),
+        (upsert, None, "update", created),
+    ] {
+        let event = r#"{"id":"in_1"}"#;
+        let bench = Bench::new().given("Task", r#"{"Id":"T1","tags":["paying"]}"#).plan([Plan::Lose]);
+        assert_eq!(line(&bench.run(steps, event).await), "failed, unknown: the system says unknown");
+        assert_eq!(bench.memory.audit().len(), 0, "{verb}");
+        let bench = bench.plan(already.map(|class| Plan::Fail(failure(class))));
+        assert_eq!(line(&bench.attempt(steps, event, "run-1", 2).await), "succeeded", "{verb}");
+        let audit = bench.memory.audit();
+        assert_eq!((audit.len(), audit[0].verb, audit[0].note.as_deref()), (1, verb, Some(note)));
+    }
+    // Of a run that was never cut off, nobody has lost an answer.
+    for (steps, class) in [(delete, Class::Missing), (link, Class::Duplicate)] {
+        let bench = Bench::new().plan([Plan::Fail(failure(class))]);
+        assert_eq!(line(&bench.run(steps, "{}").await), "succeeded");
+        assert_eq!(bench.memory.audit().len(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_was_refused_is_sent_again_and_not_marked() {
     let steps = "steps:\n  - call: { connection: crm, operation: post, params: { text: Hi } }\n";
     let bench = Bench::new().plan([Plan::Fail(failure(Class::Throttled))]);
