@@ -44,6 +44,11 @@ pub const FAILPOINTS: &[&str] = &[
     "before-record",
     "record-queued",
     "after-record",
+    // A poll: a part of it found, and nothing written; on disk, with what was seen; everything listed; its end on disk.
+    "before-polled",
+    "after-polled",
+    "before-report",
+    "after-report",
     // The end of a run: not yet handed to the store; handed over; on disk.
     "before-end",
     "after-end",

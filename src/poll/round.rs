@@ -10,6 +10,7 @@ use super::{events, listing, report};
 use crate::clock::SharedClock;
 use crate::connector::Failure;
 use crate::engine::{AcceptError, Duty, Engine, Jitter, Listed};
+use crate::failpoint::failpoint;
 use crate::metrics::Metrics;
 use crate::store::{PollEnd, PollId, PollState, PollStep, ReportRow, Store, StoreError, Tally};
 
@@ -140,7 +141,10 @@ impl<'a> Round<'a> {
         }
         self.is_ours()?;
         self.started |= !step.again.is_empty() || listed.iter().any(|listed| listed.incoming.is_some());
-        Ok(self.around.engine.take_polled(listed, step, None).await?)
+        failpoint!("before-polled");
+        self.around.engine.take_polled(listed, step, None).await?;
+        failpoint!("after-polled");
+        Ok(())
     }
 
     /// Whoever was taken for dead may have a successor.
@@ -174,7 +178,9 @@ impl<'a> Round<'a> {
             error: row.error.clone(),
         });
         let told = (!self.started).then(|| report::object(&row));
+        failpoint!("before-report");
         self.around.engine.take_polled(Vec::new(), step, told).await?;
+        failpoint!("after-report");
         if !self.started && self.job.reports_to_file() {
             report::append(&self.around.root, &row).await;
         }

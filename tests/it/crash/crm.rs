@@ -15,6 +15,9 @@ use tokio::sync::Notify;
 /// Records on a page of a listing.
 const PAGE: usize = 3;
 
+/// Records that are listed by a poll: several pages.
+pub(super) const MEMBERS: usize = 2 * PAGE + 1;
+
 /// Every so many writes one is refused: nothing was done, and it may come again.
 const MOOD: u64 = 13;
 
@@ -33,6 +36,8 @@ struct Inner {
 pub(super) struct Counted {
     /// Object -> records, in the order in which they were made.
     pub(super) records: BTreeMap<String, Vec<Value>>,
+    /// How often each record was changed after it was made.
+    pub(super) patches: BTreeMap<String, usize>,
     /// Whom something was told, each time.
     pub(super) messages: Vec<String>,
     /// Letters by their idempotency keys.
@@ -49,6 +54,8 @@ impl Crm {
         let crm = Self::default();
         let prices = (0..=2 * PAGE).map(|number| json!({ "id": format!("price_{number}") })).collect();
         crm.counted().records.insert("prices".into(), prices);
+        let members = (0..MEMBERS).map(|number| json!({ "id": format!("member_{number}") })).collect();
+        crm.counted().records.insert("members".into(), members);
         let app = Router::new()
             .route("/messages", post(message))
             .route("/{object}", get(find).post(create))
@@ -62,6 +69,11 @@ impl Crm {
 
     pub(super) fn counted(&self) -> MutexGuard<'_, Counted> {
         self.0.state.lock().unwrap()
+    }
+
+    /// True when every member was welcomed.
+    pub(super) fn has_welcomed_all(&self) -> bool {
+        self.counted().records.get("welcomes").is_some_and(|welcomes| welcomes.len() >= MEMBERS)
     }
 
     /// Has the process die at the `nth` write from now.
@@ -161,7 +173,9 @@ async fn update(
         for (name, value) in fields.as_object().unwrap() {
             record[name] = value.clone();
         }
-        Ok(Json(record.clone()))
+        let record = record.clone();
+        *counted.patches.entry(id).or_default() += 1;
+        Ok(Json(record))
     })
 }
 

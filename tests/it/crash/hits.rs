@@ -23,6 +23,11 @@ impl Hits {
         hits
     }
 
+    /// How often somebody came to a point.
+    pub(super) fn of(&self, point: &str) -> u64 {
+        self.0.get(point).copied().unwrap_or(0)
+    }
+
     /// Those of these points that nobody came to.
     pub(super) fn missing(&self, points: &[&'static str]) -> Vec<&'static str> {
         points.iter().filter(|point| !self.0.contains_key(**point)).copied().collect()
@@ -50,7 +55,7 @@ impl AddAssign for Hits {
 impl fmt::Display for Hits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for point in FAILPOINTS {
-            write!(f, "\n  {point:<18} {:>7}", self.0.get(*point).copied().unwrap_or(0))?;
+            write!(f, "\n  {point:<18} {:>7}", self.of(point))?;
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 4;
 const BUSY_LANE: usize = 40;
 
 /// The points at which it matters which store it is.
-const OF_THE_STORE: [&str; 8] = [
+const OF_THE_STORE: [&str; 9] = [
     "after-take-up",
     "before-accept",
     "after-accept",
@@ -31,6 +31,7 @@ const OF_THE_STORE: [&str; 8] = [
     "after-renewal",
     "after-intent",
     "after-record",
+    "after-polled",
 ];
 
 /// The points that only processes come to that share a store; and those of them that it takes several for (`trio`).
@@ -46,9 +47,12 @@ fn plan(store: Store, point: &'static str) -> Plan {
         return Plan { store, kills: vec![Kill::At(point, nth)], invoices: 6, customers: 10, edit: true };
     }
     let at_start = ["before-take-up", "after-take-up"].contains(&point);
+    // Everything is new to the first poll alone.
+    let of_polls = [("before-polled", 2), ("after-polled", 2), ("before-report", 1), ("after-report", 1)];
+    let nth = of_polls.iter().find(|(of_polls, _)| *of_polls == point).map_or(3, |(_, nth)| *nth);
     // A start takes up what a death in the middle has left.
     let kills =
-        if at_start { vec![Kill::Unanswered(20), Kill::At(point, 1)] } else { vec![Kill::At(point, 3)] };
+        if at_start { vec![Kill::Unanswered(20), Kill::At(point, 1)] } else { vec![Kill::At(point, nth)] };
     let in_a_busy_lane = ["before-blocked", "after-refill"].contains(&point);
     let kills = if point == "after-refill" { vec![Kill::At(point, 1)] } else { kills };
     Plan { store, kills, invoices: if in_a_busy_lane { BUSY_LANE } else { 6 }, customers: 10, edit: false }

@@ -156,6 +156,15 @@ impl Life {
             let answer = http.get(&ready).send().await.ok()?;
             answer.json::<serde_json::Value>().await.ok()?["unfinished_runs"].as_u64()
         };
+        if !until(PATIENCE, async || self.crm.has_welcomed_all()).await {
+            return Err("not all that a poll lists was found".into());
+        }
+        // What would be found twice is found again by the next poll.
+        let polls = || Hits::read(&self.hits).of("after-report");
+        let before = polls();
+        if !until(PATIENCE, async || polls() >= before + 2).await {
+            return Err("nothing is polled any more".into());
+        }
         if until(PATIENCE, async || unfinished().await == Some(0)).await {
             return Ok(());
         }

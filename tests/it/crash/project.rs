@@ -10,7 +10,7 @@ pub(super) const SECRET: &str = "whsec_of_the_crashes";
 
 /// Every way in which something is written: a create that is looked up by its fields, an update, an upsert that two
 /// events race for, calls of a script, a create under an idempotency key that only our store remembers, a message that
-/// nothing can look up, and a listing of several pages before a write.
+/// nothing can look up, a listing of several pages before a write, and a poll of several pages that starts a run a record.
 const PROJECT: &str = r#"
 # file: connectors/counting.yaml
 name: counting
@@ -96,8 +96,15 @@ trigger: { stripe: { events: [customer.updated] } }
 retry: { attempts: 50, backoff: 20ms..200ms }
 steps:
   - script: |
-      let old = crm.find("notes", #{ ref: object.id });
-      if old.id == () { crm.create("notes", #{ text: "new" }, #{ ref: object.id }); }
+      let id = crm.find("notes", #{ ref: object.id }).id;
+      if id == () { id = crm.create("notes", #{ text: "new" }, #{ ref: object.id }).id; }
+      crm.update("notes", id, #{ text: "done" });
+# file: pipelines/acme/member.yaml
+name: member
+trigger: { schedule: { every: 1s, list: { object: crm.members }, only_changed: true, start: all } }
+retry: { attempts: 50, backoff: 20ms..200ms }
+steps:
+  - create: { object: crm.welcomes, key: { ref: $.object.id }, fields: { text: hello } }
 # file: pipelines/acme/invoice.yaml
 name: invoice
 trigger: { stripe: { events: [invoice.paid] } }

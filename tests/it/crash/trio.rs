@@ -91,6 +91,13 @@ impl Trio {
             let answer = http.get(format!("{admin}/readyz")).send().await.ok()?;
             answer.json::<serde_json::Value>().await.ok()?["unfinished_runs"].as_u64()
         };
+        let welcomed = until(PATIENCE, async || self.crm.has_welcomed_all()).await;
+        assert!(welcomed, "not all that a poll lists was found\n{}", self.log());
+        // What would be found twice is found again by the next poll.
+        let polls = || Hits::read(&self.hits).of("after-report");
+        let before = polls();
+        let polled = until(PATIENCE, async || polls() >= before + 2).await;
+        assert!(polled, "nothing is polled any more\n{}", self.log());
         let settled = until(PATIENCE, async || unfinished().await == Some(0)).await;
         assert!(settled, "unfinished runs: {:?}\n{}", unfinished().await, self.log());
         let judged = Truth::ask(&admin).await.judge(&sent, &self.crm.counted());

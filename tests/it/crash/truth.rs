@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::crm::Counted;
+use super::crm::{Counted, MEMBERS};
 use super::project::{Event, SHARING};
 use super::sender::http;
 
@@ -58,7 +58,7 @@ impl Truth {
             Event::Customer(_) => 3,
             Event::Invoice(_) => 1,
         });
-        let wanted: usize = wanted.sum();
+        let wanted: usize = wanted.sum::<usize>() + MEMBERS;
         wrong.unless(self.runs.len() == wanted, || format!("{} runs, not {wanted}", self.runs.len()));
     }
 
@@ -79,6 +79,7 @@ impl Truth {
             ("notes", "ref", references(customers().collect())),
             ("letters", "to", references(customers().collect())),
             ("invoices", "ref", references(invoices().collect())),
+            ("welcomes", "ref", (0..MEMBERS).map(|number| format!("member_{number}")).collect()),
             ("people", "email", people.into_iter().collect()),
         ] {
             let mut wanted = wanted;
@@ -87,6 +88,12 @@ impl Truth {
             let mut there: Vec<&str> = records.iter().filter_map(|record| record[field].as_str()).collect();
             there.sort_unstable();
             wrong.unless(there == wanted, || format!("{object} are {there:?}, not {wanted:?}"));
+        }
+        for note in crm.records.get("notes").into_iter().flatten() {
+            wrong.unless(note["text"] == "done", || format!("a script was not finished: {note}"));
+        }
+        for (record, patches) in &crm.patches {
+            wrong.unless(*patches == 1, || format!("{record} was changed {patches} times"));
         }
         for task in crm.records.get("tasks").into_iter().flatten() {
             let done = task["status"] == "done" && task["owner"] == "Jane";
@@ -119,13 +126,20 @@ impl Truth {
 
     /// Each record's creation stands in the audit once, and each field as it is now.
     fn audit_tells_every_record(&self, crm: &Counted, wrong: &mut Wrong) {
-        for (object, records) in crm.records.iter().filter(|(object, _)| *object != "prices") {
+        for (object, records) in
+            crm.records.iter().filter(|(object, _)| !["prices", "members"].contains(&&***object))
+        {
             for record in records {
                 let of_record =
                     |entry: &&Value| entry["object"] == **object && entry["record"] == record["id"];
                 let entries: Vec<&Value> = self.audit.iter().filter(of_record).collect();
                 let creations = entries.iter().filter(|entry| entry["verb"] == "create").count();
-                wrong.unless(creations == 1, || {
+                // Of two that race for a person, one that was cut off between its intent and its look cannot tell whose it is:
+                // the audit would rather say too much.
+                let found_again =
+                    entries.iter().filter(|entry| entry["note"] == "found after a lost answer").count();
+                let unsure = *object == "people" && creations == 2 && found_again >= 1;
+                wrong.unless(creations == 1 || unsure, || {
                     format!("{creations} entries of the audit create {object} {}: {entries:?}", record["id"])
                 });
                 let mut told: BTreeMap<&str, &Value> = BTreeMap::new();
