@@ -26,6 +26,7 @@ pub mod secret;
 pub mod serving;
 pub mod steps;
 pub mod store;
+mod surrogate;
 pub mod telemetry;
 pub mod upkeep;
 pub mod value;

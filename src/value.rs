@@ -16,6 +16,8 @@ use rust_decimal::Decimal;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use crate::surrogate;
+
 /// Keys in the order in which they were written.
 pub type Map = IndexMap<Arc<str>, Value>;
 
@@ -68,18 +70,22 @@ impl Value {
         plain.or_else(|| scientific(text)).map_or_else(|| Self::from(text), Self::Decimal)
     }
 
-    /// Reads JSON text, numbers exactly. Of entries with one key the last one stays.
+    /// Reads JSON text, numbers exactly. Of entries with one key the last one stays; for half a character (`"\ud83d"`),
+    /// which other systems make when they cut texts off, U+FFFD stands.
     pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
         Self::from_json_noting(text).map(|read| read.value)
     }
 
     /// Reads JSON text as [`Self::from_json`] does, and notes whether the value is all that the text says.
     pub fn from_json_noting(text: &[u8]) -> Result<FromJson, serde_json::Error> {
-        let repeats = Cell::new(false);
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let value = Reading { exact: true, repeats: Some(&repeats) }.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(FromJson { value, repeats: repeats.get() })
+        let read = |text: &[u8]| {
+            let repeats = Cell::new(false);
+            let mut deserializer = serde_json::Deserializer::from_slice(text);
+            let value = Reading { exact: true, repeats: Some(&repeats) }.deserialize(&mut deserializer)?;
+            deserializer.end()?;
+            Ok(FromJson { value, repeats: repeats.get() })
+        };
+        read(text).or_else(|error| surrogate::mended(text).map_or(Err(error), |mended| read(&mended)))
     }
 
     /// Compact JSON text.

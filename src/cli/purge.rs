@@ -18,8 +18,8 @@ use crate::upkeep::{Left, Sweep, Swept};
 #[command(
     group = ArgGroup::new("what").required(true),
     after_help = "Examples:\n  lockstep purge --before 30d --dry-run\n  lockstep purge --object cus_123 --client acme-saas\n\n\
-                  Erased are payloads, what runs journalled, their reasons, order keys and candidates, and the values in \
-                  the audit. Ids, types, times, outcomes and the names of fields stay; so does the chain of the audit. \
+                  Erased are payloads, what runs journalled, their reasons, order keys and candidates, the values in \
+                  the audit, the records that polls have kept, and the words of their reports. Ids, types, times, outcomes and the names of fields stay; so does the chain of the audit. \
                   Events whose runs have not ended, and dead letters, are kept, and named."
 )]
 pub(super) struct Purge {
@@ -52,6 +52,12 @@ struct Report {
     bytes: u64,
     calls: u64,
     audit_entries: u64,
+    /// Records that polls had kept.
+    records: u64,
+    /// Reports of polls whose words went.
+    reports: u64,
+    /// Alerts still to be told whose words went.
+    alerts: u64,
     kept: Kept,
 }
 
@@ -108,16 +114,17 @@ impl Purge {
             Some(id) => format!("{of} in which `{id}` occurs"),
             None => format!("{of} that old"),
         };
-        if swept.events == 0 && swept.left() == 0 {
+        if swept.is_nothing() && swept.left() == 0 {
             lines.push(format!("nothing to erase: no event{which} is here, or they are erased already"));
         } else {
             let verb = if self.dry_run { "would erase" } else { "erased" };
             lines.push(format!(
-                "{verb} {}{which}: {} of content, {}, the values of {}",
+                "{verb} {}{which}: {} of content, {}, the values of {}{}",
                 counted(swept.events, "event", "events"),
                 size(swept.bytes),
                 counted(swept.calls, "journalled call", "journalled calls"),
                 counted(swept.entries, "audit entry", "audit entries"),
+                beside(swept),
             ));
         }
         if swept.unfinished.events > 0 {
@@ -144,6 +151,17 @@ impl Purge {
 
 fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// What went beside events.
+fn beside(swept: &Swept) -> String {
+    let all = [
+        (swept.records, "record that a poll had kept", "records that polls had kept"),
+        (swept.reports, "report's words", "reports' words"),
+        (swept.alerts, "alert's words", "alerts' words"),
+    ];
+    let all = all.into_iter().filter(|(number, ..)| *number > 0);
+    all.flat_map(|(number, one, many)| [", ".to_owned(), counted(number, one, many)]).collect()
 }
 
 fn named(left: &Left) -> String {
@@ -173,6 +191,9 @@ impl Report {
             bytes: swept.bytes,
             calls: swept.calls,
             audit_entries: swept.entries,
+            records: swept.records,
+            reports: swept.reports,
+            alerts: swept.alerts,
             kept: Kept {
                 unfinished: kept_for(&swept.unfinished),
                 dead: kept_for(&swept.dead),

@@ -19,6 +19,10 @@ pub trait Commons: Send + Sync {
 
     /// Tells all that nobody calls over this pace before so much time has passed. Returns at once.
     fn hold_back(&self, pace: CommonPace<'_>, wait: Duration);
+
+    /// For how long nobody calls over this pace, as others have told; they are heard of within a second or two. A pace
+    /// with rates of which turns are taken knows by itself.
+    fn held(&self, pace: CommonPace<'_>) -> Duration;
 }
 
 /// Names a pace that all keep.
@@ -28,7 +32,8 @@ pub struct CommonPace<'a> {
     pub client: &'a str,
     /// The connection.
     pub connection: &'a str,
-    /// The place of an operation with a rate of its own; empty for the connection.
+    /// The place of an operation with a rate of its own, or `held:` and its name where a system throttles it alone; empty
+    /// for the connection.
     pub operation: &'a str,
 }
 

@@ -33,6 +33,9 @@ const TURNS: usize = 64;
 /// A turn that was taken for a call which is not made after all may be used for so long.
 const STALE: Duration = Duration::from_millis(100);
 
+/// A wait that goes on by no more than this is not told to other processes.
+const NOTHING_NEW: Duration = Duration::from_millis(100);
+
 /// The wait when other processes cannot be asked.
 const UNHEARD: Duration = Duration::from_secs(2);
 
@@ -97,12 +100,12 @@ impl Pace {
     }
 
     /// The same pace, kept together with other processes: that of this client, connection and operation. Without a rate
-    /// there is nothing to agree on.
+    /// no turns are taken, and what is agreed on is how long a system that has throttled one of them is left alone.
     pub(super) fn in_common(mut self, commons: Option<&Arc<dyn Commons>>, name: [&str; 3]) -> Self {
         let rates = &self.state.get_mut().unwrap_or_else(PoisonError::into_inner).rates;
         let spacing = |meter: &Meter| Spacing { interval: meter.interval, burst: meter.burst };
         let spacings: Vec<Spacing> = rates.iter().map(spacing).collect();
-        self.common = commons.filter(|_| !spacings.is_empty()).map(|commons| Common {
+        self.common = commons.map(|commons| Common {
             commons: Arc::clone(commons),
             name: name.map(Arc::from),
             spacings,
@@ -114,13 +117,14 @@ impl Pace {
 
     /// Waits for this call's turn; a turn that is far off is a throttled call at once.
     pub(super) async fn turn(&self) -> Result<(), Failure> {
-        if let Some(common) = &self.common {
+        if let Some(common) = self.common.as_ref().filter(|common| !common.spacings.is_empty()) {
             return self.common_turn(common).await;
         }
+        let told = self.common.as_ref().map_or(Duration::ZERO, |common| common.commons.held(common.pace()));
         let now = self.clock.elapsed();
         let at = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let held = state.held_until.filter(|until| *until > now).unwrap_or(now);
+            let held = state.held_until.filter(|until| *until > now).unwrap_or(now).max(now + told);
             let at = state.rates.iter().map(|meter| meter.next(now)).fold(held, Duration::max);
             let wait = at.saturating_sub(now);
             if wait > PATIENCE {
@@ -171,7 +175,8 @@ impl Pace {
             }
         };
         state.held_until = Some(now + wait);
-        if let Some(common) = &self.common {
+        // Those that were under way together are throttled together, and say nothing new.
+        if let Some(common) = self.common.as_ref().filter(|_| wait > held + NOTHING_NEW) {
             common.commons.hold_back(common.pace(), wait);
         }
         wait
@@ -340,6 +345,25 @@ mod tests {
         fn hold_back(&self, _pace: CommonPace<'_>, wait: Duration) {
             *self.held.lock().unwrap() = Some(wait);
         }
+
+        fn held(&self, _pace: CommonPace<'_>) -> Duration {
+            self.held.lock().unwrap().unwrap_or_default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_rate_that_throttles_one_process_is_left_alone_by_all() {
+        let others = Arc::new(Others::default());
+        let commons = Arc::clone(&others) as Arc<dyn Commons>;
+        let [here, there] = [(); 2].map(|()| pace([]).in_common(Some(&commons), ["acme", "crm", ""]));
+        there.turn().await.unwrap();
+        assert_eq!(here.hold(Some(Duration::from_secs(3))), Duration::from_secs(3));
+        let start = Instant::now();
+        there.turn().await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        here.hold(Some(Duration::from_secs(30)));
+        assert_eq!(there.turn().await.unwrap_err().wait, Some(Duration::from_secs(30)));
+        assert_eq!(others.asked.load(Ordering::SeqCst), 0, "no turns are taken");
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use super::carry_out::Workshop;
 use super::circuit::{Circuits, GuardedGateway};
 use super::generations::Generations;
 use super::holdings::{DUTY, Duty, Holdings, Tick};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, storable};
 use super::jitter::Jitter;
 use super::lanes::{Carried, Queued};
 use super::limits::Limits;
@@ -28,8 +28,8 @@ use crate::metrics::{Lag, Metrics};
 use crate::secret::Redactor;
 use crate::steps::{EventInput, Spent};
 use crate::store::{
-    Accepted, Change, EventSeq, NewEvent, NewRun, Outcome, Part, Place, QueuedRun, RunBody, RunId, RunState,
-    Store, StoreError,
+    Accepted, EventSeq, NewEvent, NewRun, Outcome, Part, Place, QueuedRun, RunBody, RunId, RunState, Store,
+    StoreError,
 };
 
 /// What an engine is made of.
@@ -149,19 +149,17 @@ impl Engine {
         let event = event_of(generations.present(), &incoming, now);
         let reported = Alerts::about_accepted(&event, &[], generations.present(), now);
         let told = !reported.is_empty();
-        let limited = reported.limited.into_iter().map(|report| Change::Limited(Box::new(report)));
-        let limited: Vec<Change> = limited.collect();
         let events = std::iter::once(event.clone()).chain(reported.events).collect();
         let since = self.holdings.tick();
         failpoint!("before-accept");
-        let stored = self.store.accept(events).await?;
+        // What is told of the event is kept with it: a delivery that comes again tells nothing new.
+        let stored = match reported.limited {
+            limited if limited.is_empty() => self.store.accept(events).await?,
+            limited => self.store.accept_told(events, limited).await?,
+        };
         let accepted = stored.into_iter().next().unwrap_or(Accepted::Duplicate);
         failpoint!("after-accept");
         if told {
-            // The event is kept, and shown where people look for what ended; a delivery that comes again tells nothing new.
-            if matches!(accepted, Accepted::New { .. }) && !limited.is_empty() {
-                self.store.commit(limited).await?;
-            }
             self.wake.notify_one();
         }
         if let Accepted::New { seq, runs } = &accepted {
@@ -286,7 +284,7 @@ pub(super) fn event_of(runnables: &Runnables, incoming: &Incoming, received: jif
 /// go is not known.
 fn run_of(pipeline: &dyn Runnable, incoming: &Incoming) -> NewRun {
     let (key, ended) = match pipeline.order_key(incoming) {
-        Ok(key) => (key, None),
+        Ok(key) => (storable(key), None),
         Err(reason) => {
             let reason = format!("its order key cannot be computed: {reason}");
             (Arc::clone(&incoming.key), Some((Outcome::Dead, reason)))

@@ -62,13 +62,13 @@ impl Incoming {
             client: Arc::clone(client),
             connection: Arc::clone(connection),
             rank: envelope.standing(),
-            id: envelope.id,
-            kind: envelope.kind,
-            object_kind: envelope.object_type,
-            object_id: envelope.object_id,
+            id: storable(envelope.id),
+            kind: storable(envelope.kind),
+            object_kind: envelope.object_type.map(storable),
+            object_id: envelope.object_id.map(storable),
             object: envelope.object,
             previous: envelope.previous,
-            key: envelope.order_key,
+            key: storable(envelope.order_key),
             created: envelope.created,
             occurrence: envelope.occurrence,
             source,
@@ -78,4 +78,10 @@ impl Incoming {
             unfit,
         }
     }
+}
+
+/// A name as every store can keep it. PostgreSQL's texts know no NUL: the picture of one stands in its place, here and not
+/// there, so that what is in memory, and what both stores say, is one name. What an event says is kept as it came.
+pub fn storable(name: Arc<str>) -> Arc<str> {
+    if name.contains('\0') { name.replace('\0', "\u{2400}").into() } else { name }
 }

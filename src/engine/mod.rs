@@ -34,7 +34,7 @@ mod verdict;
 pub use api::{AcceptError, Engine, EngineOptions};
 pub use archive::{Archive, Unavailable};
 pub use holdings::Duty;
-pub use incoming::Incoming;
+pub use incoming::{Incoming, storable};
 pub use jitter::Jitter;
 pub use limits::Limits;
 pub use polled::{Listed, Torn};

@@ -62,6 +62,10 @@ impl EventView {
     /// The event, with where its runs stand.
     pub(super) fn new<'a>(row: EventRow, runs: impl IntoIterator<Item = &'a RunRow>) -> Self {
         let (outcome, reason) = row.ended.map(|(outcome, reason)| (outcome.word(), reason)).unzip();
+        let reason = reason.map(|reason| match row.erased {
+            Some(erased) if reason.is_empty() => erased.in_words().to_owned(),
+            _ => reason,
+        });
         Self {
             seq: row.seq.0,
             id: row.id,

@@ -12,7 +12,7 @@ use super::job::EventsJob;
 use super::listing::{AT_ONCE, LISTED_MAX, before, chunks, note};
 use super::round::{Reached, Round, Trouble};
 use crate::connector::{Action, Call, Events, Record, matches_type};
-use crate::engine::{Incoming, Listed};
+use crate::engine::{Incoming, Listed, storable};
 use crate::failpoint::failpoint;
 use crate::store::{Seen, SeenBy, Source, Staged, StagedBy};
 use crate::value::Value;
@@ -70,7 +70,8 @@ impl EventsPoll<'_, '_> {
         let mut wanted = Vec::with_capacity(records.len());
         for record in records {
             let read = self.events.envelope(&record.fields);
-            let envelope = read.map_err(|error| Trouble::Failed(format!("what was listed: {error}")))?;
+            let mut envelope = read.map_err(|error| Trouble::Failed(format!("what was listed: {error}")))?;
+            envelope.id = storable(envelope.id);
             self.newest = self.newest.max(Some(envelope.created));
             if self.job.types.iter().any(|pattern| matches_type(pattern, &envelope.kind)) {
                 wanted.push((envelope, record.fields));

@@ -14,7 +14,7 @@ use super::round::{Reached, Round, Trouble};
 use super::shared::Shared;
 use crate::config::{Gone, Start};
 use crate::connector::{Action, Call, Fields, Record, Since};
-use crate::engine::Listed;
+use crate::engine::{Listed, storable};
 use crate::expr::time_of;
 use crate::failpoint::failpoint;
 use crate::steps::Listing;
@@ -202,6 +202,7 @@ impl<'r, 'a> ListingPoll<'r, 'a> {
             let id = record.id.clone().ok_or_else(|| {
                 Trouble::Failed(format!("a record of {target} has no id, so it cannot be known again"))
             })?;
+            let id = storable(id);
             if !self.listed.insert(short_id(&id)) {
                 continue;
             }
@@ -274,8 +275,9 @@ impl<'r, 'a> ListingPoll<'r, 'a> {
         // The pipeline asks for something that was not kept until now.
         let lacking = seen.key != item.seen.key || (self.keeps_bodies() && seen.body.is_none());
         if seen.group.is_some() {
-            // What is kept back because of others is decided when all of them are listed.
-            return Verdict::Nothing;
+            // What is kept back because of others is decided when all of them are listed, by what was kept of it: when that
+            // was erased, by what is listed now.
+            return if seen.body.is_some() { Verdict::Nothing } else { Verdict::News };
         }
         if lacking {
             return self.unchanged(Verdict::Note);

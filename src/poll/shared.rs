@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::compare::{candidates, grouped, shared_reason, short_id};
 use super::event::Occasion;
-use super::listing::{AT_ONCE, Item, ListingPoll};
+use super::listing::{AT_ONCE, Item, ListingPoll, note};
 use super::round::Trouble;
 use crate::engine::{Listed, Torn};
 use crate::expr::time_of;
@@ -121,8 +121,12 @@ impl ListingPoll<'_, '_> {
                 if member.staged {
                     step.unstaged.push(Arc::clone(&member.seen.record));
                 }
-                if !member.staged && member.seen.group == Some(group.digest) {
+                if member.seen.group == Some(group.digest) {
                     *self.round.tally.conflicts.entry(reason.clone()).or_default() += 1;
+                    // What was kept of it is not there any more: it is kept anew.
+                    if member.staged {
+                        listed.push(note(member.seen));
+                    }
                     continue;
                 }
                 let torn = Torn { reason: reason.clone(), candidates: candidates.clone() };

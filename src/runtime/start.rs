@@ -21,7 +21,7 @@ use crate::admin::{Access, Admin, ClientHealth, Health};
 use crate::clock::SharedClock;
 use crate::config::env::Environment;
 use crate::connector::{Connections, Http, HttpError, Surroundings};
-use crate::engine::{Engine, EngineOptions, Jitter, Limits};
+use crate::engine::{Duty, Engine, EngineOptions, Jitter, Limits};
 use crate::ingest::{Ingest, Rouse};
 use crate::metrics::Metrics;
 use crate::poll::{Poller, PollerParts};
@@ -29,7 +29,7 @@ use crate::seal::{KeyError, STORE_KEY, Sealer};
 use crate::secret::Redactor;
 use crate::serving::Listener;
 use crate::store::{self, Role, Store, StoreAddress, StoreError};
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Turn, Turns, Upkeep};
 
 /// What a runtime is started with.
 pub struct RuntimeOptions {
@@ -179,7 +179,10 @@ impl Runtime {
         let clock = options.clock;
         let hooks = roster.hooks().clone();
         // Whoever carries runs out keeps the store in order too.
-        let upkeep = options.role.works().then(|| Upkeep::start(&store, &clock, options.retain));
+        let upkeep = options
+            .role
+            .works()
+            .then(|| Upkeep::start(&store, &clock, options.retain, retention_of(&engine)));
         let rouse: Rouse = Box::new(move |client| rouser.rouse(client));
         let (clock_of_ingest, metrics_of_ingest) = (Arc::clone(&clock), Arc::clone(&metrics));
         let ingest = Ingest::new(hooks, Arc::clone(&engine), rouse, clock_of_ingest, metrics_of_ingest);
@@ -258,6 +261,21 @@ impl Runtime {
         let stopped = self.engine.shutdown(grace).await;
         self.admin.end().await;
         stopped
+    }
+}
+
+/// Of several processes that share a store, one erases what is old.
+fn retention_of(engine: &Arc<Engine>) -> Turns {
+    let engine = Arc::clone(engine);
+    Box::new(move || Some(Box::new(Retaining(engine.duty("", "retention")?)) as Box<dyn Turn>))
+}
+
+/// That it is this one.
+struct Retaining(Duty);
+
+impl Turn for Retaining {
+    fn is_held(&self) -> bool {
+        self.0.is_held()
     }
 }
 

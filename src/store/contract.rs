@@ -6,11 +6,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::alert::LimitedReport;
 use super::chain::{ChainState, SealedEntry};
 use super::change::{AgreedRow, AlertWindow, Change, ConnectionState, NewIntent, Settled};
 use super::erase::{ErasablePage, Erasing, ErasureFilter};
 use super::error::StoreError;
 use super::event::{Accepted, EventSeq, NewEvent};
+use super::note::{ErasingNotes, NoteId, NoteKind, NotePage};
 use super::poll::{
     DueReport, PollId, PollName, PollState, ReportFilter, ReportRow, SeenBy, SeenRow, Staged, StagedBy,
 };
@@ -49,6 +51,10 @@ pub trait Store: Send + Sync {
     /// Keeps events with their runs and answers, in their order, when they are on disk (invariant 1).
     /// [`StoreError::Busy`] keeps none.
     fn accept(&self, events: Vec<NewEvent>) -> Answer<'static, Vec<Accepted>>;
+
+    /// The same, and with the first of them, when it is new, what is told of it to pipelines that are started only so
+    /// often: together, or not at all.
+    fn accept_told(&self, events: Vec<NewEvent>, told: Vec<LimitedReport>) -> Answer<'static, Vec<Accepted>>;
 
     /// Makes an intent durable and takes its identities, all or none. A run holds what it took before.
     fn intend(&self, intent: NewIntent) -> Answer<'static, Grant>;
@@ -192,6 +198,20 @@ pub trait Store: Send + Sync {
     /// were erased: an event is left as it is when it is erased already, when a run of it has not ended or is a dead
     /// letter, and when an audit entry of it is not sealed yet.
     fn erase(&self, erasing: Erasing) -> Answer<'static, Vec<EventSeq>>;
+
+    /// Looks at `limit` notes of a kind after `after`, for those that are to be erased: what is kept of customers beside
+    /// events.
+    fn erasable_notes(
+        &self,
+        filter: ErasureFilter,
+        kind: NoteKind,
+        after: Option<NoteId>,
+        limit: usize,
+    ) -> Answer<'_, NotePage>;
+
+    /// Erases what these notes say, and tells the audit, all or nothing. Gives those that were erased: not those that
+    /// are not there any more. What polls know their records by stays.
+    fn erase_notes(&self, erasing: ErasingNotes) -> Answer<'static, Vec<NoteId>>;
 
     /// Gives space back that erased things took, a small piece at a time. True when there is nothing left to give.
     fn give_back(&self) -> Answer<'static, bool>;

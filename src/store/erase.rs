@@ -133,6 +133,13 @@ impl ErasureFilter {
         }
     }
 
+    /// The client that it is narrowed to.
+    pub(super) fn client(&self) -> Option<&str> {
+        match self {
+            Self::Before { client, .. } | Self::About { client, .. } => client.as_deref(),
+        }
+    }
+
     fn wants(&self, found: &Found) -> bool {
         let (client, wanted) = match self {
             // What ended a moment ago has not been kept for its time yet, however long ago its event came.

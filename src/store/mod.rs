@@ -17,6 +17,7 @@ mod contract;
 mod erase;
 mod error;
 mod event;
+mod note;
 mod open;
 mod parts;
 mod poll;
@@ -38,6 +39,7 @@ pub use contract::Store;
 pub use erase::{Erasable, ErasablePage, Erasing, Erasure, ErasureFilter, Kept};
 pub use error::StoreError;
 pub use event::{Accepted, EventSeq, NewEvent, NewRun, Source};
+pub use note::{ErasableNote, ErasingNotes, NoteId, NoteKind, NotePage};
 pub use open::{Access, open};
 pub use parts::{PARTS, Part, Parts};
 pub use poll::{
@@ -49,5 +51,7 @@ pub use query::{
     RunFilter, RunRow,
 };
 pub use run::{Outcome, Outlook, Place, QueuedRun, RunBody, RunId, RunState, Version};
-pub use sharing::{Bucket, HandedOver, PaceName, Replica, Role, Sharing, TakenUp, Tenure, Turns, TurnsAsked};
+pub use sharing::{
+    Bucket, HandedOver, HeldBack, PaceName, Replica, Role, Sharing, TakenUp, Tenure, Turns, TurnsAsked,
+};
 pub use version::{GoodClient, LastGood};

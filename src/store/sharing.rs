@@ -54,6 +54,9 @@ pub trait Sharing: Send + Sync {
 
     /// Nobody calls over a shared pace before so much time has passed.
     fn hold_back<'a>(&'a self, pace: PaceName<'a>, wait: Duration) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The paces over which nobody calls now, and for how long.
+    fn held_back(&self) -> BoxFuture<'_, Result<Vec<HeldBack>, StoreError>>;
 }
 
 /// What a process has of the work.
@@ -144,6 +147,19 @@ pub struct PaceName<'a> {
     pub connection: &'a str,
     /// The operation; empty for the connection as a whole.
     pub operation: &'a str,
+}
+
+/// A pace over which nobody calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBack {
+    /// The client.
+    pub client: Arc<str>,
+    /// The connection.
+    pub connection: Arc<str>,
+    /// The operation; empty for the connection as a whole.
+    pub operation: Arc<str>,
+    /// For how long.
+    pub wait: Duration,
 }
 
 /// A rate that calls keep: this many at once, then one in each interval.

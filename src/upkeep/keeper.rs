@@ -28,6 +28,21 @@ const TELL_EVERY: Duration = Duration::from_hours(1);
 /// How often what is old is erased.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
+/// When a process looks again whether it is the one that erases: should that one die, it is taken over within seconds.
+const OTHERS: Duration = Duration::from_secs(5);
+
+/// How often it looks while it erases whether it still is.
+const STILL_OURS: Duration = Duration::from_secs(1);
+
+/// What one process at a time does, of those that share a store.
+pub trait Turn: Send + Sync {
+    /// True while no other process can have taken it over.
+    fn is_held(&self) -> bool;
+}
+
+/// Gives this process the turn to erase; `None` while it is another one's.
+pub type Turns = Box<dyn Fn() -> Option<Box<dyn Turn>> + Send + Sync>;
+
 /// The tasks that keep a store in order.
 pub struct Upkeep {
     stop: CancellationToken,
@@ -35,12 +50,18 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Starts to seal the audit; and, with `retain`, to erase what is older.
-    pub fn start(store: &Arc<dyn Store>, clock: &SharedClock, retain: Option<Duration>) -> Self {
+    /// Starts to seal the audit; and, with `retain`, to erase what is older, whenever `turns` says that it is this process
+    /// that does so.
+    pub fn start(
+        store: &Arc<dyn Store>,
+        clock: &SharedClock,
+        retain: Option<Duration>,
+        turns: Turns,
+    ) -> Self {
         let mut upkeep = Self { stop: CancellationToken::new(), tasks: Vec::new() };
         upkeep.spawn(Sealing { store: Arc::clone(store), head: String::new() }.go_on());
         if let Some(retain) = retain {
-            let retention = Retention { store: Arc::clone(store), clock: Arc::clone(clock), retain };
+            let retention = Retention { store: Arc::clone(store), clock: Arc::clone(clock), retain, turns };
             upkeep.spawn(retention.go_on());
         }
         upkeep
@@ -108,22 +129,37 @@ struct Retention {
     store: Arc<dyn Store>,
     clock: SharedClock,
     retain: Duration,
+    turns: Turns,
 }
 
 impl Retention {
     async fn go_on(self) {
         loop {
-            match self.sweep().await {
-                Ok(Swept { events: 0, .. }) => {}
-                Ok(swept) => tracing::info!(
-                    events = swept.events,
-                    entries = swept.entries,
-                    dead = swept.dead.events,
-                    "erased by retention"
-                ),
-                Err(error) => tracing::warn!(%error, "what is old could not be erased"),
-            }
-            tokio::time::sleep(SWEEP_EVERY).await;
+            let pause = match (self.turns)() {
+                None => OTHERS,
+                Some(turn) => {
+                    tokio::select! {
+                        swept = self.sweep() => Self::tell(swept),
+                        () = is_lost(&*turn) => tracing::info!("another process erases what is old"),
+                    }
+                    SWEEP_EVERY
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn tell(swept: Result<Swept, StoreError>) {
+        match swept {
+            Ok(swept) if swept.is_nothing() => {}
+            Ok(swept) => tracing::info!(
+                events = swept.events,
+                entries = swept.entries,
+                records = swept.records,
+                dead = swept.dead.events,
+                "erased by retention"
+            ),
+            Err(error) => tracing::warn!(%error, "what is old could not be erased"),
         }
     }
 
@@ -133,5 +169,13 @@ impl Retention {
         let filter = ErasureFilter::Before { before, client: None };
         let sweep = Sweep { filter, why: Erasure::Retention, by: "retention".into() };
         sweep.carry_out(&*self.store, &*self.clock).await
+    }
+}
+
+/// Done when another process may have taken over. What was begun in the store is done there: erasing is whole at each
+/// batch.
+async fn is_lost(turn: &dyn Turn) {
+    while turn.is_held() {
+        tokio::time::sleep(STILL_OURS).await;
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::seal::seal_all;
 use crate::clock::Clock;
-use crate::store::{Erasable, Erasing, Erasure, ErasureFilter, EventSeq, Kept, RunId, Store, StoreError};
+use crate::store::{
+    Erasable, ErasableNote, Erasing, ErasingNotes, Erasure, ErasureFilter, EventSeq, Kept, NoteKind, RunId,
+    Store, StoreError,
+};
 
 /// Events looked at in one question: a reader's work, some milliseconds.
 const LOOK: usize = 256;
@@ -46,6 +49,12 @@ pub struct Swept {
     pub calls: u64,
     /// Audit entries whose values went.
     pub entries: u64,
+    /// Records that polls had kept, by which they tell what has changed.
+    pub records: u64,
+    /// Reports of polls whose words went.
+    pub reports: u64,
+    /// Alerts that are still to be told, whose words went.
+    pub alerts: u64,
     /// Events with a run that has not ended.
     pub unfinished: Left,
     /// Events with a dead letter.
@@ -85,6 +94,20 @@ impl Swept {
         self.entries += event.entries;
     }
 
+    fn add_note(&mut self, note: &ErasableNote) {
+        self.bytes += note.bytes;
+        match note.id.kind {
+            NoteKind::Seen | NoteKind::Staged => self.records += 1,
+            NoteKind::Report => self.reports += 1,
+            NoteKind::Alert => self.alerts += 1,
+        }
+    }
+
+    /// True when there was nothing to erase.
+    pub fn is_nothing(&self) -> bool {
+        self.events + self.records + self.reports + self.alerts == 0
+    }
+
     fn keep(&mut self, kept: Kept) {
         match kept {
             Kept::Unfinished(run) => self.unfinished.add(run),
@@ -108,6 +131,17 @@ impl Sweep {
             }
             next = page.next;
         }
+        for kind in NoteKind::ALL {
+            let mut after = None;
+            loop {
+                let page = store.erasable_notes(self.filter.clone(), kind, after, LOOK).await?;
+                page.notes.iter().for_each(|note| swept.add_note(note));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
         Ok(swept)
     }
 
@@ -127,10 +161,45 @@ impl Sweep {
             }
             next = page.next;
         }
-        if swept.events > 0 {
+        self.carry_out_notes(store, clock, &mut swept).await?;
+        if !swept.is_nothing() {
             give_back(store).await?;
         }
         Ok(swept)
+    }
+
+    /// Erases what is kept beside events.
+    async fn carry_out_notes(
+        &self,
+        store: &dyn Store,
+        clock: &dyn Clock,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        for kind in NoteKind::ALL {
+            let mut after = None;
+            loop {
+                let page = store.erasable_notes(self.filter.clone(), kind, after, LOOK).await?;
+                for batch in page.notes.chunks(BATCH) {
+                    let erasing = ErasingNotes {
+                        notes: batch.iter().map(|note| note.id.clone()).collect(),
+                        why: self.why,
+                        at: clock.now(),
+                        by: Arc::clone(&self.by),
+                    };
+                    let erased = store.erase_notes(erasing).await?;
+                    batch
+                        .iter()
+                        .filter(|note| erased.contains(&note.id))
+                        .for_each(|note| swept.add_note(note));
+                    tokio::time::sleep(PAUSE).await;
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn erase(

@@ -21,6 +21,7 @@ mod ingest;
 mod large;
 mod looking;
 mod mails;
+mod notes;
 mod operating;
 mod order;
 mod pipedrive;

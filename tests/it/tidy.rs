@@ -9,7 +9,8 @@ use regex::Regex;
 
 /// Module -> the modules that it may name. Dependencies point one way: ARCHITECTURE.md draws the picture.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("value", &[]),
+    ("surrogate", &[]),
+    ("value", &["surrogate"]),
     ("clock", &[]),
     ("failpoint", &[]),
     ("seal", &[]),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use lockstep::clock::FixedClock;
 use lockstep::steps::AuditEntry;
 use lockstep::store::{
-    AuditFilter, ChainHead, Erasing, Erasure, ErasureFilter, EventFilter, EventSeq, Kept, Matter, NewEvent,
-    Outcome, RunId, RunState, Settled, Store, StoreAddress, StoreError,
+    AuditFilter, ChainHead, Change, Digest, Erasing, Erasure, ErasureFilter, EventFilter, EventSeq, Find,
+    Kept, Matter, NewEvent, Outcome, PollId, PollName, PollStep, RunId, RunState, Seen, Settled, Store,
+    StoreAddress, StoreError,
 };
 use lockstep::upkeep::{Flaw, Left, Sweep, Swept, seal_all, verify};
 use lockstep::value::Value;
@@ -32,11 +33,11 @@ async fn one_run(store: &dyn Store, id: &str) -> RunId {
     run
 }
 
-fn before(second: i64) -> ErasureFilter {
+pub(crate) fn before(second: i64) -> ErasureFilter {
     ErasureFilter::Before { before: at(second), client: None }
 }
 
-async fn sweep(store: &dyn Store, filter: ErasureFilter) -> Swept {
+pub(crate) async fn sweep(store: &dyn Store, filter: ErasureFilter) -> Swept {
     let sweep = Sweep { filter, why: Erasure::Retention, by: "retention".into() };
     let clock = FixedClock::at(at(9_000));
     let surveyed = sweep.survey(store).await.unwrap();
@@ -325,11 +326,31 @@ async fn nothing_of_what_is_erased_is_left_in_the_file() {
             young.push(run);
         }
     }
+    let mut poll = PollStep::new(
+        PollId { name: PollName { client: "acme".into(), poll: "members".into() }, number: 1 },
+        at(2_000),
+    );
+    for number in 0..60 {
+        let who = if number % 3 == 0 { PLANTED } else { "somebody@else.example" };
+        let filler = "x".repeat(if number % 2 == 0 { 40 } else { 20_000 });
+        let seen = Seen {
+            record: format!("cus_{number}").into(),
+            digest: Digest([7; 16]),
+            key: None,
+            group: None,
+            changed: at(1),
+            tries: 0,
+            body: Some(format!(r#"{{"email":"{who}","filler":"{filler}"}}"#).into()),
+        };
+        poll.finds.push(Find { event: None, candidates: vec![], seen: Some(seen) });
+    }
+    store.commit(vec![Change::Polled(Box::new(poll))]).await.unwrap();
     assert!(holds(&bench, PLANTED));
     let filter = ErasureFilter::About { id: PLANTED.into(), client: None };
     let sweep = Sweep { filter, why: Erasure::Request, by: "ann".into() };
     let size = std::fs::metadata(file(&bench)).unwrap().len();
-    assert_eq!(sweep.carry_out(store, &FixedClock::at(at(9_000))).await.unwrap().events, 100);
+    let swept = sweep.carry_out(store, &FixedClock::at(at(9_000))).await.unwrap();
+    assert_eq!((swept.events, swept.records), (100, 20));
     assert!(!holds(&bench, PLANTED));
     assert!(std::fs::metadata(file(&bench)).unwrap().len() < size, "the space is given back");
     for run in young {

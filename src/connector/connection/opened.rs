@@ -128,7 +128,11 @@ impl Connection {
         let operation_paces =
             paced.map(|(place, rate)| (Arc::clone(place), pace(place, vec![rate]))).collect();
         let own = manifest.all_operations().map(|operation| Arc::clone(&operation.own));
-        let gates = own.map(|own| (own, Pace::new([], Arc::clone(clock)))).collect();
+        let gates = own.map(|own| {
+            let gate = pace(&format!("held:{own}"), Vec::new());
+            (own, gate)
+        });
+        let gates = gates.collect();
         let pace = pace("", rates.collect());
         let config = Value::from(config);
         let base = fixed_base(&manifest, &config);

@@ -75,7 +75,8 @@ fn found(cells: Cells<'_>) -> Result<Found, StoreError> {
 /// Erases events, tells the audit, and gives those that were erased.
 pub(super) async fn erase(pipe: Pipe<'_>, erasing: &Erasing) -> Result<Vec<EventSeq>, Fault> {
     // A run that has ended and is no dead letter never goes again, so what holds here still holds below.
-    let mark = "UPDATE lockstep.event e SET erased = $2
+    let mark = "UPDATE lockstep.event e
+        SET erased = $2, reason = CASE WHEN e.reason IS NOT NULL THEN '' END
         WHERE e.seq = ANY ($1::bigint[]) AND e.erased IS NULL
           AND NOT EXISTS (SELECT 1 FROM lockstep.run r
                           WHERE r.id = ANY (e.runs) AND (r.state < 4 OR r.state = 7))

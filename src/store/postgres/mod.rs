@@ -17,6 +17,7 @@ mod db;
 mod erase;
 mod fault;
 mod look;
+mod notes;
 mod open;
 mod pace;
 mod poll;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 use super::columns::Cells;
-use super::db::{Pipe, Values};
+use super::db::{Db, Pipe, Values};
 use super::fault::Fault;
-use crate::store::{Bucket, PaceName, Turns, TurnsAsked};
+use crate::store::{Bucket, HeldBack, PaceName, StoreError, Turns, TurnsAsked};
 
 /// A pace as its row has it, in microseconds of the database's clock.
 struct Pace {
@@ -50,6 +50,19 @@ pub(super) async fn hold_back(pipe: Pipe<'_>, name: PaceName<'_>, wait: Duration
         (&until, Type::INT8),
     ];
     pipe.change(sql, values).await.map(drop)
+}
+
+/// The paces over which nobody calls now.
+pub(super) async fn held_back(db: &Db) -> Result<Vec<HeldBack>, StoreError> {
+    let sql = "SELECT client, connection, operation, held_until - now.now
+        FROM lockstep.pace, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) AS now
+        WHERE held_until > now.now";
+    let held = |cells: Cells<'_>| {
+        let (client, connection, operation) = (cells.text(0)?, cells.text(1)?, cells.text(2)?);
+        let wait = Duration::from_micros(cells.int(3)?.unsigned_abs());
+        Ok(HeldBack { client, connection, operation, wait })
+    };
+    db.rows(sql, &[]).await?.iter().map(|row| held(Cells(row))).collect()
 }
 
 /// The row of a pace, locked; made when it is missing.

@@ -106,14 +106,16 @@ async fn saw(pipe: Pipe<'_>, step: &PollStep, runs: &[Option<i64>]) -> Result<()
         return Ok(());
     }
     let sql = "INSERT INTO lockstep.poll_seen AS s
-               (id, client, poll, record, digest, value, grouped, changed, run, tries, body)
-        SELECT u.id, $1, $2, u.record, u.digest, u.value, u.grouped, u.changed, u.run, u.tries, u.body
+               (id, client, poll, record, digest, value, grouped, changed, run, tries, body, noted)
+        SELECT u.id, $1, $2, u.record, u.digest, u.value, u.grouped, u.changed, u.run, u.tries, u.body,
+               CASE WHEN u.body IS NOT NULL THEN $12 END
         FROM unnest($3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bigint[], $9::bigint[],
                     $10::bigint[], $11::bytea[])
              AS u (id, record, digest, value, grouped, changed, run, tries, body)
         ON CONFLICT (id) DO UPDATE
         SET digest = excluded.digest, value = excluded.value, grouped = excluded.grouped, changed = excluded.changed,
-            run = coalesce(excluded.run, s.run), tries = excluded.tries, body = excluded.body";
+            run = coalesce(excluded.run, s.run), tries = excluded.tries, body = excluded.body,
+            noted = excluded.noted";
     let rows = || all.values().map(|(seen, _)| *seen);
     let ids: Vec<&[u8]> = all.keys().map(Vec::as_slice).collect();
     let records: Vec<_> = rows().map(|seen| clean(&seen.record)).collect();
@@ -137,6 +139,7 @@ async fn saw(pipe: Pipe<'_>, step: &PollStep, runs: &[Option<i64>]) -> Result<()
         (&started, Type::INT8_ARRAY),
         (&tries, Type::INT8_ARRAY),
         (&bodies, Type::BYTEA_ARRAY),
+        (&micros(step.at), Type::INT8),
     ];
     pipe.change(sql, values).await.map(drop)
 }
@@ -150,13 +153,13 @@ async fn stage(pipe: Pipe<'_>, step: &PollStep) -> Result<(), Fault> {
     if all.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO lockstep.poll_staged (id, client, poll, record, number, place, digest, value, changed, body)
-        SELECT u.id, $1, $2, u.record, $3, u.place, u.digest, u.value, u.changed, u.body
+    let sql = "INSERT INTO lockstep.poll_staged (id, client, poll, record, number, place, digest, value, changed, body, noted)
+        SELECT u.id, $1, $2, u.record, $3, u.place, u.digest, u.value, u.changed, u.body, $11
         FROM unnest($4::bytea[], $5::text[], $6::bigint[], $7::bytea[], $8::bytea[], $9::bigint[], $10::bytea[])
              AS u (id, record, place, digest, value, changed, body)
         ON CONFLICT (id) DO UPDATE
         SET number = excluded.number, place = excluded.place, digest = excluded.digest, value = excluded.value,
-            changed = excluded.changed, body = excluded.body";
+            changed = excluded.changed, body = excluded.body, noted = excluded.noted";
     let rows = || all.values().map(|staged| &staged.seen);
     let ids: Vec<&[u8]> = all.keys().map(Vec::as_slice).collect();
     let records: Vec<_> = rows().map(|seen| clean(&seen.record)).collect();
@@ -176,6 +179,7 @@ async fn stage(pipe: Pipe<'_>, step: &PollStep) -> Result<(), Fault> {
         (&keys, Type::BYTEA_ARRAY),
         (&changed, Type::INT8_ARRAY),
         (&bodies, Type::BYTEA_ARRAY),
+        (&micros(step.at), Type::INT8),
     ];
     pipe.change(sql, values).await.map(drop)
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_postgres::types::Type;
 
-use super::columns::{Cells, QUEUED, digest, identity_digest, lane_hash, part_numbers, queued, unreadable};
+use super::columns::{
+    Cells, QUEUED, clean, digest, identity_digest, lane_hash, part_numbers, queued, unreadable,
+};
 use super::db::{Db, Values};
 use crate::steps::{Agreed, CallId, Entry, EntryState, FieldKey, Identity, ValueDigest};
 use crate::store::columns::{self, ENDLESS, micros};
@@ -70,6 +72,7 @@ pub(super) async fn behind(
          ORDER BY r.created, r.rank, r.id LIMIT $5"
     );
     let (hash, limit) = (lane_hash(client, lane, key), i64::try_from(limit).unwrap_or(i64::MAX));
+    let (lane, key) = (clean(lane), clean(key));
     let values: Values<'_> = &[
         (&hash, Type::INT8),
         (&client, Type::TEXT),

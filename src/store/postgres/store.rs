@@ -18,17 +18,18 @@ use super::db::{Db, Values};
 use super::share::{self, Keeping};
 use super::wake::{Listening, Nudger};
 use super::writer::{Mailbox, Op};
-use super::{erase, look, open, pace, poll, read, seal, versions};
+use super::{erase, look, notes, open, pace, poll, read, seal, versions, write};
 use crate::config::FileSet;
 use crate::steps::{FieldKey, Grant, Identity};
 use crate::store::columns::micros;
 use crate::store::{
     Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
-    Counts, DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
-    GoodClient, HandedOver, LastGood, NewEvent, NewIntent, Outlook, PaceName, Part, Parts, PollId, PollName,
-    PollState, QueuedRun, Replica, ReportFilter, ReportRow, Role, RunBody, RunDetail, RunFilter, RunId,
-    RunRow, SealedEntry, SeenBy, SeenRow, Settled, Sharing, Staged, StagedBy, Store, StoreError, TakenUp,
-    Tenure, Turns, TurnsAsked, Version,
+    Counts, DueReport, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
+    EventRow, EventSeq, GoodClient, HandedOver, HeldBack, LastGood, LimitedReport, NewEvent, NewIntent,
+    NoteId, NoteKind, NotePage, Outlook, PaceName, Part, Parts, PollId, PollName, PollState, QueuedRun,
+    Replica, ReportFilter, ReportRow, Role, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry,
+    SeenBy, SeenRow, Settled, Sharing, Staged, StagedBy, Store, StoreError, TakenUp, Tenure, Turns,
+    TurnsAsked, Version,
 };
 
 /// A store in a PostgreSQL database, in its schema `lockstep`. Several processes share its work.
@@ -85,6 +86,23 @@ impl Store for PostgresStore {
 
     fn accept(&self, events: Vec<NewEvent>) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
         self.inbox.accept(events).boxed()
+    }
+
+    fn accept_told(
+        &self,
+        events: Vec<NewEvent>,
+        told: Vec<LimitedReport>,
+    ) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
+        let (db, given) = (self.db.clone(), Arc::new((events, told)));
+        let done = async move {
+            let given = &given;
+            seal::transaction(&db, |pipe| {
+                let given = Arc::clone(given);
+                async move { write::accept_told(pipe, &given.0, &given.1).await }.boxed()
+            })
+            .await
+        };
+        done.boxed()
     }
 
     fn intend(&self, intent: NewIntent) -> BoxFuture<'static, Result<Grant, StoreError>> {
@@ -288,6 +306,29 @@ impl Store for PostgresStore {
         done.boxed()
     }
 
+    fn erasable_notes(
+        &self,
+        filter: ErasureFilter,
+        kind: NoteKind,
+        after: Option<NoteId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<NotePage, StoreError>> {
+        async move { notes::erasable(&self.db, &filter, kind, after.as_ref(), limit).await }.boxed()
+    }
+
+    fn erase_notes(&self, erasing: ErasingNotes) -> BoxFuture<'static, Result<Vec<NoteId>, StoreError>> {
+        let (db, erasing) = (self.db.clone(), Arc::new(erasing));
+        let done = async move {
+            let erasing = &erasing;
+            seal::transaction(&db, |pipe| {
+                let erasing = Arc::clone(erasing);
+                async move { notes::erase(pipe, &erasing).await }.boxed()
+            })
+            .await
+        };
+        done.boxed()
+    }
+
     /// The database vacuums by itself.
     fn give_back(&self) -> BoxFuture<'static, Result<bool, StoreError>> {
         async { Ok(true) }.boxed()
@@ -384,6 +425,10 @@ impl Sharing for PostgresStore {
             .await
         }
         .boxed()
+    }
+
+    fn held_back(&self) -> BoxFuture<'_, Result<Vec<HeldBack>, StoreError>> {
+        pace::held_back(&self.db).boxed()
     }
 }
 

@@ -15,7 +15,7 @@ use super::wave::{Called, RunChange, Wave};
 use super::{poll, read, versions};
 use crate::steps::{Grant, Identity};
 use crate::store::columns::{changes_json, micros, texts_json};
-use crate::store::{AlertWindow, CircuitState, LimitedReport, NewIntent, ToldGroup};
+use crate::store::{Accepted, AlertWindow, CircuitState, LimitedReport, NewEvent, NewIntent, ToldGroup};
 
 type Writing<'a> = BoxFuture<'a, Result<(), Fault>>;
 
@@ -369,6 +369,22 @@ async fn secrets(pipe: Pipe<'_>, wave: &Wave<'_>) -> Result<(), Fault> {
     pipe.change(sql, values).await.map(drop)
 }
 
+/// Keeps events, and what is told of the first one, when it is new.
+pub(super) async fn accept_told(
+    pipe: Pipe<'_>,
+    events: &[NewEvent],
+    told: &[LimitedReport],
+) -> Result<Vec<Accepted>, Fault> {
+    let events: Vec<&NewEvent> = events.iter().collect();
+    let accepted = accept::insert(pipe, &events).await?;
+    if matches!(accepted.first(), Some(Accepted::New { .. })) {
+        for report in told {
+            limited(pipe, report).await?;
+        }
+    }
+    Ok(accepted)
+}
+
 /// What a report comes to that starts a pipeline only so often. Processes that report at one time wait for each other.
 pub(super) async fn limited(pipe: Pipe<'_>, report: &LimitedReport) -> Result<(), Fault> {
     let (client, pipeline) = (&*report.event.client, &*report.pipeline);
@@ -402,7 +418,7 @@ async fn locked_window(pipe: Pipe<'_>, client: &str, pipeline: &str) -> Result<O
 }
 
 async fn keep_window(pipe: Pipe<'_>, window: &AlertWindow) -> Result<(), Fault> {
-    let sql = "UPDATE lockstep.alert SET ends = $3, started = $4, grouped = $5, kind = $6, object = $7
+    let sql = "UPDATE lockstep.alert SET ends = $3, started = $4, grouped = $5, kind = $6, object = $7, erased = NULL
         WHERE client = $1 AND pipeline = $2";
     let kind = window.untold.as_ref().map(|untold| untold.what.as_str());
     let object = window.untold.as_ref().map(|untold| untold.object.to_json());

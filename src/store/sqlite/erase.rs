@@ -129,7 +129,7 @@ pub(super) fn secure_delete(connection: &Connection, how: &str) -> Result<()> {
 fn erase_one(connection: &Connection, seq: EventSeq, why: Erasure) -> Result<Option<(EventSeq, Arc<str>)>> {
     // A dead letter may have been taken up again since somebody looked: the condition is checked where it matters.
     let mut mark = connection.prepare_cached(
-        "UPDATE event AS e SET erased = ?2
+        "UPDATE event AS e SET erased = ?2, reason = CASE WHEN e.reason IS NOT NULL THEN '' END
          WHERE e.seq = ?1 AND e.erased IS NULL
            AND NOT EXISTS (SELECT 1 FROM run r WHERE r.id >= e.first_run AND r.id < e.first_run + e.runs
                                                  AND (r.state < 4 OR r.state = 7))

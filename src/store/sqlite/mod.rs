@@ -9,6 +9,7 @@
 mod columns;
 mod erase;
 mod look;
+mod notes;
 mod open;
 mod poll;
 mod read;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_passed.sql"),
     include_str!("migrations/0008_polls.sql"),
     include_str!("migrations/0009_agreed.sql"),
+    include_str!("migrations/0010_notes.sql"),
 ];
 
 /// Marks an SQLite file as ours: "LKST".

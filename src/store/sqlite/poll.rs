@@ -28,10 +28,10 @@ impl Batch<'_> {
         drop(begin);
         one_row(rows, || format!("{} has gone on without this process", step.id.name))?;
         for find in &step.finds {
-            self.find(&step.id, find)?;
+            self.find(step, find)?;
         }
         for staged in &step.staged {
-            self.stage(&step.id, staged)?;
+            self.stage(step, staged)?;
         }
         for record in &step.unstaged {
             let sql = "DELETE FROM poll_staged WHERE client = ?1 AND poll = ?2 AND record = ?3";
@@ -47,21 +47,21 @@ impl Batch<'_> {
         step.end.as_ref().map_or(Ok(()), |end| self.poll_ended(step, end))
     }
 
-    fn find(&mut self, id: &PollId, find: &Find) -> Written {
+    fn find(&mut self, step: &PollStep, find: &Find) -> Written {
         let mut first = None;
         if let Some(event) = &find.event
             && let Accepted::New { runs, .. } = self.accept_one(event)?
         {
             first = runs.first().copied();
             for run in runs {
-                self.counts_for(id, run)?;
+                self.counts_for(&step.id, run)?;
             }
             if let (Some(run), Some(candidates)) = (first, candidates_json(&find.candidates)) {
                 let sql = "UPDATE run SET candidates = ?2 WHERE id = ?1";
                 self.connection.prepare_cached(sql)?.execute(params![run.0, candidates])?;
             }
         }
-        find.seen.as_ref().map_or(Ok(()), |seen| self.saw(&id.name, seen, first))
+        find.seen.as_ref().map_or(Ok(()), |seen| self.saw(step, seen, first))
     }
 
     fn counts_for(&self, id: &PollId, run: RunId) -> Written {
@@ -73,14 +73,15 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn saw(&self, name: &PollName, seen: &Seen, run: Option<RunId>) -> Written {
+    fn saw(&self, step: &PollStep, seen: &Seen, run: Option<RunId>) -> Written {
+        let name = &step.id.name;
         let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO poll_seen (client, poll, record, digest, value, grouped, changed, run, tries, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            "INSERT INTO poll_seen (client, poll, record, digest, value, grouped, changed, run, tries, body, noted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (client, poll, record) DO UPDATE
              SET digest = excluded.digest, value = excluded.value, grouped = excluded.grouped,
                  changed = excluded.changed, run = coalesce(excluded.run, run), tries = excluded.tries,
-                 body = excluded.body",
+                 body = excluded.body, noted = excluded.noted",
         )?;
         upsert.execute(params![
             name.client,
@@ -93,17 +94,19 @@ impl Batch<'_> {
             run.map(|run| run.0),
             seen.tries,
             seen.body.as_deref(),
+            seen.body.as_ref().map(|_| micros(step.at)),
         ])?;
         Ok(())
     }
 
-    fn stage(&self, id: &PollId, staged: &Staged) -> Written {
+    fn stage(&self, step: &PollStep, staged: &Staged) -> Written {
+        let id = &step.id;
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO poll_staged (client, poll, record, number, place, digest, value, changed, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            "INSERT INTO poll_staged (client, poll, record, number, place, digest, value, changed, body, noted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (client, poll, record) DO UPDATE
              SET number = excluded.number, place = excluded.place, digest = excluded.digest, value = excluded.value,
-                 changed = excluded.changed, body = excluded.body",
+                 changed = excluded.changed, body = excluded.body, noted = excluded.noted",
         )?;
         let Staged { seen, place } = staged;
         insert.execute(params![
@@ -116,6 +119,7 @@ impl Batch<'_> {
             seen.key.as_ref().map(|key| &key.0[..]),
             micros(seen.changed),
             seen.body.as_deref().unwrap_or_default(),
+            micros(step.at),
         ])?;
         Ok(())
     }

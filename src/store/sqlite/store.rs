@@ -13,15 +13,16 @@ use super::columns::name;
 use super::open::{self, Opened};
 use super::readers::Readers;
 use super::writer::{Mailbox, Op};
-use super::{erase, look, poll, read, seal, versions};
+use super::{erase, look, notes, poll, read, seal, versions};
 use crate::config::FileSet;
 use crate::steps::{FieldKey, Grant, Identity};
 use crate::store::{
     Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
-    Counts, DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
-    GoodClient, LastGood, NewEvent, NewIntent, Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter,
-    ReportRow, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged,
-    StagedBy, Store, StoreError, TakenUp, Version,
+    Counts, DueReport, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
+    EventRow, EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent, NoteId, NoteKind, NotePage,
+    Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter, ReportRow, RunBody, RunDetail, RunFilter,
+    RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged, StagedBy, Store, StoreError, TakenUp,
+    Version,
 };
 
 /// A store in one SQLite file. Several processes may have it open, one of them to carry runs out.
@@ -60,7 +61,15 @@ impl Store for SqliteStore {
     }
 
     fn accept(&self, events: Vec<NewEvent>) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
-        self.mailbox.accept(events)
+        self.mailbox.accept(events, Vec::new())
+    }
+
+    fn accept_told(
+        &self,
+        events: Vec<NewEvent>,
+        told: Vec<LimitedReport>,
+    ) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
+        self.mailbox.accept(events, told)
     }
 
     fn intend(&self, intent: NewIntent) -> BoxFuture<'static, Result<Grant, StoreError>> {
@@ -272,6 +281,21 @@ impl Store for SqliteStore {
 
     fn erase(&self, erasing: Erasing) -> BoxFuture<'static, Result<Vec<EventSeq>, StoreError>> {
         self.mailbox.send(erasing, Op::Erase)
+    }
+
+    fn erasable_notes(
+        &self,
+        filter: ErasureFilter,
+        kind: NoteKind,
+        after: Option<NoteId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<NotePage, StoreError>> {
+        let look = move |connection: &_| notes::erasable(connection, &filter, kind, after.as_ref(), limit);
+        self.readers.ask(look).boxed()
+    }
+
+    fn erase_notes(&self, erasing: ErasingNotes) -> BoxFuture<'static, Result<Vec<NoteId>, StoreError>> {
+        self.mailbox.send(erasing, Op::EraseNotes)
     }
 
     fn give_back(&self) -> BoxFuture<'static, Result<bool, StoreError>> {

@@ -8,13 +8,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::{self, ENDLESS, micros, stale_number, state_number};
 use super::seal::{self, Prepared};
-use super::{erase, read, versions};
+use super::{erase, notes, read, versions};
 use crate::steps::{Agreed, AuditEntry, CallId, CallOutcome, FieldKey, Grant, Identity};
 use crate::store::columns::{candidates_json, changes_json, texts_json};
 use crate::store::{
-    Accepted, AlertWindow, Applied, Change, CircuitState, ConnectionState, Erasing, EventSeq, GoodClient,
-    Matter, NewEvent, NewIntent, NewRun, Outcome, Parts, RunId, RunState, SealedSecret, Settled, StoreError,
-    TakenUp, Version,
+    Accepted, AlertWindow, Applied, Change, CircuitState, ConnectionState, Erasing, ErasingNotes, EventSeq,
+    GoodClient, LimitedReport, Matter, NewEvent, NewIntent, NewRun, NoteId, Outcome, Parts, RunId, RunState,
+    SealedSecret, Settled, StoreError, TakenUp, Version,
 };
 use crate::value::Value;
 
@@ -61,8 +61,19 @@ impl<'a> Batch<'a> {
 
     /// Events with their runs; those that are there already are left as they are (invariant 9: their runs tell
     /// whether they are done).
-    pub(super) fn accept(&mut self, events: &[NewEvent]) -> Written<Vec<Accepted>> {
-        events.iter().map(|event| self.accept_one(event)).collect()
+    pub(super) fn accept(&mut self, events: &[NewEvent], told: &[LimitedReport]) -> Written<Vec<Accepted>> {
+        let accepted = events.iter().map(|event| self.accept_one(event)).collect::<Written<Vec<_>>>()?;
+        if matches!(accepted.first(), Some(Accepted::New { .. })) {
+            told.iter().try_for_each(|report| self.limited(report))?;
+        }
+        Ok(accepted)
+    }
+
+    /// What a report comes to that starts a pipeline only so often.
+    fn limited(&mut self, report: &LimitedReport) -> Written {
+        let (window, event) = report.admit(self.window_of(&report.event.client, &report.pipeline)?);
+        self.alert_window(&window)?;
+        event.map_or(Ok(()), |event| self.accept_one(&event).map(drop))
     }
 
     pub(super) fn accept_one(&mut self, event: &NewEvent) -> Written<Accepted> {
@@ -215,11 +226,7 @@ impl<'a> Batch<'a> {
             }
             Change::SecretKept(secret) => self.secret(secret),
             Change::Reported(event) => self.accept_one(event).map(drop),
-            Change::Limited(report) => {
-                let (window, event) = report.admit(self.window_of(&report.event.client, &report.pipeline)?);
-                self.alert_window(&window)?;
-                event.map_or(Ok(()), |event| self.accept_one(&event).map(drop))
-            }
+            Change::Limited(report) => self.limited(report),
             Change::Told(group) => {
                 let before = self.window_of(&group.window.client, &group.window.pipeline)?;
                 let Some(window) = group.tell(before) else { return Ok(()) };
@@ -370,7 +377,7 @@ impl<'a> Batch<'a> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (client, pipeline) DO UPDATE
              SET ends = excluded.ends, started = excluded.started, grouped = excluded.grouped,
-                 kind = excluded.kind, object = excluded.object",
+                 kind = excluded.kind, object = excluded.object, erased = NULL",
         )?;
         let kind = untold.as_ref().map(|untold| untold.what.as_str());
         let object = untold.as_ref().map(|untold| untold.object.to_json());
@@ -450,6 +457,15 @@ impl<'a> Batch<'a> {
             self.audit(RunId(0), &client, erasing.at, &without_run(), &entry)?;
         }
         Ok(erased.into_iter().map(|(seq, _)| seq).collect())
+    }
+
+    /// What is kept beside events is erased, and the audit says so.
+    pub(super) fn erase_notes(&self, erasing: &ErasingNotes) -> Written<Vec<NoteId>> {
+        let erased = notes::erase(self.connection, erasing)?;
+        for (client, entry) in erasing.entries(&erased) {
+            self.audit(RunId(0), &client, erasing.at, &without_run(), &entry)?;
+        }
+        Ok(erased)
     }
 
     /// A person has ended something for good.

@@ -18,8 +18,8 @@ use super::write::{Batch, WriteError};
 use crate::failpoint::failpoint;
 use crate::steps::Grant;
 use crate::store::{
-    Accepted, Change, Erasing, EventSeq, GoodClient, NewEvent, NewIntent, RunId, Settled, StoreError,
-    TakenUp, Version,
+    Accepted, Change, Erasing, ErasingNotes, EventSeq, GoodClient, LimitedReport, NewEvent, NewIntent,
+    NoteId, RunId, Settled, StoreError, TakenUp, Version,
 };
 
 /// Operations in one transaction. More would gain little (an fsync shared by 512 costs each of them nothing) and
@@ -48,7 +48,8 @@ pub(super) struct Task<I, O> {
 
 /// What can be asked of the writer.
 pub(super) enum Op {
-    Accept(Task<Vec<NewEvent>, Vec<Accepted>>),
+    /// Events, and what is told of the first one.
+    Accept(Task<(Vec<NewEvent>, Vec<LimitedReport>), Vec<Accepted>>),
     Intend(Task<NewIntent, Grant>),
     Commit(Task<Vec<Change>, ()>),
     TakeUp(Task<(), TakenUp>),
@@ -58,6 +59,7 @@ pub(super) enum Op {
     Settle(Task<Settled, ()>),
     Seal(Task<Vec<Prepared>, usize>),
     Erase(Task<Erasing, Vec<EventSeq>>),
+    EraseNotes(Task<ErasingNotes, Vec<NoteId>>),
     /// Not part of any transaction.
     GiveBack(Task<(), bool>),
     Close(Task<(), ()>),
@@ -93,13 +95,14 @@ impl Mailbox {
     pub(super) fn accept(
         &self,
         events: Vec<NewEvent>,
+        told: Vec<LimitedReport>,
     ) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
         let weight = events.iter().map(NewEvent::weight).sum();
         if self.waiting.fetch_add(weight, Ordering::AcqRel) > WAITING_BYTES {
             self.waiting.fetch_sub(weight, Ordering::AcqRel);
             return async { Err(StoreError::Busy) }.boxed();
         }
-        self.send(events, Op::Accept)
+        self.send((events, told), Op::Accept)
     }
 
     /// Hands something over. It is queued when this returns; the future tells when it is on disk.
@@ -198,6 +201,7 @@ impl Op {
             Self::Seal(task) => task.input.len() * 256,
             // Its rows are written over, not only taken out.
             Self::Erase(task) => task.input.events.len() * 4096,
+            Self::EraseNotes(task) => task.input.notes.len() * 4096,
             Self::Settle(_)
             | Self::Intend(_)
             | Self::TakeUp(_)
@@ -215,14 +219,14 @@ impl Op {
     /// What it adds to the bytes that wait.
     fn counted(&self) -> usize {
         match self {
-            Self::Accept(task) => task.input.iter().map(NewEvent::weight).sum(),
+            Self::Accept(task) => task.input.0.iter().map(NewEvent::weight).sum(),
             _ => 0,
         }
     }
 
     fn perform(&mut self, batch: &mut Batch<'_>) -> Result<(), WriteError> {
         match self {
-            Self::Accept(task) => task.output = Some(batch.accept(&task.input)?),
+            Self::Accept(task) => task.output = Some(batch.accept(&task.input.0, &task.input.1)?),
             Self::Intend(task) => task.output = Some(batch.intend(&task.input)?),
             Self::Commit(task) => {
                 task.input.iter().try_for_each(|change| batch.change(change))?;
@@ -235,6 +239,7 @@ impl Op {
             Self::Settle(task) => task.output = Some(batch.settle(&task.input)?),
             Self::Seal(task) => task.output = Some(batch.seal(&task.input)?),
             Self::Erase(task) => task.output = Some(batch.erase(&task.input)?),
+            Self::EraseNotes(task) => task.output = Some(batch.erase_notes(&task.input)?),
             Self::GiveBack(_) => {}
             Self::Close(task) => task.output = Some(()),
         }
@@ -253,6 +258,7 @@ impl Op {
             Self::Settle(task) => task.tell(result),
             Self::Seal(task) => task.tell(result),
             Self::Erase(task) => task.tell(result),
+            Self::EraseNotes(task) => task.tell(result),
             Self::GiveBack(task) => task.tell(result),
             Self::Close(task) => task.tell(result),
         }

@@ -1,6 +1,7 @@
 //! Triggers that poll, through the binary and real HTTP: what a system lists, and the events that nobody posted.
 
 mod changed;
+mod erased;
 mod events;
 mod listing;
 mod rehearsed;

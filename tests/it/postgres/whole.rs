@@ -44,6 +44,49 @@ async fn payments_reach_the_crm_once_behind_a_pooler_in_transaction_mode() {
     payments_reach_the_crm_once(&pooler.url(&database())).await;
 }
 
+/// Half a character, as systems leave it that cut texts off, and NULs in whatever names something.
+async fn what_no_text_can_hold_blocks_nobody(store: Option<&str>) {
+    let mut world = World::at_rest().await;
+    let environment = store.map(|store| ("LOCKSTEP_STORE", store));
+    world.start(environment.as_slice());
+    let mut all = Vec::new();
+    for number in 1..=3 {
+        let mut event = charge("charge.succeeded", number);
+        event["id"] = json!(format!("evt_\0{number}"));
+        event["data"]["object"]["customer"] = json!("cus_\0");
+        event["data"]["object"]["description"] = json!("HALF \0");
+        let text = event.to_string().replace("HALF", r"a \ud83d");
+        all.push(text.clone());
+        assert_eq!(world.deliver_text(text).await.0, StatusCode::OK);
+    }
+    assert_eq!(world.deliver(&charge("charge.succeeded", 4)).await.0, StatusCode::OK);
+    world.all_ended().await;
+    assert_eq!(world.deliver_text(all.remove(0)).await.0, StatusCode::OK);
+    world.all_ended().await;
+    assert_eq!(world.sandbox().salesforce().records("Task").len(), 4);
+    let look = |command: &[&str]| match store {
+        Some(store) => world.json(&[command, &["--store", store]].concat()),
+        None => world.json(command),
+    };
+    let runs = look(&["runs", "--pipeline", "log-payment"]);
+    let mut keys: Vec<&str> =
+        runs["runs"].as_array().unwrap().iter().filter_map(|run| run["key"].as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["cus_4", "cus_\u{2400}", "cus_\u{2400}", "cus_\u{2400}"]);
+    let event = look(&["events", "show", "evt_\u{2400}2"]);
+    assert_eq!(event["body"]["data"]["object"]["description"], "a \u{fffd} \0", "the rest is there");
+}
+
+#[tokio::test]
+async fn what_no_text_can_hold_blocks_nobody_over_sqlite() {
+    what_no_text_can_hold_blocks_nobody(None).await;
+}
+
+#[tokio::test]
+async fn what_no_text_can_hold_blocks_nobody_over_postgresql() {
+    what_no_text_can_hold_blocks_nobody(Some(&database())).await;
+}
+
 #[tokio::test]
 async fn a_killed_process_is_taken_up_by_the_next_start() {
     let store = database();

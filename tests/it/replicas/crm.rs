@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::{HeaderName, RETRY_AFTER};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ struct Inner {
     slow: AtomicU64,
     /// True while it takes nobody's credentials.
     down: AtomicBool,
+    /// How many seconds whoever calls next is asked to wait.
+    throttles: AtomicU64,
 }
 
 impl Crm {
@@ -44,6 +47,16 @@ impl Crm {
     /// Has it refuse everybody, or nobody any more.
     pub(super) fn is_down(&self, down: bool) {
         self.0.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Asks whoever calls next to wait for so long, and nobody after that.
+    pub(super) fn throttles_once(&self, seconds: u64) {
+        self.0.throttles.store(seconds, Ordering::SeqCst);
+    }
+
+    /// True when it has.
+    pub(super) fn has_throttled(&self) -> bool {
+        self.0.throttles.load(Ordering::SeqCst) == 0
     }
 
     /// When it was called.
@@ -67,17 +80,26 @@ impl Crm {
         all
     }
 
-    fn called(&self) -> Result<(), StatusCode> {
+    fn called(&self) -> Result<(), Refusal> {
         self.0.calls.lock().unwrap().push(Instant::now());
-        if self.0.down.load(Ordering::SeqCst) { Err(StatusCode::UNAUTHORIZED) } else { Ok(()) }
+        let wait = self.0.throttles.swap(0, Ordering::SeqCst);
+        if wait > 0 {
+            return Err((StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, wait.to_string())]));
+        }
+        if self.0.down.load(Ordering::SeqCst) {
+            return Err((StatusCode::UNAUTHORIZED, [(RETRY_AFTER, String::new())]));
+        }
+        Ok(())
     }
 }
+
+type Refusal = (StatusCode, [(HeaderName, String); 1]);
 
 async fn find(
     State(crm): State<Crm>,
     Path(object): Path<String>,
     Query(wanted): Query<BTreeMap<String, String>>,
-) -> Result<Json<Value>, StatusCode> {
+) -> Result<Json<Value>, Refusal> {
     crm.called()?;
     let fits = |record: &Value| wanted.iter().all(|(name, value)| record[name] == *value);
     let found: Vec<Value> = crm.records(&object).into_iter().filter(fits).collect();
@@ -88,7 +110,7 @@ async fn create(
     State(crm): State<Crm>,
     Path(object): Path<String>,
     Json(mut record): Json<Value>,
-) -> Result<Json<Value>, StatusCode> {
+) -> Result<Json<Value>, Refusal> {
     crm.called()?;
     let slow = crm.0.slow.load(Ordering::SeqCst);
     if slow > 0 {

@@ -82,6 +82,8 @@ pub(super) struct Fleet {
     store: String,
     http: reqwest::Client,
     pub(super) replicas: Vec<Replica>,
+    /// What is set for those that are started from now on.
+    pub(super) environment: Vec<(&'static str, &'static str)>,
 }
 
 /// One process.
@@ -130,6 +132,7 @@ impl Fleet {
             store,
             http,
             replicas: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -194,7 +197,8 @@ impl Fleet {
             .env("FLEET_SECRET", SECRET)
             .env("FLEET_CRM", &self.addresses[0])
             .env("FLEET_DESK", &self.addresses[1])
-            .env("LOCKSTEP_STORE", &self.store);
+            .env("LOCKSTEP_STORE", &self.store)
+            .envs(self.environment.iter().copied());
         command
     }
 

@@ -54,6 +54,30 @@ async fn what_one_replica_finds_down_all_leave_alone_and_it_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_without_a_rate_that_throttles_one_replica_is_left_alone_by_all() {
+    const WAIT: Duration = Duration::from_secs(15);
+    // As long as it may take until the others have heard of it, on a machine that has much else to do.
+    const HEARD: Duration = Duration::from_secs(5);
+    let fleet = Fleet::of(3).await;
+    fleet.send(0..6, 0..1).await;
+    fleet.all_ended().await;
+    fleet.crm.throttles_once(WAIT.as_secs());
+    fleet.send(0..1, 1..2).await;
+    until("one was asked to wait", async || fleet.crm.has_throttled()).await;
+    let asked = Instant::now();
+    until("the others have heard of it", async || asked.elapsed() > HEARD).await;
+    fleet.send(0..40, 2..3).await;
+    fleet.all_ended().await;
+    assert!(asked.elapsed() >= WAIT - Duration::from_secs(1), "{:?}", asked.elapsed());
+    let too_soon = asked + HEARD..asked + WAIT - Duration::from_secs(1);
+    let calls = fleet.crm.calls().into_iter().filter(|call| too_soon.contains(call)).count();
+    assert_eq!(calls, 0, "calls to a system that asked to wait");
+    let entries = fleet.crm.by_customer();
+    assert_eq!(entries["cus_0"], [0, 1, 2]);
+    assert_eq!(entries.values().map(Vec::len).sum::<usize>(), 6 + 1 + 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_alert_that_is_told_only_so_often_is_told_so_often_by_all_together() {
     let fleet = Fleet::of(3).await;
     let hooks: Vec<&str> = fleet.replicas.iter().filter_map(|replica| replica.hook()).collect();

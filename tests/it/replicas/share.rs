@@ -72,6 +72,28 @@ async fn who_stops_hands_its_partitions_over_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_replicas_one_erases_what_is_old() {
+    let mut fleet = Fleet::of(1).await;
+    // More than one batch, so that two who are at it would both find something.
+    fleet.send(0..150, 0..1).await;
+    fleet.all_ended().await;
+    let age = "UPDATE lockstep.event SET received = 0; UPDATE lockstep.run SET received = 0, ended = 0";
+    psql(fleet.store(), age);
+    fleet.environment.push(("LOCKSTEP_RETAIN", "30d"));
+    for _ in 0..3 {
+        fleet.start("all").await;
+    }
+    let mut first = fleet.replicas.remove(0);
+    first.signal("TERM");
+    assert_eq!(tokio::task::spawn_blocking(move || first.end()).await.unwrap(), Some(0));
+    let left = async || psql(fleet.store(), "SELECT count(*) FROM lockstep.payload");
+    until("it is erased", async || left().await == "0").await;
+    fleet.is_shared_out(3).await;
+    // Two who sweep at one time would both have found something.
+    assert_eq!(fleet.log().matches("erased by retention").count(), 1, "{}", fleet.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn readiness_and_metrics_tell_who_shares_and_how() {
     let fleet = Fleet::of(3).await;
     for replica in &fleet.replicas {

@@ -17,10 +17,11 @@ use lockstep::steps::{FieldKey, Grant, Identity};
 use lockstep::store::sqlite::SqliteStore;
 use lockstep::store::{
     Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
-    Counts, DueReport, ErasablePage, Erasing, ErasureFilter, EventDetail, EventFilter, EventRow, EventSeq,
-    GoodClient, LastGood, NewEvent, NewIntent, Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter,
-    ReportRow, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged,
-    StagedBy, Store, StoreError, TakenUp, Version,
+    Counts, DueReport, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
+    EventRow, EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent, NoteId, NoteKind, NotePage,
+    Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter, ReportRow, RunBody, RunDetail, RunFilter,
+    RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged, StagedBy, Store, StoreError, TakenUp,
+    Version,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::AbortOnDropHandle;
@@ -54,7 +55,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Something to write, and whom to tell.
 enum Op {
-    Accept(Vec<NewEvent>, Reply<Vec<Accepted>>),
+    Accept(Vec<NewEvent>, Vec<LimitedReport>, Reply<Vec<Accepted>>),
     Intend(NewIntent, Reply<Grant>),
     Commit(Vec<Change>, Reply<()>),
     TakeUp(Reply<TakenUp>),
@@ -177,7 +178,7 @@ impl Core {
     /// Writes it, and gives what tells of it.
     fn carry_out(&self, op: Op) -> Box<dyn FnOnce() + Send> {
         match op {
-            Op::Accept(mut events, reply) => {
+            Op::Accept(mut events, limited, reply) => {
                 if self.sabotage == Sabotage::AcknowledgesTooEarly && self.random.percent(20) {
                     let nothing = Accepted::New { seq: EventSeq(0), runs: Vec::new() };
                     let answer = events.iter().map(|_| nothing.clone()).collect();
@@ -189,7 +190,7 @@ impl Core {
                     let places = events.iter_mut().flat_map(|event| &mut event.runs);
                     places.for_each(|run| (run.place.created, run.place.rank) = (now, 0));
                 }
-                let answer = at_once(self.inner.accept(events));
+                let answer = at_once(self.inner.accept_told(events, limited));
                 if let Ok(accepted) = &answer {
                     self.ledger.accepted(&told, accepted, now);
                 }
@@ -224,7 +225,7 @@ impl Op {
     /// The disk was full for a moment.
     fn refuse(self) -> Box<dyn FnOnce() + Send> {
         match self {
-            Self::Accept(_, reply) => Box::new(move || drop(reply.send(Err(StoreError::Full)))),
+            Self::Accept(_, _, reply) => Box::new(move || drop(reply.send(Err(StoreError::Full)))),
             Self::Intend(_, reply) => Box::new(move || drop(reply.send(Err(StoreError::Full)))),
             Self::Commit(_, reply) => Box::new(move || drop(reply.send(Err(StoreError::Full)))),
             Self::TakeUp(reply) => Box::new(move || drop(reply.send(Err(StoreError::Full)))),
@@ -266,7 +267,15 @@ impl Store for SimStore {
     }
 
     fn accept(&self, events: Vec<NewEvent>) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
-        self.queue(|reply| Op::Accept(events, reply))
+        self.accept_told(events, Vec::new())
+    }
+
+    fn accept_told(
+        &self,
+        events: Vec<NewEvent>,
+        told: Vec<LimitedReport>,
+    ) -> BoxFuture<'static, Result<Vec<Accepted>, StoreError>> {
+        self.queue(|reply| Op::Accept(events, told, reply))
     }
 
     fn intend(&self, intent: NewIntent) -> BoxFuture<'static, Result<Grant, StoreError>> {
@@ -455,6 +464,21 @@ impl Store for SimStore {
 
     fn erase(&self, erasing: Erasing) -> BoxFuture<'static, Result<Vec<EventSeq>, StoreError>> {
         let answer = at_once(self.core.inner.erase(erasing));
+        async move { answer }.boxed()
+    }
+
+    fn erasable_notes(
+        &self,
+        filter: ErasureFilter,
+        kind: NoteKind,
+        after: Option<NoteId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<NotePage, StoreError>> {
+        self.read(move |store| store.erasable_notes(filter, kind, after, limit))
+    }
+
+    fn erase_notes(&self, erasing: ErasingNotes) -> BoxFuture<'static, Result<Vec<NoteId>, StoreError>> {
+        let answer = at_once(self.core.inner.erase_notes(erasing));
         async move { answer }.boxed()
     }
 
