@@ -104,7 +104,7 @@ impl Stoppable {
         Self::start_with(options, &[])
     }
 
-    /// The same, over a certificate and its key: `server.crt` and `server.key`.
+    /// The same, with settings that name files.
     pub(crate) fn start_with(options: &str, files: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap().keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -113,8 +113,7 @@ impl Stoppable {
             let file = folder.join(name);
             fs::write(&file, text).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-            let setting = if name.ends_with(".key") { "ssl_key_file" } else { "ssl_cert_file" };
-            options = format!("{options} -c {setting}={}", file.display());
+            options = format!("{options} -c {name}={}", file.display());
         }
         let port = free_port();
         let options = format!(

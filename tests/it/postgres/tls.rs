@@ -16,7 +16,7 @@ fn file(name: &str) -> String {
 
 /// A server that speaks TLS, and plainly too.
 fn secured() -> Stoppable {
-    Stoppable::start_with("-c ssl=on", &[("server.crt", CERTIFICATE), ("server.key", KEY)])
+    Stoppable::start_with("-c ssl=on", &[("ssl_cert_file", CERTIFICATE), ("ssl_key_file", KEY)])
 }
 
 async fn refusal(url: &str) -> String {
