@@ -10,7 +10,7 @@ use super::world::Polling;
 fn tasks(list: &str, id: &str, told: &str) -> String {
     format!(
         "# file: pipelines/acme/members.yaml\nname: members\ntrigger: {{ schedule: {{ every: 1s, list: {list}, start: all }} }}\n\
-         steps:\n  - upsert:\n      object: salesforce.Task\n      match: {{ Stripe_Charge_Id__c: $.object.{id} }}\n      fields: {{ \
+         steps:\n  - upsert:\n      object: salesforce.Task\n      match: {{ Stripe_Charge_Id__c: \"no ${{object.{id}}}\" }}\n      fields: {{ \
          Subject: \"${{object.{told}}}\", Status: Completed, Priority: Normal }}\n"
     )
 }
@@ -114,6 +114,62 @@ async fn activecampaign_lists_what_was_updated() {
     runs_what_changes(&mut world, &environment, change).await;
     let calls = world.sandbox().activecampaign().calls();
     let lists = calls.iter().filter(|call| call.method == "GET" && call.path == "/api/3/contacts");
+    let asked: Vec<String> = lists.map(|call| call.query.clone()).collect();
+    assert_narrowed(&asked, "updated_after");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bitrix24_lists_invoices_by_the_names_of_its_universal_methods() {
+    let connection = "bitrix24: { connector: bitrix24, config: { webhook_url: \"${BITRIX24_URL}\" } }";
+    let list = "{ object: bitrix24.invoice, since: updatedTime, fields: [title] }";
+    let mut world = Polling::with_connection(connection, &tasks(list, "id", "title")).await;
+    let portal = world.sandbox().bitrix24();
+    let ann = portal.seed("invoice", &map(&[("TITLE", "Ann")])).unwrap();
+    portal.seed("invoice", &map(&[("TITLE", "Bob")])).unwrap();
+    let change = async |world: &Polling| {
+        let url = format!("{}crm.item.update", world.sandbox().bitrix24().webhook_url());
+        let body = json!({"entityTypeId": 31, "id": ann, "fields": {"title": "Anna"}}).to_string();
+        let request = world.http().post(url).header("content-type", "application/json").body(body);
+        assert!(request.send().await.unwrap().status().is_success());
+    };
+    runs_what_changes(&mut world, &[], change).await;
+    let calls = world.sandbox().bitrix24().calls();
+    let lists = calls.iter().filter(|call| call.path.ends_with("/crm.item.list"));
+    let asked: Vec<String> = lists.map(|call| call.body.clone()).collect();
+    assert_narrowed(&asked, "\">=updatedTime\":\"20");
+    assert!(asked[0].contains("\"select\":[\"id\",\"title\",\"updatedTime\"]"), "{}", asked[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activecampaign_lists_deals_that_were_modified() {
+    let connection =
+        "shop: { connector: activecampaign, config: { url: \"${SHOP_URL}\", api_token: \"${SHOP_TOKEN}\" } }";
+    let list = "{ object: shop.deal, since: mdate }";
+    let mut world = Polling::with_connection(connection, &tasks(list, "id", "title")).await;
+    world.sandbox().activecampaign().include_deals(true);
+    let ask = async |world: &Polling, method: &str, path: &str, deal: serde_json::Value| {
+        let account = world.sandbox().activecampaign();
+        let request =
+            world.http().request(method.parse().unwrap(), format!("{}/api/3/{path}", account.url()));
+        let body = json!({ "deal": deal }).to_string();
+        let request =
+            request.header("api-token", account.api_token()).header("content-type", "application/json");
+        let answer = request.body(body).send().await.unwrap().text().await.unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        answer["deal"]["id"].as_str().unwrap().to_owned()
+    };
+    let deal =
+        |title: &str| json!({"title": title, "value": 100, "currency": "eur", "group": "1", "owner": "1"});
+    let ann = ask(&world, "POST", "deals", deal("Ann")).await;
+    ask(&world, "POST", "deals", deal("Bob")).await;
+    let account = world.sandbox().activecampaign();
+    let environment = [("SHOP_URL", account.url()), ("SHOP_TOKEN", account.api_token().to_owned())];
+    let change = async |world: &Polling| {
+        ask(world, "PUT", &format!("deals/{ann}"), json!({"title": "Anna"})).await;
+    };
+    runs_what_changes(&mut world, &environment, change).await;
+    let calls = world.sandbox().activecampaign().calls();
+    let lists = calls.iter().filter(|call| call.method == "GET" && call.path == "/api/3/deals");
     let asked: Vec<String> = lists.map(|call| call.query.clone()).collect();
     assert_narrowed(&asked, "updated_after");
 }
