@@ -291,6 +291,7 @@ async fn a_replaced_refresh_token_outlives_a_restart_and_needs_a_key() {
     );
     drop(running);
 
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (number, refresh) in [(1, FIRST_REFRESH), (2, NEXT_REFRESH)] {
         let (running, told) = start(Some(STORE_KEY));
@@ -309,7 +310,17 @@ async fn a_replaced_refresh_token_outlives_a_restart_and_needs_a_key() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         // The token that came with it is used only when its successor is kept.
-        while !heard.lock().unwrap().last().is_some_and(|told| told.starts_with("/things")) {
+        let is_used = || {
+            let heard = heard.lock().unwrap();
+            let after = heard.iter().rev().take_while(|told| !told.starts_with("/token"));
+            after.into_iter().any(|told| told.starts_with("/things"))
+        };
+        while !is_used() {
+            assert!(
+                began.elapsed() < Duration::from_mins(1),
+                "the token is not used: {:?}",
+                heard.lock().unwrap()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         drop(running);

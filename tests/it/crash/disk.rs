@@ -84,7 +84,7 @@ async fn a_full_disk_refuses_what_it_cannot_keep_and_goes_on_when_there_is_room(
             ("LOCKSTEP_STORE", &store),
             ("DISK", disk.path()),
             ("SIZE", "6m"),
-            ("BEFORE", "head -c 4500000 /dev/zero >ballast"),
+            ("BEFORE", "head -c 4200000 /dev/zero >ballast"),
         ],
     );
     // Large events until there is no room for them, then small ones until there is none for anything.
