@@ -33,34 +33,29 @@ fn validated(example: &str) -> String {
 
 #[test]
 fn the_language_page_is_one_project_without_findings() {
-    let page = page("docs/language.md");
-    let mut example = String::new();
-    for block in blocks(&page, "yaml") {
-        if !block.starts_with("# file: ") {
-            let name = block.lines().find_map(|line| line.strip_prefix("name: ")).unwrap();
-            let _ = writeln!(example, "# file: {name}.yaml");
-        }
-        example.push_str(block);
-    }
-    let said = validated(&example);
+    let said = validated(&one_project(&page("docs/language.md")));
     assert!(said.ends_with("no findings\n"), "{said}");
 }
 
 #[test]
 fn pages_of_connectors_are_projects_without_findings() {
     for name in ["hubspot", "smtp"] {
-        let page = page(&format!("docs/connectors/{name}.md"));
-        let mut example = String::new();
-        for block in blocks(&page, "yaml") {
-            if !block.starts_with("# file: ") {
-                let name = block.lines().find_map(|line| line.strip_prefix("name: ")).unwrap();
-                let _ = writeln!(example, "# file: {name}.yaml");
-            }
-            example.push_str(block);
-        }
-        let said = validated(&example);
+        let said = validated(&one_project(&page(&format!("docs/connectors/{name}.md"))));
         assert!(said.ends_with("no findings\n"), "{name}: {said}");
     }
+}
+
+/// All that a page shows, each block a file: by its own words, or by the name in it.
+fn one_project(page: &str) -> String {
+    let mut example = String::new();
+    for block in blocks(page, "yaml") {
+        if !block.starts_with("# file: ") {
+            let name = block.lines().find_map(|line| line.strip_prefix("name: ")).unwrap();
+            let _ = writeln!(example, "# file: {name}.yaml");
+        }
+        example.push_str(block);
+    }
+    example
 }
 
 #[test]

@@ -371,3 +371,26 @@ fn a_mistake_in_a_library_is_told_at_its_place_in_the_script() {
         (Some(2), Some(5))
     );
 }
+
+#[test]
+fn a_mistake_in_a_pipeline_is_not_told_again_at_each_case_of_its_tests() {
+    let folder = project(
+        "
+# file: pipelines/acme/client.yaml
+name: acme
+connections: { stripe: { connector: stripe, config: { api_key: '${ACME_KEY}', webhook_secrets: ['${ACME_WHSEC}'] } } }
+# file: pipelines/acme/members.yaml
+name: members
+trigger: { schedule: { every: 1 minutes, list: { object: stripe.customer } } }
+steps: [{ set: { email: $.object.email } }]
+# file: pipelines/acme/members.test.yaml
+pipeline: members
+cases:
+  - name: somebody is listed
+    listing: [{ id: cus_1 }]
+    expect: { records: { cus_1: { outcome: succeeded } } }
+",
+    );
+    let answer = json_of(folder.path(), &["pipelines"]);
+    assert_eq!(found(&answer), [("pipelines/acme/members.yaml", "invalid-format")]);
+}
