@@ -192,8 +192,7 @@ impl Events {
     /// An event as expressions see it: beside what the system says, its `id`, `type` and `created` under these very names, and the
     /// `object_id` where that is all it tells.
     pub fn told(&self, event: Value, envelope: &Envelope) -> Value {
-        let has = |name: &str| event.get(name).is_some();
-        if has("id") && has("type") && has("created") && !self.read_back {
+        if self.is_told(&event) {
             return event;
         }
         let Value::Map(map) = event else { return event };
@@ -208,6 +207,26 @@ impl Events {
             tell("object_id", Value::from(envelope.object_id.clone()));
         }
         map.into()
+    }
+
+    /// An event that was read before: as expressions see it, its record, and the old values of what changed.
+    pub fn read_again(&self, event: Value) -> Result<(Value, Value, Value), EnvelopeError> {
+        if self.is_told(&event) {
+            let context = context([("event", event.clone())]);
+            let (object, previous) = (self.object.read(&context), self.previous_of(&context));
+            return Ok((event, object, previous));
+        }
+        let envelope = self.envelope(&event)?;
+        Ok((self.told(event, &envelope), envelope.object, envelope.previous))
+    }
+
+    /// True when an event says by itself what expressions see of every event.
+    fn is_told(&self, event: &Value) -> bool {
+        !self.read_back && ["id", "type", "created"].iter().all(|name| event.get(name).is_some())
+    }
+
+    fn previous_of(&self, context: &Context) -> Value {
+        self.previous.as_ref().map(|part| part.read(context)).unwrap_or_default()
     }
 
     /// True when past events can be listed.
@@ -239,7 +258,7 @@ impl Events {
         Ok(Envelope {
             stage: self.stage(object_type.as_deref(), &object),
             object,
-            previous: self.previous.as_ref().map(|part| part.read(&context)).unwrap_or_default(),
+            previous: self.previous_of(&context),
             object_type,
             rank: self.rank(&kind),
             occurrence: self.is_occurrence(&kind),

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::alerts::Alerts;
-use super::applied::Unsettled;
+use super::applied::Moment;
 use super::archive::Archive;
 use super::carry_out::Workshop;
 use super::circuit::{Circuits, GuardedGateway};
@@ -29,7 +29,7 @@ use crate::secret::Redactor;
 use crate::steps::{EventInput, Spent};
 use crate::store::{
     Accepted, EventSeq, NewEvent, NewRun, Outcome, Part, Place, QueuedRun, RunBody, RunId, RunState, Store,
-    StoreError,
+    StoreError, Told,
 };
 
 /// What an engine is made of.
@@ -123,7 +123,7 @@ impl Engine {
             generations: Arc::clone(&generations),
             archive,
             fetching: tokio::sync::Mutex::default(),
-            unsettled: Unsettled::default(),
+            unsettled: Arc::default(),
         });
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let (stop, stopped) = watch::channel(None);
@@ -204,7 +204,8 @@ impl Engine {
         });
         let new = new.into_iter().map(|run| {
             let body = Arc::new(body(event, &run, seq));
-            Queued { run, carried: Some(Carried { body, event: Arc::clone(&event_input) }) }
+            let event = Some(Arc::clone(&event_input));
+            Queued { run, carried: Some(Carried { body, event, told: (Told::Nothing, Moment::default()) }) }
         });
         if self.arrivals.try_send(Arrived { runs: new.collect(), since }).is_err() {
             self.wake.notify_one();

@@ -1,13 +1,13 @@
 //! One execution of a run, from its place in memory to a verdict.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 
-use super::applied::Unsettled;
+use super::applied::{Forgotten, Moment, Unsettled};
 use super::archive::{Archive, Unavailable};
 use super::circuit::GuardedGateway;
 use super::echo::echo;
@@ -25,7 +25,7 @@ use crate::connector::{Action, Call, Class, Failure, Gateway, Select};
 use crate::metrics::Metrics;
 use crate::secret::Redactor;
 use crate::steps::{Ending, EventInput, RunInput};
-use crate::store::{Applied, Change, Outcome, QueuedRun, RunBody, Store, StoreError};
+use crate::store::{Applied, Change, Outcome, QueuedRun, RunBody, Store, StoreError, Told};
 use crate::value::Value;
 
 /// What runs are carried out with.
@@ -43,7 +43,7 @@ pub(super) struct Workshop {
     pub(super) archive: Arc<dyn Archive>,
     /// Held while a version is fetched: the many runs of one version wait for one of them.
     pub(super) fetching: tokio::sync::Mutex<()>,
-    pub(super) unsettled: Unsettled,
+    pub(super) unsettled: Arc<Unsettled>,
 }
 
 /// A run that was carried out once.
@@ -128,10 +128,10 @@ impl Workshop {
     }
 
     async fn execute(&self, run: &QueuedRun, carried: Option<Carried>) -> Outcomes {
-        let (body, event) = match carried {
-            Some(Carried { body, event }) => (body, Some(event)),
+        let Carried { body, event, told } = match carried {
+            Some(carried) => carried,
             None => match self.store.load(run.id).await {
-                Ok(Some(body)) => (Arc::new(body), None),
+                Ok(Some(body)) => Carried::loaded(body),
                 Ok(None) => return Outcomes::of(gone(run)),
                 Err(failure) => return Outcomes::of(interrupted(&failure)),
             },
@@ -141,7 +141,7 @@ impl Workshop {
             Err(ending) => return Outcomes { body: Some(body), ..Outcomes::of(*ending) },
         };
         let outcomes = match event.map_or_else(|| read(&*pipeline, &body).map(Arc::new), Ok) {
-            Ok(event) => self.perform(run, &*pipeline, &body, event).await,
+            Ok(event) => self.perform(run, &*pipeline, (&body, told), event).await,
             Err(ending) => Outcomes::of(*ending),
         };
         Outcomes { retry: pipeline.retry(), body: Some(body), ..outcomes }
@@ -197,11 +197,11 @@ impl Workshop {
         &self,
         run: &QueuedRun,
         pipeline: &dyn Runnable,
-        body: &RunBody,
+        (body, told): (&RunBody, (Told, Moment)),
         mut event: Arc<EventInput>,
     ) -> Outcomes {
         let mut remark = None;
-        match self.overtaken(run, body).await {
+        match self.overtaken(run, body, told).await {
             Err(failure) => return Outcomes::of(interrupted(&failure)),
             Ok(None) => {}
             Ok(Some(reason)) => match run.stale {
@@ -238,15 +238,17 @@ impl Workshop {
             now: run.received,
             event,
         };
-        let journal = RunJournal::new(
-            Arc::clone(&self.store),
-            Arc::clone(&self.clock),
-            Arc::clone(&run.client),
-            run.id,
-            self.redactor.clone(),
-            body.journal.clone(),
-            applied(run, body),
-        );
+        let journal = RunJournal {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            client: Arc::clone(&run.client),
+            run: run.id,
+            redactor: self.redactor.clone(),
+            entries: Mutex::new(body.journal.clone()),
+            queued: Mutex::default(),
+            applies: Mutex::new(applied(run, body)),
+            unsettled: Arc::clone(&self.unsettled),
+        };
         let ending = pipeline.execute(&input, &*self.gateway, &journal).await;
         match journal.settled().await {
             Ok(()) => Outcomes { remark, applied: journal.still_applies(), ..Outcomes::of(ending) },
@@ -256,18 +258,39 @@ impl Workshop {
 
     /// Why the run's event is stale: a newer one was applied to its object, or a run has begun to apply it. Asked in
     /// every attempt: one that has begun and then waited outside its lane, or was a dead letter, was perhaps overtaken.
-    async fn overtaken(&self, run: &QueuedRun, body: &RunBody) -> Result<Option<String>, StoreError> {
+    async fn overtaken(
+        &self,
+        run: &QueuedRun,
+        body: &RunBody,
+        told: (Told, Moment),
+    ) -> Result<Option<String>, StoreError> {
         let Some(object) = body.object.as_ref().filter(|_| run.stale != Stale::Apply) else {
             return Ok(None);
         };
-        let queued = self.unsettled.newest(&run.client, &run.pipeline, object);
-        let applied = self.store.applied(&run.client, &run.pipeline, object).await?.max(queued);
+        let applied = if let Ok(applied) = self.told_since(run, object, told) {
+            applied
+        } else {
+            let queued = self.unsettled.newest(&run.client, &run.pipeline, object);
+            self.store.applied(&run.client, &run.pipeline, object).await?.max(queued)
+        };
         let newer = applied.filter(|applied| *applied > (run.place.created, run.place.rank));
         let begun = run.stale == Stale::Skip && !body.journal.is_empty();
         let rest = if begun { "; what this run has done before stays" } else { "" };
         Ok(newer.map(|(created, _)| {
             format!("a newer event about {object}, of {created}, was applied already{rest}")
         }))
+    }
+
+    /// The newest that was applied, from what the store told earlier and what is known to have come since.
+    fn told_since(
+        &self,
+        run: &QueuedRun,
+        object: &Arc<str>,
+        (told, asked): (Told, Moment),
+    ) -> Result<Option<(Timestamp, u32)>, Forgotten> {
+        let Told::Applied(applied) = told else { return Err(Forgotten) };
+        let since = self.unsettled.since(asked, &run.client, &run.pipeline, object)?;
+        Ok(applied.max(since))
     }
 
     /// The object as it is now.
@@ -289,6 +312,13 @@ impl Workshop {
             })),
             Err(failure) => Err(refetch_failed(failure, &body.connection)),
         }
+    }
+}
+
+impl Carried {
+    /// From a run's own row, just now.
+    fn loaded(body: RunBody) -> Self {
+        Self { body: Arc::new(body), event: None, told: (Told::Nothing, Moment::default()) }
     }
 }
 

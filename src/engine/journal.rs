@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::applied::Unsettled;
 use crate::clock::SharedClock;
 use crate::failpoint::failpoint;
 use crate::secret::Redactor;
@@ -21,28 +22,16 @@ pub(super) struct RunJournal {
     pub(super) clock: SharedClock,
     pub(super) client: Arc<str>,
     pub(super) run: RunId,
-    redactor: Redactor,
-    entries: Mutex<HashMap<CallId, Entry>>,
+    pub(super) redactor: Redactor,
+    pub(super) entries: Mutex<HashMap<CallId, Entry>>,
     /// What was handed over and need not be on disk before the run goes on, but before it ends.
-    queued: Mutex<Vec<BoxFuture<'static, Result<(), StoreError>>>>,
+    pub(super) queued: Mutex<Vec<BoxFuture<'static, Result<(), StoreError>>>>,
     /// What the run applies its event to, until that is kept: together with the first thing that it has written.
-    applies: Mutex<Option<Applied>>,
+    pub(super) applies: Mutex<Option<Applied>>,
+    pub(super) unsettled: Arc<Unsettled>,
 }
 
 impl RunJournal {
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        clock: SharedClock,
-        client: Arc<str>,
-        run: RunId,
-        redactor: Redactor,
-        entries: HashMap<CallId, Entry>,
-        applies: Option<Applied>,
-    ) -> Self {
-        let (entries, queued, applies) = (Mutex::new(entries), Mutex::default(), Mutex::new(applies));
-        Self { store, clock, client, run, redactor, entries, queued, applies }
-    }
-
     /// Waits until everything that was only queued is on disk: a run never ends as done while the store has
     /// refused a part of what it did.
     pub(super) async fn settled(&self) -> Result<(), StoreError> {
@@ -108,6 +97,9 @@ impl Journal for RunJournal {
         // From its first write on an older event is stale: a run that is held or waits half-way is not written over.
         let wrote = outcome.audit.is_some() || !outcome.identified.is_empty();
         let applied = if wrote { self.still_applies() } else { None };
+        if let Some(applied) = &applied {
+            self.unsettled.begun(applied);
+        }
         let client = Arc::clone(&self.client);
         let called = Change::Called { run: self.run, client, at: self.clock.now(), outcome };
         let stored = self.store.commit([called].into_iter().chain(applied.map(Change::Applied)).collect());

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::applied::Moment;
 use super::awaited::Awaited;
 use crate::steps::EventInput;
-use crate::store::{Part, Parts, QueuedRun, RunBody, RunId, RunState};
+use crate::store::{Part, Parts, QueuedRun, RunBody, RunId, RunState, Told};
 
 /// A lane and a key within it, and the partition that they belong to.
 pub(super) type LaneKey = (Arc<str>, Arc<str>, Part);
@@ -20,7 +21,7 @@ pub(super) type LaneKey = (Arc<str>, Arc<str>, Part);
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) run: QueuedRun,
-    /// What it is carried out with, when it came in just now; else the store is asked when its turn comes.
+    /// What it is carried out with, when that is at hand; else the store is asked when its turn comes.
     pub(super) carried: Option<Carried>,
 }
 
@@ -28,7 +29,10 @@ pub(super) struct Queued {
 #[derive(Debug, Clone)]
 pub(super) struct Carried {
     pub(super) body: Arc<RunBody>,
-    pub(super) event: Arc<EventInput>,
+    /// The event as its pipeline reads it, when the run came in just now.
+    pub(super) event: Option<Arc<EventInput>>,
+    /// What was applied to its object, as the store told it, and when that was.
+    pub(super) told: (Told, Moment),
 }
 
 /// When the store was asked something, counted by what had come to disk before.
@@ -439,7 +443,14 @@ pub(super) fn standing(run: &QueuedRun) -> Standing {
 
 /// What an event takes in memory: its text, and about five times as much as a tree of values.
 fn weight(queued: &Queued) -> usize {
-    if queued.carried.is_some() { queued.run.weight.saturating_mul(6) } else { 0 }
+    queued.carried.as_ref().map_or(0, |carried| carried.weight(&queued.run))
+}
+
+impl Carried {
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self, run: &QueuedRun) -> usize {
+        run.weight.saturating_mul(if self.event.is_some() { 6 } else { 1 })
+    }
 }
 
 #[cfg(test)]

@@ -102,9 +102,8 @@ impl Runnable for ClientPipeline {
             connection.ok_or_else(|| format!("the connection `{}` is no longer there", body.connection))?;
         let events = connection.manifest().events();
         let events = events.ok_or_else(|| format!("`{}` no longer sends events", body.connection))?;
-        let envelope = events.envelope(&event).map_err(|error| error.to_string())?;
-        let told = events.told(event, &envelope);
-        Ok(EventInput { envelope: told, object: envelope.object, previous: envelope.previous, source })
+        let (envelope, object, previous) = events.read_again(event).map_err(|error| error.to_string())?;
+        Ok(EventInput { envelope, object, previous, source })
     }
 
     fn changed(&self, body: &RunBody, event: &EventInput) -> Option<Changed> {

@@ -19,7 +19,7 @@ use super::poll::{
 use super::query::{
     AuditFilter, AuditRow, Counts, EventDetail, EventFilter, EventRow, RunDetail, RunFilter, RunRow,
 };
-use super::run::{Outlook, QueuedRun, RunBody, RunId, Version};
+use super::run::{DueRun, Outlook, QueuedRun, RunBody, RunId, Version};
 use super::sharing::{Sharing, TakenUp};
 use super::version::{GoodClient, LastGood};
 use crate::config::FileSet;
@@ -71,8 +71,9 @@ pub trait Store: Send + Sync {
     /// one will be. Speaks, like `due`, of what this process has, and is not about to hand over.
     fn outlook(&self, now: Timestamp) -> Answer<'_, Vec<Outlook>>;
 
-    /// Runs of a client that are ready, held or waiting, and due: the oldest first, at most `limit`.
-    fn due<'a>(&'a self, client: &'a str, now: Timestamp, limit: usize) -> Answer<'a, Vec<QueuedRun>>;
+    /// Runs of a client that are ready, held or waiting, and due: the oldest first, at most `limit` of each. With those that
+    /// have done nothing yet comes what they are carried out with.
+    fn due<'a>(&'a self, client: &'a str, now: Timestamp, limit: usize) -> Answer<'a, Vec<DueRun>>;
 
     /// The blocked runs of one lane and key in lane order, at most `limit`.
     fn behind<'a>(

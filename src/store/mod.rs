@@ -50,7 +50,10 @@ pub use query::{
     AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, Origin, PageLimit, RunDetail,
     RunFilter, RunRow,
 };
-pub use run::{Outcome, Outlook, Place, QueuedRun, RunBody, RunId, RunState, Version};
+pub use run::{
+    Ahead, DueRun, Outcome, Outlook, Place, QueuedRun, READ_AHEAD_BYTES, RunBody, RunId, RunState, Told,
+    Version,
+};
 pub use sharing::{
     Bucket, HandedOver, HeldBack, PaceName, Replica, Role, Sharing, TakenUp, Tenure, Turns, TurnsAsked,
 };

@@ -202,6 +202,36 @@ pub struct RunBody {
     pub journal: HashMap<CallId, Entry>,
 }
 
+/// A due run, and what it is carried out with where the store had that at hand.
+#[derive(Debug, Clone)]
+pub struct DueRun {
+    /// The run.
+    pub run: QueuedRun,
+    /// Absent for a run that has done something already, and for a large event: it is loaded when its turn comes.
+    pub ahead: Option<Ahead>,
+}
+
+/// What a run is carried out with, read ahead of its turn.
+#[derive(Debug, Clone)]
+pub struct Ahead {
+    /// The event; the journal is empty.
+    pub body: RunBody,
+    /// What its pipeline has applied to its object, as far as the store knew then.
+    pub applied: Told,
+}
+
+/// What [`Store::applied`](super::Store::applied) would have said at an earlier moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It was not asked.
+    Nothing,
+    /// The newest event that was applied, if any: when it happened, and its rank.
+    Applied(Option<(Timestamp, u32)>),
+}
+
+/// Events up to so many bytes are read ahead: with hundreds of runs in memory they are a few megabytes.
+pub const READ_AHEAD_BYTES: i64 = 16 << 10;
+
 /// What a client's unfinished runs look like to the clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {

@@ -260,6 +260,9 @@ impl Connection {
 
     pub(super) fn base(&self, context: &Context) -> Result<Url, Failure> {
         let text = self.manifest.base_url.eval(context)?.to_text().unwrap_or_default();
+        if let Some((_, url)) = self.base.as_ref().filter(|(known, _)| *known == text) {
+            return Ok(url.clone());
+        }
         Url::parse(&text).ok().filter(Url::has_host).ok_or_else(|| {
             Failure::permanent(format!("`base_url` gave no address that begins with https:// (`{text}`)"))
         })

@@ -74,6 +74,8 @@ pub struct Connection {
     pub(super) name: Arc<str>,
     pub(super) manifest: Arc<Manifest>,
     pub(super) config: Value,
+    /// `base_url` where no token's answer has a say in it, as it is written and as it is read.
+    pub(super) base: Option<(Arc<str>, Url)>,
     pub(super) names: FieldNames,
     pub(super) read_only: bool,
     pub(super) timeout: Option<Duration>,
@@ -137,7 +139,7 @@ impl Connection {
         let config = Value::from(config);
         let base = fixed_base(&manifest, &config);
         // An address that does not come from an answer is the author's or the client's own, and so is its host.
-        hosts.extend(base.as_ref().and_then(Url::host_str).map(HostPattern::exact));
+        hosts.extend(base.as_ref().and_then(|(_, url)| url.host_str()).map(HostPattern::exact));
         let connection = Self {
             client: parts.client,
             name: parts.name,
@@ -157,9 +159,10 @@ impl Connection {
             quota: AtomicU64::new(0),
             manifest,
             config,
+            base,
             around,
         };
-        match connection.prove(base.as_ref()) {
+        match connection.prove() {
             Ok(()) => Ok(connection),
             Err(message) => Err(vec![Fault::new(Path::root(), message)]),
         }
@@ -167,8 +170,8 @@ impl Connection {
 
     /// What can be known before the first call: that nothing secret would travel in clear, and that a token that is
     /// replaced could be kept. Learns what the credentials look like on their way.
-    fn prove(&self, base: Option<&Url>) -> Result<(), String> {
-        if let Some(base) = base {
+    fn prove(&self) -> Result<(), String> {
+        if let Some((_, base)) = &self.base {
             self.reach.check_encryption(base).map_err(|failure| failure.message)?;
         }
         let Some(way) = self.way() else { return Ok(()) };
@@ -330,9 +333,10 @@ fn operation_action(name: &str) -> Action {
 }
 
 /// `base_url` when no token's answer has a say in it.
-fn fixed_base(manifest: &Manifest, config: &Value) -> Option<Url> {
+fn fixed_base(manifest: &Manifest, config: &Value) -> Option<(Arc<str>, Url)> {
     let root = Value::map([("config", config.clone()), ("auth", Value::map::<&str>([]))]);
     let context = Context::new(root, Frame::new(jiff::Timestamp::UNIX_EPOCH, TimeZone::UTC));
     let text = manifest.base_url.read(&context).to_text()?;
-    Url::parse(&text).ok().filter(Url::has_host)
+    let url = Url::parse(&text).ok().filter(Url::has_host)?;
+    Some((text, url))
 }

@@ -23,7 +23,7 @@ impl Arrivals {
     pub(super) fn keep(&mut self, queued: Queued, since: Tick, limit: usize) {
         let Queued { run, carried: Some(carried) } = queued else { return };
         if self.all.len() < limit {
-            let bytes = run.weight.saturating_mul(6);
+            let bytes = carried.weight(&run);
             self.bytes += bytes;
             if let Some((.., replaced)) = self.all.insert(run.id, (carried, since, bytes)) {
                 self.bytes -= replaced;

@@ -53,6 +53,7 @@ impl Scheduler {
         let generations = self.workshop.generations.load_full();
         let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
         let (now, since) = (self.workshop.clock.now(), self.workshop.holdings.tick());
+        let applied = self.workshop.unsettled.moment();
         for (client, lanes) in &mut self.clients {
             if !lanes.more || lanes.loading || lanes.held_unsettled > 0 || !generations.present().has(client)
             {
@@ -65,7 +66,7 @@ impl Scheduler {
                 continue;
             }
             let (limit, held_version) = (lanes.known() + room.max(1), lanes.held_version);
-            let question = Question { held_version, limit, asked: lanes.load_begins(), since };
+            let question = Question { held_version, limit, asked: lanes.load_begins(), since, applied };
             let client = Arc::clone(client);
             let workshop = Arc::clone(&self.workshop);
             self.tasks.spawn(async move {

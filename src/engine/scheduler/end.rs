@@ -122,7 +122,7 @@ impl Scheduler {
         }
         failpoint!("end-settled");
         if let Some(applied) = &note.applied {
-            self.workshop.unsettled.settled(applied);
+            self.workshop.unsettled.settled(applied, result.is_ok());
         }
         if let (Some(released), Err(_)) = (note.released, result) {
             self.owed.insert(released);

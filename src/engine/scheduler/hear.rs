@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::task::{Arrived, Note, Question, Report, SHARE_MAX, SHARE_MIN, Scheduler};
-use crate::engine::lanes::{LaneKey, Placed, Queued, key_of};
+use crate::engine::applied::Moment;
+use crate::engine::lanes::{Carried, LaneKey, Placed, Queued, key_of};
 use crate::failpoint::failpoint;
-use crate::store::{AlertWindow, Change, Outlook, Parts, QueuedRun, RunState, StoreError};
+use crate::store::{
+    Ahead, AlertWindow, Change, DueRun, Outlook, Parts, QueuedRun, RunState, StoreError, Told,
+};
 
 impl Scheduler {
     pub(super) fn hear(&mut self, report: Result<Report, tokio::task::JoinError>) {
@@ -101,7 +104,7 @@ impl Scheduler {
         &mut self,
         client: &Arc<str>,
         question: Question,
-        result: Result<Vec<QueuedRun>, StoreError>,
+        result: Result<Vec<DueRun>, StoreError>,
     ) {
         let lanes = self.lanes(client);
         lanes.loading = false;
@@ -116,7 +119,7 @@ impl Scheduler {
                 failpoint!("after-load");
                 // Held, waiting and ready runs are asked for separately, up to the limit of each.
                 lanes.more |= runs.len() >= question.limit;
-                for run in runs {
+                for DueRun { run, ahead } in runs {
                     self.loaded_up_to = self.loaded_up_to.max(run.id);
                     if !self.workshop.holdings.has_since(run.part, question.since) {
                         continue;
@@ -124,7 +127,7 @@ impl Scheduler {
                     if !self.lanes(client).is_new(run.id, question.asked) {
                         continue;
                     }
-                    let carried = self.arrivals.take(&run, &self.workshop.holdings);
+                    let carried = self.carried(&run, ahead, question);
                     if run.behind {
                         self.lanes(client).hide(&run);
                         self.block(client, &run);
@@ -140,6 +143,20 @@ impl Scheduler {
         self.line_up(client);
     }
 
+    /// What a run is carried out with whose turn has come to be in memory: as it came in, or as the store has it.
+    fn carried(&mut self, run: &QueuedRun, ahead: Option<Ahead>, question: Question) -> Option<Carried> {
+        let arrived = self.arrivals.take(run, &self.workshop.holdings);
+        let (body, told) = ahead.map(|ahead| (ahead.body, ahead.applied)).unzip();
+        let told = (told.unwrap_or(Told::Nothing), question.applied);
+        let carried = match arrived {
+            Some(arrived) => Carried { told, ..arrived },
+            None => Carried { body: Arc::new(body?), event: None, told },
+        };
+        let bytes: usize = self.clients.values().map(|lanes| lanes.bytes).sum();
+        let room = self.workshop.limits.bytes.saturating_sub(bytes + self.arrivals.bytes());
+        (carried.weight(run) <= room).then_some(carried)
+    }
+
     /// Fetches what is blocked in a lane that has run dry.
     pub(super) fn refill(&mut self, client: &Arc<str>, key: LaneKey) {
         if self.is_troubled() || !self.workshop.holdings.has(key.2) {
@@ -150,8 +167,8 @@ impl Scheduler {
         if !lanes.needs_refill(&key) {
             return;
         }
-        let question =
-            Question { held_version: lanes.held_version, limit, asked: lanes.read_begins(), since };
+        let (held_version, asked) = (lanes.held_version, lanes.read_begins());
+        let question = Question { held_version, limit, asked, since, applied: Moment::default() };
         let client = Arc::clone(client);
         let workshop = Arc::clone(&self.workshop);
         self.tasks.spawn(async move {

@@ -10,13 +10,14 @@ use tokio::task::JoinSet;
 
 use super::arrivals::Arrivals;
 use super::share::Share;
+use crate::engine::applied::Moment;
 use crate::engine::carry_out::{Done, Workshop};
 use crate::engine::circuit::{CircuitChange, Circuits, Key, Known};
 use crate::engine::holdings::Tick;
 use crate::engine::lanes::{Asked, ClientLanes, LaneKey, Queued};
 use crate::store::{
-    AlertWindow, Applied, ConnectionState, HandedOver, Outlook, Parts, QueuedRun, RunId, Sharing, StoreError,
-    TakenUp,
+    AlertWindow, Applied, ConnectionState, DueRun, HandedOver, Outlook, Parts, QueuedRun, RunId, Sharing,
+    StoreError, TakenUp,
 };
 
 /// A client may always have so many runs in memory, even when others have filled it: nobody waits for somebody
@@ -39,7 +40,7 @@ pub(super) enum Report {
     /// Changes are on disk, or could not be written.
     Settled { note: Note, result: Result<(), StoreError> },
     /// Due runs of a client.
-    Loaded { client: Arc<str>, question: Question, result: Result<Vec<QueuedRun>, StoreError> },
+    Loaded { client: Arc<str>, question: Question, result: Result<Vec<DueRun>, StoreError> },
     /// The blocked runs of a lane.
     Refilled {
         client: Arc<str>,
@@ -75,6 +76,8 @@ pub(super) struct Question {
     pub(super) limit: usize,
     pub(super) asked: Asked,
     pub(super) since: Tick,
+    /// What was applied by then, the answer shows.
+    pub(super) applied: Moment,
 }
 
 /// What a commit was about.

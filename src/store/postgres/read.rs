@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use tokio_postgres::types::Type;
 
 use super::columns::{
-    Cells, QUEUED, clean, digest, identity_digest, lane_hash, part_numbers, queued, unreadable,
+    Cells, QUEUED, QUEUED_COLUMNS, clean, digest, identity_digest, lane_hash, part_numbers, queued,
+    unreadable,
 };
 use super::db::{Db, Values};
 use crate::steps::{Agreed, CallId, Entry, EntryState, FieldKey, Identity, ValueDigest};
 use crate::store::columns::{self, ENDLESS, micros};
 use crate::store::{
-    AgreedRow, AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, Parts, QueuedRun,
-    RunBody, RunId, Source, StoreError,
+    AgreedRow, Ahead, AlertWindow, CircuitState, ConnectionState, Counts, DueRun, EventSeq, Outlook, Parts,
+    QueuedRun, READ_AHEAD_BYTES, RunBody, RunId, Source, StoreError, Told,
 };
 
 /// Said of runs that are this process's own; nothing when all are.
@@ -29,11 +30,11 @@ pub(super) async fn due(
     client: &str,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<QueuedRun>, StoreError> {
+) -> Result<Vec<DueRun>, StoreError> {
     if parts.is_empty() {
         return Ok(Vec::new());
     }
-    let own = own(parts, 4);
+    let own = own(parts, 5);
     let of = |turn: u8, state: u8| {
         format!(
             "(SELECT {turn} AS turn, r.id, r.due FROM lockstep.run r WHERE r.state = {state} AND r.client = $1 \
@@ -41,8 +42,11 @@ pub(super) async fn due(
         )
     };
     let sql = format!(
-        "SELECT {QUEUED} FROM ({} UNION ALL {} UNION ALL {}) q JOIN lockstep.run r ON r.id = q.id \
-         JOIN lockstep.payload p ON p.seq = r.event ORDER BY q.turn, q.due, q.id",
+        "SELECT {QUEUED}, {EVENT}, CASE WHEN length(p.body) <= $4 \
+         AND NOT EXISTS (SELECT 1 FROM lockstep.journal j WHERE j.run = r.id) THEN p.body END \
+         FROM ({} UNION ALL {} UNION ALL {}) q JOIN lockstep.run r ON r.id = q.id \
+         JOIN lockstep.event e ON e.seq = r.event JOIN lockstep.payload p ON p.seq = r.event \
+         ORDER BY q.turn, q.due, q.id",
         of(0, 2),
         of(1, 3),
         of(2, 0)
@@ -53,10 +57,24 @@ pub(super) async fn due(
         (&client, Type::TEXT),
         (&micros(now), Type::INT8),
         (&limit, Type::INT8),
+        (&READ_AHEAD_BYTES, Type::INT8),
         (&numbers, Type::INT2_ARRAY),
     ];
-    let values = if own.is_empty() { &values[..3] } else { values };
-    db.rows(&sql, values).await?.iter().map(queued).collect()
+    let values = if own.is_empty() { &values[..4] } else { values };
+    let rows = db.rows(&sql, values).await?;
+    rows.iter()
+        .map(|row| {
+            let run = queued(row)?;
+            let cells = Cells(row);
+            // Another process may apply what comes between, so what is applied is asked when its turn comes.
+            let ahead = |bytes: &[u8]| {
+                let body = body(cells, QUEUED_COLUMNS, run.id, bytes)?;
+                Ok::<_, StoreError>(Ahead { body, applied: Told::Nothing })
+            };
+            let ahead = cells.bytes_option(QUEUED_COLUMNS + 7)?.map(ahead).transpose()?;
+            Ok(DueRun { run, ahead })
+        })
+        .collect()
 }
 
 pub(super) async fn behind(
@@ -123,26 +141,35 @@ pub(super) async fn outlook(db: &Db, parts: Parts, now: Timestamp) -> Result<Vec
 }
 
 pub(super) async fn load(db: &Db, run: RunId) -> Result<Option<RunBody>, StoreError> {
-    let sql = "SELECT e.seq, e.id, e.kind, e.connection, e.source, e.object_kind, e.object, p.body
-         FROM lockstep.run r JOIN lockstep.event e ON e.seq = r.event JOIN lockstep.payload p ON p.seq = r.event
-         WHERE r.id = $1";
+    let sql = format!(
+        "SELECT {EVENT}, p.body FROM lockstep.run r JOIN lockstep.event e ON e.seq = r.event \
+         JOIN lockstep.payload p ON p.seq = r.event WHERE r.id = $1"
+    );
     let values: Values<'_> = &[(&run.0, Type::INT8)];
     let journal = "SELECT call, fingerprint, result FROM lockstep.journal WHERE run = $1";
-    let (rows, entries) = tokio::try_join!(db.rows(sql, values), db.rows(journal, values))?;
+    let (rows, entries) = tokio::try_join!(db.rows(&sql, values), db.rows(journal, values))?;
     let Some(cells) = rows.first().map(Cells) else { return Ok(None) };
     let journal = entries.iter().map(|row| entry(Cells(row))).collect::<Result<HashMap<_, _>, _>>()?;
-    Ok(Some(RunBody {
+    Ok(Some(RunBody { journal, ..body(cells, 0, run, cells.bytes(7)?)? }))
+}
+
+/// The columns that [`body`] reads, of an event `e`.
+const EVENT: &str = "e.seq, e.id, e.kind, e.connection, e.source, e.object_kind, e.object";
+
+/// What a run that has done nothing is carried out with, from the columns [`EVENT`], of which the first is `at`.
+fn body(cells: Cells<'_>, at: usize, run: RunId, bytes: &[u8]) -> Result<RunBody, StoreError> {
+    Ok(RunBody {
         id: run,
-        event: EventSeq(cells.int(0)?),
-        event_id: cells.text(1)?,
-        kind: cells.text(2)?,
-        connection: cells.text(3)?,
-        source: source(cells.str(4)?)?,
-        object_kind: cells.text_option(5)?,
-        object: cells.text_option(6)?,
-        body: cells.bytes(7)?.to_vec().into(),
-        journal,
-    }))
+        event: EventSeq(cells.int(at)?),
+        event_id: cells.text(at + 1)?,
+        kind: cells.text(at + 2)?,
+        connection: cells.text(at + 3)?,
+        source: source(cells.str(at + 4)?)?,
+        object_kind: cells.text_option(at + 5)?,
+        object: cells.text_option(at + 6)?,
+        body: bytes.to_vec().into(),
+        journal: HashMap::new(),
+    })
 }
 
 fn entry(cells: Cells<'_>) -> Result<(CallId, Entry), StoreError> {

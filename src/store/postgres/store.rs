@@ -24,7 +24,7 @@ use crate::steps::{FieldKey, Grant, Identity};
 use crate::store::columns::micros;
 use crate::store::{
     Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
-    Counts, DueReport, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
+    Counts, DueReport, DueRun, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
     EventRow, EventSeq, GoodClient, HandedOver, HeldBack, LastGood, LimitedReport, NewEvent, NewIntent,
     NoteId, NoteKind, NotePage, Outlook, PaceName, Part, Parts, PollId, PollName, PollState, QueuedRun,
     Replica, ReportFilter, ReportRow, Role, RunBody, RunDetail, RunFilter, RunId, RunRow, SealedEntry,
@@ -126,7 +126,7 @@ impl Store for PostgresStore {
         client: &'a str,
         now: Timestamp,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<DueRun>, StoreError>> {
         read::due(&self.db, self.claim.carried(), client, now, limit).boxed()
     }
 

@@ -36,6 +36,9 @@ pub(super) const QUEUED: &str = "r.id, r.client, r.pipeline, r.version, r.lane, 
      EXISTS (SELECT 1 FROM run h WHERE h.state = 2 AND h.client = r.client AND h.lane = r.lane \
      AND h.order_key = r.order_key AND (h.created, h.rank, h.id) < (r.created, r.rank, r.id))";
 
+/// How many they are.
+pub(super) const QUEUED_COLUMNS: usize = 15;
+
 /// A run as the scheduler sees it, from the columns [`QUEUED`].
 pub(super) fn queued(row: &Row<'_>) -> rusqlite::Result<QueuedRun> {
     Ok(QueuedRun {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::columns::{ENDLESS, QUEUED, json, micros, queued, small, time, unreadable};
+use super::columns::{ENDLESS, QUEUED, QUEUED_COLUMNS, json, micros, queued, small, time, unreadable};
 use crate::steps::{Agreed, CallId, Entry, EntryState, FieldKey, Identity, ValueDigest};
 use crate::store::columns;
 use crate::store::{
-    AgreedRow, AlertWindow, CircuitState, ConnectionState, Counts, EventSeq, Outlook, QueuedRun, RunBody,
-    RunId, Source,
+    AgreedRow, Ahead, AlertWindow, CircuitState, ConnectionState, Counts, DueRun, EventSeq, Outlook,
+    QueuedRun, READ_AHEAD_BYTES, RunBody, RunId, Source, Told,
 };
 
 /// The queries that go through an unfinished run's state, each with that state as a literal: a test reads their
@@ -40,13 +40,42 @@ pub(super) fn due(
     client: &str,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<QueuedRun>> {
+) -> Result<Vec<DueRun>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut runs = Vec::new();
     for ids in [DUE_HELD, DUE_WAITING, DUE_READY] {
-        runs.extend(all_of(connection, ids, params![client, micros(now), limit])?);
+        let mut statement = connection.prepare_cached(&due_sql(ids))?;
+        let rows = statement.query_map(params![client, micros(now), limit, READ_AHEAD_BYTES], |row| {
+            let run = queued(row)?;
+            let ahead = match row.get_ref(QUEUED_COLUMNS + 7)?.as_bytes_or_null()? {
+                Some(_) => Some(ahead(row, run.id)?),
+                None => None,
+            };
+            Ok(DueRun { run, ahead })
+        })?;
+        for run in rows {
+            runs.push(run?);
+        }
     }
     Ok(runs)
+}
+
+/// The runs whose ids a query gives, in its order, with what they are carried out with where they have done nothing yet.
+pub(super) fn due_sql(ids: &str) -> String {
+    format!(
+        "SELECT {QUEUED}, {EVENT}, CASE WHEN length(p.body) <= ?4 \
+         AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.run = r.id) THEN p.body END, a.created, a.rank \
+         FROM ({ids}) q JOIN run r ON r.id = q.id JOIN event e ON e.seq = r.event JOIN payload p ON p.seq = r.event \
+         LEFT JOIN applied a ON a.client = r.client AND a.pipeline = r.pipeline AND a.object = e.object"
+    )
+}
+
+fn ahead(row: &Row<'_>, run: RunId) -> Result<Ahead> {
+    let applied = match row.get(QUEUED_COLUMNS + 8)? {
+        Some(created) => Some((time(created), small(row.get(QUEUED_COLUMNS + 9)?))),
+        None => None,
+    };
+    Ok(Ahead { body: body(row, QUEUED_COLUMNS, run)?, applied: Told::Applied(applied) })
 }
 
 pub(super) fn behind(
@@ -57,17 +86,11 @@ pub(super) fn behind(
     limit: usize,
 ) -> Result<Vec<QueuedRun>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    all_of(connection, BEHIND, params![client, lane, key, limit])
-}
-
-/// The runs whose ids a query gives, in its order.
-fn all_of(connection: &Connection, ids: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<QueuedRun>> {
-    let mut statement = connection.prepare_cached(&all_of_sql(ids))?;
-    statement.query_map(values, queued)?.collect()
-}
-
-pub(super) fn all_of_sql(ids: &str) -> String {
-    format!("SELECT {QUEUED} FROM ({ids}) q JOIN run r ON r.id = q.id JOIN payload p ON p.seq = r.event")
+    let sql = format!(
+        "SELECT {QUEUED} FROM ({BEHIND}) q JOIN run r ON r.id = q.id JOIN payload p ON p.seq = r.event"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map(params![client, lane, key, limit], queued)?.collect()
 }
 
 pub(super) fn outlook(connection: &Connection, now: Timestamp) -> Result<Vec<Outlook>> {
@@ -107,28 +130,33 @@ fn next_client(connection: &Connection, after: &str) -> Result<Option<Arc<str>>>
 }
 
 pub(super) fn load(connection: &Connection, run: RunId) -> Result<Option<RunBody>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT e.seq, e.id, e.kind, e.connection, e.source, e.object_kind, e.object, p.body
-         FROM run r JOIN event e ON e.seq = r.event JOIN payload p ON p.seq = r.event
-         WHERE r.id = ?1",
-    )?;
-    let body = statement.query_row([run.0], |row| {
-        Ok(RunBody {
-            id: run,
-            event: EventSeq(row.get(0)?),
-            event_id: row.get(1)?,
-            kind: row.get(2)?,
-            connection: row.get(3)?,
-            source: source(row.get_ref(4)?.as_str()?)?,
-            object_kind: row.get(5)?,
-            object: row.get(6)?,
-            body: row.get::<_, Vec<u8>>(7)?.into(),
-            journal: HashMap::new(),
-        })
-    });
-    let Some(mut body) = body.optional()? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {EVENT}, p.body
+         FROM run r JOIN event e ON e.seq = r.event JOIN payload p ON p.seq = r.event WHERE r.id = ?1"
+    ))?;
+    let loaded = statement.query_row([run.0], |row| body(row, 0, run)).optional()?;
+    let Some(mut body) = loaded else { return Ok(None) };
     body.journal = journal(connection, run)?;
     Ok(Some(body))
+}
+
+/// The columns that [`body`] reads, of an event `e`; the payload's body stands behind them.
+const EVENT: &str = "e.seq, e.id, e.kind, e.connection, e.source, e.object_kind, e.object";
+
+/// What a run that has done nothing is carried out with, from the columns [`EVENT`] and a body, of which the first is `at`.
+fn body(row: &Row<'_>, at: usize, run: RunId) -> Result<RunBody> {
+    Ok(RunBody {
+        id: run,
+        event: EventSeq(row.get(at)?),
+        event_id: row.get(at + 1)?,
+        kind: row.get(at + 2)?,
+        connection: row.get(at + 3)?,
+        source: source(row.get_ref(at + 4)?.as_str()?)?,
+        object_kind: row.get(at + 5)?,
+        object: row.get(at + 6)?,
+        body: row.get::<_, Vec<u8>>(at + 7)?.into(),
+        journal: HashMap::new(),
+    })
 }
 
 pub(super) fn source(word: &str) -> Result<Source> {

@@ -18,7 +18,7 @@ use crate::config::FileSet;
 use crate::steps::{FieldKey, Grant, Identity};
 use crate::store::{
     Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
-    Counts, DueReport, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
+    Counts, DueReport, DueRun, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
     EventRow, EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent, NoteId, NoteKind, NotePage,
     Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter, ReportRow, RunBody, RunDetail, RunFilter,
     RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged, StagedBy, Store, StoreError, TakenUp,
@@ -93,7 +93,7 @@ impl Store for SqliteStore {
         client: &'a str,
         now: Timestamp,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<DueRun>, StoreError>> {
         let client = client.to_owned();
         self.readers.ask(move |connection| read::due(connection, &client, now, limit)).boxed()
     }

@@ -78,7 +78,7 @@ fn what_is_forgotten_is_found_without_a_look_at_everything() {
 fn what_stands_behind_a_held_run_is_found_by_its_lane() {
     let (_folder, path) = in_a_folder();
     let connection = open::open(&path, Access::Run).unwrap().connection;
-    let plan = plan(&connection, &read::all_of_sql(read::DUE_READY));
+    let plan = plan(&connection, &read::due_sql(read::DUE_READY));
     assert!(
         plan.iter().any(|step| step.contains("run_held_lane (client=? AND lane=? AND order_key=?)")),
         "{plan:?}"

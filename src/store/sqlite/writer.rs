@@ -32,6 +32,16 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Bytes of events that may wait to be written. Beyond, events are refused, and their sender comes back.
 const WAITING_BYTES: usize = 32 << 20;
 
+/// A store in which so many operations came at once is busy.
+const BUSY: usize = 16;
+
+/// A busy store lets so many outcomes gather that nobody waits for: each commit writes the pages anew that all rows share,
+/// and a page costs as much as many rows.
+const GATHER: usize = 64;
+
+/// For so long it lets them gather.
+const GATHERING: Duration = Duration::from_millis(2);
+
 /// For so long a failure is told to who asks how the store is: a disk that is full for events still takes a small
 /// change now and then.
 const LATELY: Duration = Duration::from_secs(10);
@@ -128,17 +138,17 @@ struct Writer {
 impl Writer {
     fn run(mut self, mailbox: &mpsc::Receiver<Op>) {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut busy = false;
         while let Ok(first) = mailbox.recv() {
-            let mut bytes = first.weight();
-            let mut last = first.is_last();
+            let mut gathered = Gathered { bytes: first.weight(), last: first.is_last() };
             batch.push(first);
-            // Whatever gathered during the last fsync goes with this one: no timer, so an idle store answers at once.
-            while !last && batch.len() < BATCH && bytes < BATCH_BYTES {
-                let Ok(op) = mailbox.try_recv() else { break };
-                bytes += op.weight();
-                last = op.is_last();
-                batch.push(op);
+            // Whatever came during the last fsync goes with this one: an idle store answers at once.
+            gathered.gather(mailbox, &mut batch);
+            if busy && !gathered.last && batch.len() < GATHER && batch.iter().all(Op::can_wait) {
+                std::thread::sleep(GATHERING);
+                gathered.gather(mailbox, &mut batch);
             }
+            busy = batch.len() >= BUSY;
             let closing = matches!(batch.last(), Some(Op::Close(_)));
             let after = batch.pop_if(|op| matches!(op, Op::GiveBack(_)));
             if !batch.is_empty() {
@@ -190,7 +200,30 @@ impl Writer {
     }
 }
 
+/// What is in a batch.
+struct Gathered {
+    bytes: usize,
+    last: bool,
+}
+
+impl Gathered {
+    /// Takes what is there, as far as it fits.
+    fn gather(&mut self, mailbox: &mpsc::Receiver<Op>, batch: &mut Vec<Op>) {
+        while !self.last && batch.len() < BATCH && self.bytes < BATCH_BYTES {
+            let Ok(op) = mailbox.try_recv() else { break };
+            self.bytes += op.weight();
+            self.last = op.is_last();
+            batch.push(op);
+        }
+    }
+}
+
 impl Op {
+    /// True for outcomes: whoever has handed them over goes on without their being on disk, or has other runs to go on with.
+    fn can_wait(&self) -> bool {
+        matches!(self, Self::Commit(_))
+    }
+
     /// About how many bytes it writes.
     fn weight(&self) -> usize {
         match self {

@@ -17,10 +17,10 @@ use lockstep::steps::{FieldKey, Grant, Identity};
 use lockstep::store::sqlite::SqliteStore;
 use lockstep::store::{
     Accepted, Access, AgreedRow, AlertWindow, AuditFilter, AuditRow, ChainState, Change, ConnectionState,
-    Counts, DueReport, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
+    Counts, DueReport, DueRun, ErasablePage, Erasing, ErasingNotes, ErasureFilter, EventDetail, EventFilter,
     EventRow, EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent, NoteId, NoteKind, NotePage,
     Outlook, PollId, PollName, PollState, QueuedRun, ReportFilter, ReportRow, RunBody, RunDetail, RunFilter,
-    RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged, StagedBy, Store, StoreError, TakenUp,
+    RunId, RunRow, SealedEntry, SeenBy, SeenRow, Settled, Staged, StagedBy, Store, StoreError, TakenUp, Told,
     Version,
 };
 use tokio::sync::{Notify, oneshot};
@@ -300,8 +300,17 @@ impl Store for SimStore {
         client: &'a str,
         now: Timestamp,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<QueuedRun>, StoreError>> {
-        self.read(move |store| store.due(client, now, limit))
+    ) -> BoxFuture<'a, Result<Vec<DueRun>, StoreError>> {
+        let forgets = self.core.sabotage == Sabotage::ForgetsApplied;
+        let due = self.read(move |store| store.due(client, now, limit));
+        async move {
+            let mut due = due.await?;
+            for ahead in due.iter_mut().filter(|_| forgets).filter_map(|due| due.ahead.as_mut()) {
+                ahead.applied = Told::Nothing;
+            }
+            Ok(due)
+        }
+        .boxed()
     }
 
     fn behind<'a>(
