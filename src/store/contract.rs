@@ -71,9 +71,15 @@ pub trait Store: Send + Sync {
     /// one will be. Speaks, like `due`, of what this process has, and is not about to hand over.
     fn outlook(&self, now: Timestamp) -> Answer<'_, Vec<Outlook>>;
 
-    /// Runs of a client that are ready, held or waiting, and due: the oldest first, at most `limit` of each. With those that
-    /// have done nothing yet comes what they are carried out with.
-    fn due<'a>(&'a self, client: &'a str, now: Timestamp, limit: usize) -> Answer<'a, Vec<DueRun>>;
+    /// Runs of a client that are ready, held or waiting, and due: the oldest first, at most `limit` of each. With those beyond
+    /// `beyond` that have done nothing yet comes what they are carried out with.
+    fn due<'a>(
+        &'a self,
+        client: &'a str,
+        now: Timestamp,
+        limit: usize,
+        beyond: RunId,
+    ) -> Answer<'a, Vec<DueRun>>;
 
     /// The blocked runs of one lane and key in lane order, at most `limit`.
     fn behind<'a>(

@@ -14,7 +14,7 @@ use crate::config::Stale;
 use crate::steps::{CallId, Entry, Spent};
 
 /// A run's number in this store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct RunId(pub i64);
 
 impl fmt::Display for RunId {

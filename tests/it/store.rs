@@ -131,7 +131,7 @@ pub(crate) async fn accept_one(store: &dyn Store, event: NewEvent) -> RunId {
 }
 
 async fn due(store: &dyn Store, now: i64) -> Vec<QueuedRun> {
-    store.due("acme", at(now), 100).await.unwrap().into_iter().map(|due| due.run).collect()
+    store.due("acme", at(now), 100, RunId(0)).await.unwrap().into_iter().map(|due| due.run).collect()
 }
 
 async fn due_ids(store: &dyn Store, now: i64) -> Vec<RunId> {
@@ -402,7 +402,7 @@ async fn the_outlook_names_each_client_once(bench: Bench) {
             outlook("initech", false, Some(at(7_000))),
         ]
     );
-    let due = store.due("initech", at(7_000), 10).await.unwrap();
+    let due = store.due("initech", at(7_000), 10, RunId(0)).await.unwrap();
     assert_eq!(due[0].run.spent, spent, "what it has used up is kept with it");
     let counts = store.counts().await.unwrap();
     assert_eq!(counts.unfinished.values().copied().collect::<Vec<_>>(), [2, 2, 1]);

@@ -378,7 +378,7 @@ async fn a_sweep_beside_live_traffic_loses_nothing() {
     }
     assert_eq!(sweeping.await.unwrap().events, 600);
     assert!(live > 0);
-    assert_eq!(store.due("acme", at(9_000), 100_000).await.unwrap().len(), live);
+    assert_eq!(store.due("acme", at(9_000), 100_000, RunId(0)).await.unwrap().len(), live);
     seal_all(&*store).await.unwrap();
     assert_eq!(verify(&*store, &[]).await.unwrap().flaw, None);
 }

@@ -11,6 +11,10 @@ use crate::store::{QueuedRun, RunId, RunState};
 pub(super) struct Arrivals {
     all: HashMap<RunId, (Carried, Tick, usize)>,
     bytes: usize,
+    newest: RunId,
+    /// True from the first that found no place until most have gone: what is kept is what comes next, without gaps, and
+    /// whatever comes behind it is read ahead by the page.
+    full: bool,
 }
 
 impl Arrivals {
@@ -19,10 +23,17 @@ impl Arrivals {
         self.bytes
     }
 
+    /// The newest of those that are kept, or were.
+    pub(super) fn newest(&self) -> RunId {
+        self.newest
+    }
+
     /// Keeps what a run is carried out with, as long as there are not too many.
     pub(super) fn keep(&mut self, queued: Queued, since: Tick, limit: usize) {
         let Queued { run, carried: Some(carried) } = queued else { return };
-        if self.all.len() < limit {
+        self.full = self.all.len() >= limit || (self.full && self.all.len() > limit / 8);
+        if !self.full {
+            self.newest = self.newest.max(run.id);
             let bytes = carried.weight(&run);
             self.bytes += bytes;
             if let Some((.., replaced)) = self.all.insert(run.id, (carried, since, bytes)) {

@@ -17,6 +17,7 @@ impl Scheduler {
             return;
         }
         self.load();
+        let mut dry = false;
         while self.running < self.workshop.limits.runs {
             let Some(client) = self.turns.pop_front() else { break };
             let at_once = self.workshop.limits.at_once;
@@ -30,8 +31,14 @@ impl Scheduler {
                 self.workshop.holdings.begins(queued.run.part);
                 let workshop = Arc::clone(&self.workshop);
                 self.tasks.spawn(async move { Report::Ran(Box::new(workshop.carry_out(queued).await)) });
+            } else {
+                dry = true;
             }
             self.line_up(&client);
+        }
+        if dry {
+            // Of what seemed to be able to go, somebody awaited goes first.
+            self.load();
         }
     }
 
@@ -54,6 +61,7 @@ impl Scheduler {
         let free = self.workshop.limits.runs.saturating_sub(self.in_memory);
         let (now, since) = (self.workshop.clock.now(), self.workshop.holdings.tick());
         let applied = self.workshop.unsettled.moment();
+        let beyond = self.loaded_up_to.max(self.arrivals.newest());
         for (client, lanes) in &mut self.clients {
             if !lanes.more || lanes.loading || lanes.held_unsettled > 0 || !generations.present().has(client)
             {
@@ -62,7 +70,7 @@ impl Scheduler {
             // Half of what is free, so that something is left for those who come later.
             let share = (lanes.in_memory() + free / 2).clamp(SHARE_MIN, SHARE_MAX);
             let room = share.saturating_sub(lanes.in_memory());
-            if room < share.div_ceil(2) && !lanes.awaits() {
+            if room < share.div_ceil(2) && (lanes.has_going() || !lanes.awaits()) {
                 continue;
             }
             let (limit, held_version) = (lanes.known() + room.max(1), lanes.held_version);
@@ -70,7 +78,7 @@ impl Scheduler {
             let client = Arc::clone(client);
             let workshop = Arc::clone(&self.workshop);
             self.tasks.spawn(async move {
-                let result = workshop.store.due(&client, now, limit).await;
+                let result = workshop.store.due(&client, now, limit, beyond).await;
                 Report::Loaded { client, question, result }
             });
         }

@@ -30,11 +30,12 @@ pub(super) async fn due(
     client: &str,
     now: Timestamp,
     limit: usize,
+    beyond: RunId,
 ) -> Result<Vec<DueRun>, StoreError> {
     if parts.is_empty() {
         return Ok(Vec::new());
     }
-    let own = own(parts, 5);
+    let own = own(parts, 6);
     let of = |turn: u8, state: u8| {
         format!(
             "(SELECT {turn} AS turn, r.id, r.due FROM lockstep.run r WHERE r.state = {state} AND r.client = $1 \
@@ -42,10 +43,11 @@ pub(super) async fn due(
         )
     };
     let sql = format!(
-        "SELECT {QUEUED}, {EVENT}, CASE WHEN length(p.body) <= $4 \
+        "SELECT {QUEUED}, {EVENT}, CASE WHEN e.seq IS NOT NULL AND length(p.body) <= $4 \
          AND NOT EXISTS (SELECT 1 FROM lockstep.journal j WHERE j.run = r.id) THEN p.body END \
          FROM ({} UNION ALL {} UNION ALL {}) q JOIN lockstep.run r ON r.id = q.id \
-         JOIN lockstep.event e ON e.seq = r.event JOIN lockstep.payload p ON p.seq = r.event \
+         JOIN lockstep.payload p ON p.seq = r.event \
+         LEFT JOIN lockstep.event e ON r.id > $5 AND e.seq = r.event \
          ORDER BY q.turn, q.due, q.id",
         of(0, 2),
         of(1, 3),
@@ -58,9 +60,10 @@ pub(super) async fn due(
         (&micros(now), Type::INT8),
         (&limit, Type::INT8),
         (&READ_AHEAD_BYTES, Type::INT8),
+        (&beyond.0, Type::INT8),
         (&numbers, Type::INT2_ARRAY),
     ];
-    let values = if own.is_empty() { &values[..4] } else { values };
+    let values = if own.is_empty() { &values[..5] } else { values };
     let rows = db.rows(&sql, values).await?;
     rows.iter()
         .map(|row| {

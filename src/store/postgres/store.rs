@@ -126,8 +126,9 @@ impl Store for PostgresStore {
         client: &'a str,
         now: Timestamp,
         limit: usize,
+        beyond: RunId,
     ) -> BoxFuture<'a, Result<Vec<DueRun>, StoreError>> {
-        read::due(&self.db, self.claim.carried(), client, now, limit).boxed()
+        read::due(&self.db, self.claim.carried(), client, now, limit, beyond).boxed()
     }
 
     fn behind<'a>(

@@ -40,19 +40,21 @@ pub(super) fn due(
     client: &str,
     now: Timestamp,
     limit: usize,
+    beyond: RunId,
 ) -> Result<Vec<DueRun>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut runs = Vec::new();
     for ids in [DUE_HELD, DUE_WAITING, DUE_READY] {
         let mut statement = connection.prepare_cached(&due_sql(ids))?;
-        let rows = statement.query_map(params![client, micros(now), limit, READ_AHEAD_BYTES], |row| {
-            let run = queued(row)?;
-            let ahead = match row.get_ref(QUEUED_COLUMNS + 7)?.as_bytes_or_null()? {
-                Some(_) => Some(ahead(row, run.id)?),
-                None => None,
-            };
-            Ok(DueRun { run, ahead })
-        })?;
+        let rows =
+            statement.query_map(params![client, micros(now), limit, READ_AHEAD_BYTES, beyond.0], |row| {
+                let run = queued(row)?;
+                let ahead = match row.get_ref(QUEUED_COLUMNS + 7)?.as_bytes_or_null()? {
+                    Some(_) => Some(ahead(row, run.id)?),
+                    None => None,
+                };
+                Ok(DueRun { run, ahead })
+            })?;
         for run in rows {
             runs.push(run?);
         }
@@ -63,9 +65,10 @@ pub(super) fn due(
 /// The runs whose ids a query gives, in its order, with what they are carried out with where they have done nothing yet.
 pub(super) fn due_sql(ids: &str) -> String {
     format!(
-        "SELECT {QUEUED}, {EVENT}, CASE WHEN length(p.body) <= ?4 \
+        "SELECT {QUEUED}, {EVENT}, CASE WHEN e.seq IS NOT NULL AND length(p.body) <= ?4 \
          AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.run = r.id) THEN p.body END, a.created, a.rank \
-         FROM ({ids}) q JOIN run r ON r.id = q.id JOIN event e ON e.seq = r.event JOIN payload p ON p.seq = r.event \
+         FROM ({ids}) q JOIN run r ON r.id = q.id JOIN payload p ON p.seq = r.event \
+         LEFT JOIN event e ON r.id > ?5 AND e.seq = r.event \
          LEFT JOIN applied a ON a.client = r.client AND a.pipeline = r.pipeline AND a.object = e.object"
     )
 }

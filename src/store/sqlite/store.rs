@@ -93,9 +93,10 @@ impl Store for SqliteStore {
         client: &'a str,
         now: Timestamp,
         limit: usize,
+        beyond: RunId,
     ) -> BoxFuture<'a, Result<Vec<DueRun>, StoreError>> {
         let client = client.to_owned();
-        self.readers.ask(move |connection| read::due(connection, &client, now, limit)).boxed()
+        self.readers.ask(move |connection| read::due(connection, &client, now, limit, beyond)).boxed()
     }
 
     fn behind<'a>(

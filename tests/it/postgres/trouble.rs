@@ -105,7 +105,7 @@ async fn who_was_taken_for_dead_cannot_write_beside_its_successor() {
     successor.commit(vec![ended(RunId(1))]).await.unwrap();
     // What it receives is kept all the same, for the successor.
     silent.accept(vec![event("evt_2")]).await.unwrap();
-    assert_eq!(successor.due("acme", Timestamp::MAX, 10).await.unwrap().len(), 1);
+    assert_eq!(successor.due("acme", Timestamp::MAX, 10, RunId(0)).await.unwrap().len(), 1);
     let waited = tokio::time::timeout(Duration::from_mins(1), async {
         while silent.works() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -221,5 +221,5 @@ async fn texts_that_a_column_or_an_index_cannot_hold_are_kept_all_the_same() {
         store.accept(vec![event(&long), odd]).await.unwrap(),
         [Accepted::Duplicate, Accepted::Duplicate]
     );
-    assert_eq!(store.due("acme", Timestamp::MAX, 10).await.unwrap().len(), 2);
+    assert_eq!(store.due("acme", Timestamp::MAX, 10, RunId(0)).await.unwrap().len(), 2);
 }

@@ -300,9 +300,10 @@ impl Store for SimStore {
         client: &'a str,
         now: Timestamp,
         limit: usize,
+        beyond: RunId,
     ) -> BoxFuture<'a, Result<Vec<DueRun>, StoreError>> {
         let forgets = self.core.sabotage == Sabotage::ForgetsApplied;
-        let due = self.read(move |store| store.due(client, now, limit));
+        let due = self.read(move |store| store.due(client, now, limit, beyond));
         async move {
             let mut due = due.await?;
             for ahead in due.iter_mut().filter(|_| forgets).filter_map(|due| due.ahead.as_mut()) {
