@@ -11,10 +11,10 @@ use lockstep::steps::{
     Intent, RecordName, Spent, ValueDigest,
 };
 use lockstep::store::{
-    Accepted, Access, AlertWindow, Applied, AuditFilter, Change, CircuitState, ConnectionState, Erasing,
-    Erasure, ErasureFilter, EventFilter, EventSeq, GoodClient, LastGood, LimitedReport, NewEvent, NewIntent,
-    NewRun, Origin, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState, SealedSecret, Source,
-    Store, StoreAddress, StoreError, ToldGroup, UntoldReport, Version,
+    Accepted, Access, Ahead, AlertWindow, Applied, AuditFilter, Change, CircuitState, ConnectionState,
+    Erasing, Erasure, ErasureFilter, EventFilter, EventSeq, GoodClient, LastGood, LimitedReport, NewEvent,
+    NewIntent, NewRun, Origin, Outcome, Outlook, Place, QueuedRun, RunFilter, RunId, RunState, SealedSecret,
+    Source, Store, StoreAddress, StoreError, Told, ToldGroup, UntoldReport, Version,
 };
 use lockstep::value::Value;
 use pretty_assertions::assert_eq;
@@ -81,6 +81,7 @@ suite! {
     a_parked_run_waits_for_its_connection_and_not_for_a_time
     the_outlook_names_each_client_once
     only_the_newest_applied_event_is_remembered
+    a_run_that_has_done_nothing_comes_with_its_event
     a_dead_letter_goes_again_with_what_it_has_done
     a_connections_health_is_kept
     a_sealed_secret_takes_the_place_of_the_one_before
@@ -407,6 +408,39 @@ async fn the_outlook_names_each_client_once(bench: Bench) {
     let counts = store.counts().await.unwrap();
     assert_eq!(counts.unfinished.values().copied().collect::<Vec<_>>(), [2, 2, 1]);
     assert_eq!(counts.oldest, Some(at(1_000)));
+}
+
+async fn a_run_that_has_done_nothing_comes_with_its_event(bench: Bench) {
+    let store = &*bench.store;
+    let past = accept_one(store, event("evt_0", 0, "a")).await;
+    let mut end = ended(past, Outcome::Succeeded, "");
+    let Change::Ended { applied, .. } = &mut end else { unreachable!() };
+    *applied = Some(Applied {
+        client: "acme".into(),
+        pipeline: "sync".into(),
+        object: "cus_1".into(),
+        created: at(0),
+        rank: 0,
+    });
+    store.commit(vec![end]).await.unwrap();
+    let first = accept_one(store, event("evt_1", 1, "a")).await;
+    let begun = accept_one(store, event("evt_2", 2, "b")).await;
+    store.intend(intent(begun, "2", &["k"])).await.unwrap();
+    let large = NewEvent { body: vec![b' '; 64 << 10].into(), ..event("evt_3", 3, "c") };
+    accept_one(store, large).await;
+    let last = accept_one(store, event("evt_4", 4, "d")).await;
+    let due = store.due("acme", at(2_000), 100, RunId(0)).await.unwrap();
+    assert_eq!(due.len(), 4);
+    let ahead: Vec<Ahead> = due.into_iter().filter_map(|due| due.ahead).collect();
+    assert_eq!(ahead.iter().map(|ahead| ahead.body.id).collect::<Vec<_>>(), [first, last]);
+    let loaded = store.load(first).await.unwrap().unwrap();
+    assert_eq!(format!("{:?}", ahead[0].body), format!("{loaded:?}"), "the same as it would be loaded");
+    for ahead in &ahead {
+        assert!(matches!(ahead.applied, Told::Nothing | Told::Applied(Some(_))), "{:?}", ahead.applied);
+    }
+    let due = store.due("acme", at(2_000), 100, first).await.unwrap();
+    let ahead: Vec<RunId> = due.into_iter().filter_map(|due| due.ahead).map(|ahead| ahead.body.id).collect();
+    assert_eq!(ahead, [last], "not again");
 }
 
 async fn only_the_newest_applied_event_is_remembered(bench: Bench) {
