@@ -28,4 +28,4 @@ pub use json_path::{JsonPath, PathError, Segment, Selector, TooManyNodes};
 pub use known::Known;
 pub use names::{Names, Reference, ReferenceKind, ReferenceSeg};
 pub(crate) use rhai::asks_what_changed;
-pub use rhai::{Library, Script, ScriptAnswer, ScriptCall, ScriptOutcome};
+pub use rhai::{Library, Script, ScriptAnswer, ScriptCall, ScriptOutcome, WrittenCall, WrittenField};

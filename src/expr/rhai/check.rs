@@ -21,8 +21,37 @@ pub(super) struct Found {
     pub(super) references: Vec<Reference>,
     /// The top-level names of the context that the script needs in its scope.
     pub(super) roots: BTreeSet<String>,
-    /// Where a method `call` is called of something in scope: the bytes of the name, and of what.
-    pub(super) calls_of: Vec<(String, Range<usize>)>,
+    /// Where a method is called of a name of the context.
+    pub(super) methods: Vec<Method>,
+}
+
+/// A method that is called of a name of the context: of a connection, when that is one.
+pub(super) struct Method {
+    /// What it is called of.
+    pub(super) of: String,
+    pub(super) name: String,
+    /// The bytes of its name.
+    pub(super) range: Range<usize>,
+    pub(super) args: Vec<Argument>,
+}
+
+/// What is known of an argument before anything runs.
+pub(super) enum Argument {
+    /// A text that is written out.
+    Text(String),
+    /// A map that is written out.
+    Map(Vec<Entry>),
+    /// Anything else.
+    Other,
+}
+
+/// An entry of a map that is written out.
+pub(super) struct Entry {
+    pub(super) name: String,
+    /// The bytes of the name.
+    pub(super) range: Range<usize>,
+    /// The paths of the context that its value is computed of; `None` when variables of the script have a part in it.
+    pub(super) references: Option<Vec<Reference>>,
 }
 
 /// Checks a script against the names at its place. `callable` is what exists beside its own functions.
@@ -60,6 +89,8 @@ struct Walk<'a> {
     locals: Vec<Vec<String>>,
     /// Closures that were met, with the names of the context that they capture.
     closures: VecDeque<(String, BTreeSet<String>, Vec<String>)>,
+    /// True since a variable of the script, or a function of its own, was met.
+    own_met: bool,
     found: Found,
 }
 
@@ -85,6 +116,7 @@ impl<'a> Walk<'a> {
             own,
             locals: vec![Vec::new()],
             closures: VecDeque::new(),
+            own_met: false,
             found: Found::default(),
         }
     }
@@ -245,13 +277,16 @@ impl<'a> Walk<'a> {
                 let used = if reads_on { Use::Whole } else { used };
                 self.reference(&name.1, *position, &steps, &links[..steps.len()], used);
             }
-            Expr::Variable(..) | Expr::ThisPtr(_) => {}
+            Expr::Variable(..) | Expr::ThisPtr(_) => self.own_met = true,
             other => self.expr(other, Use::Whole),
         }
-        if let (Expr::Variable(name, ..), [Link::Method(call, position)]) = (base, links)
-            && call.name == "call"
+        if let (Expr::Variable(name, ..), Some(Link::Method(call, position))) = (base, links.first())
+            && !self.is_local(&name.1)
         {
-            self.found.calls_of.push((name.1.to_string(), text::token(self.source, *position)));
+            let args = call.args.iter().map(|arg| self.argument(arg)).collect();
+            let range = text::token(self.source, *position);
+            let (of, name) = (name.1.to_string(), call.name.to_string());
+            self.found.methods.push(Method { of, name, range, args });
         }
         for link in links {
             match link {
@@ -260,6 +295,32 @@ impl<'a> Walk<'a> {
                 Link::Name(..) => {}
             }
         }
+    }
+
+    fn argument(&mut self, arg: &Expr) -> Argument {
+        match arg {
+            Expr::StringConstant(text, _) => Argument::Text(text.to_string()),
+            Expr::Map(parts, _) => {
+                let entries = parts.0.iter().map(|(name, value)| Entry {
+                    name: name.name.to_string(),
+                    range: text::token(self.source, name.pos),
+                    references: self.computed_of(value),
+                });
+                Argument::Map(entries.collect())
+            }
+            _ => Argument::Other,
+        }
+    }
+
+    /// The paths of the context that a value is computed of, as far as they alone make it. A look ahead: nothing is found by it.
+    fn computed_of(&mut self, value: &Expr) -> Option<Vec<Reference>> {
+        let met = std::mem::replace(&mut self.own_met, false);
+        let (found, closures) = (std::mem::take(&mut self.found), self.closures.len());
+        self.expr(value, Use::Leaf);
+        let ahead = std::mem::replace(&mut self.found, found);
+        let own = std::mem::replace(&mut self.own_met, met) || self.closures.len() > closures;
+        self.closures.truncate(closures);
+        (!own && ahead.methods.is_empty()).then_some(ahead.references)
     }
 
     fn reference(
@@ -363,6 +424,7 @@ impl<'a> Walk<'a> {
         let given = call.args.len() + receiver;
         let known = self.own.get(name).or_else(|| self.callable.0.get(name));
         let is_variable = self.is_local(name);
+        self.own_met |= self.own.contains_key(name);
         let fault = match known {
             _ if KEYWORDS.contains(&name) || is_variable => return,
             Some(counts) if counts.contains(&given) => return,

@@ -101,7 +101,7 @@ impl Runtime {
         value: &Value,
         context: &Context,
     ) -> Result<Value, EvalError> {
-        let _entered = ambient::enter(context);
+        let _entered = ambient::enter(context, &[], []);
         let result = self
             .engine
             .call_fn::<Dynamic>(&mut Scope::new(), &self.library, name, (to_dynamic(value),))
@@ -160,6 +160,7 @@ fn sandbox() -> rhai::Engine {
         engine.disable_symbol(symbol);
     }
     free_words(&mut engine);
+    resolved(&mut engine);
     engine.set_max_operations(OPERATIONS_MAX);
     engine.set_max_call_levels(CALLS_MAX);
     engine.set_max_expr_depths(64, 32);
@@ -193,6 +194,16 @@ fn free_words(engine: &mut rhai::Engine) {
     engine.on_parse_token(|token, _, _| match token {
         Token::Reserved(word) if FREE_WORDS.contains(&word.as_str()) => Token::Identifier(word),
         other => other,
+    });
+}
+
+/// Gives scripts the names of their context ([`ambient`]). A variable of the script's own comes first: where its place in the scope
+/// is not known beforehand, the scope is asked.
+#[expect(deprecated, reason = "the hook is called volatile; tests of ours tell when it changes")]
+fn resolved(engine: &mut rhai::Engine) {
+    engine.on_var(|name, place, context| {
+        let own = place > 0 || context.scope().contains(name);
+        Ok(if own { None } else { ambient::variable(name) })
     });
 }
 

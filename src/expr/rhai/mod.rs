@@ -25,4 +25,4 @@ pub use engine::Library;
 pub(super) use engine::Runtime;
 pub(crate) use engine::asks_what_changed;
 pub(super) use program::Program;
-pub use script::{Script, ScriptAnswer, ScriptCall, ScriptOutcome};
+pub use script::{Script, ScriptAnswer, ScriptCall, ScriptOutcome, WrittenCall, WrittenField};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rhai::{AST, Dynamic, Scope};
 
 use super::engine::Runtime;
-use super::values::{from_dynamic, to_dynamic};
+use super::values::from_dynamic;
 use super::{ambient, check, errors};
 use crate::expr::context::Context;
 use crate::expr::fault::{EvalError, Fault, FaultKind};
@@ -16,7 +16,7 @@ use crate::value::Value;
 pub(crate) struct Program {
     runtime: Arc<Runtime>,
     ast: AST,
-    /// The top-level names it reads: only these are put into its scope.
+    /// The top-level names it reads: only these are resolved.
     roots: Vec<Arc<str>>,
     references: Vec<Reference>,
 }
@@ -58,14 +58,10 @@ impl Program {
     }
 
     fn eval_raw(&self, context: &Context) -> Result<Dynamic, EvalError> {
-        let mut scope = Scope::with_capacity(self.roots.len());
-        for root in &self.roots {
-            scope.push_dynamic(&**root, context.root().get(root).map_or(Dynamic::UNIT, to_dynamic));
-        }
-        let _entered = ambient::enter(context);
+        let _entered = ambient::enter(context, &self.roots, []);
         self.runtime
             .engine
-            .eval_ast_with_scope::<Dynamic>(&mut scope, &self.ast)
+            .eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &self.ast)
             .map_err(|error| errors::failed(&error))
     }
 }

@@ -5,10 +5,12 @@
 //! way each time; a call that differs from the recorded one is for the caller to notice, who sees each call again.
 
 use std::any::TypeId;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rhai::{AST, Dynamic, EvalAltResult, ImmutableString, Position, Scope};
 
+use super::check::{Argument, Entry, Method};
 use super::engine::Runtime;
 use super::operators::failure;
 use super::values::{from_dynamic, to_dynamic};
@@ -54,6 +56,34 @@ pub struct ScriptCall {
     pub number: usize,
 }
 
+/// A call as it stands in a script: what is known of it before anything runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenCall {
+    /// The connection that is asked.
+    pub connection: Arc<str>,
+    /// `find`, `get`, `list`, `create`, `update`, `upsert`, `delete`, `link`, `unlink` or `call`.
+    pub verb: &'static str,
+    /// The object, or of `call` the operation; `None` when it is computed.
+    pub object: Option<Arc<str>>,
+    /// Of `link` and `unlink`, the relation; `None` when it is computed.
+    pub relation: Option<Arc<str>>,
+    /// Of `create`, `update` and `upsert`, the fields; `None` when their map is computed.
+    pub fields: Option<Vec<WrittenField>>,
+    /// The bytes of the verb within the script.
+    pub range: Range<usize>,
+}
+
+/// A field that a script writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenField {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The bytes of the name within the script.
+    pub range: Range<usize>,
+    /// The paths of the context that its value is computed of; `None` when the script's own variables have a part in it.
+    pub references: Option<Vec<Reference>>,
+}
+
 /// What is known of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScriptAnswer {
@@ -81,6 +111,7 @@ pub struct Script {
     roots: Vec<Arc<str>>,
     connections: Vec<Arc<str>>,
     references: Vec<Reference>,
+    calls: Vec<WrittenCall>,
 }
 
 /// A connection inside a script.
@@ -119,8 +150,9 @@ impl Script {
         found.roots.retain(|root| !is_connection(root));
         // Rhai keeps a method `call` for functions, so ours runs under another name of the same length: places stay.
         let mut renamed = source.to_owned();
-        for (_, range) in found.calls_of.iter().filter(|(name, _)| is_connection(name)) {
-            renamed.replace_range(range.clone(), CALL);
+        found.methods.retain(|method| is_connection(&method.of));
+        for method in found.methods.iter().filter(|method| method.name == "call") {
+            renamed.replace_range(method.range.clone(), CALL);
         }
         let ast = runtime.engine.compile(&renamed).map_err(|error| vec![errors::syntax(source, &error)])?;
         found.references.retain(|reference| match reference.segments.first() {
@@ -133,12 +165,18 @@ impl Script {
             roots: found.roots.iter().map(|root| root.as_str().into()).collect(),
             connections: connections.iter().map(|name| (*name).into()).collect(),
             references: found.references,
+            calls: found.methods.into_iter().filter_map(WrittenCall::of).collect(),
         })
     }
 
     /// The paths of the context that it reads.
     pub fn references(&self) -> &[Reference] {
         &self.references
+    }
+
+    /// The calls that stand in it.
+    pub fn calls(&self) -> &[WrittenCall] {
+        &self.calls
     }
 
     /// Runs the script until its end or its first unanswered call. `calls` is asked for each call in order, and
@@ -163,21 +201,44 @@ impl Script {
     }
 
     fn once(&self, context: &Context, replay: &Arc<Mutex<Replay>>) -> Result<Value, EvalError> {
-        let mut scope = Scope::with_capacity(self.roots.len() + self.connections.len());
-        for root in &self.roots {
-            scope.push_dynamic(&**root, context.root().get(root).map_or(Dynamic::UNIT, to_dynamic));
-        }
-        for name in &self.connections {
+        let connections = self.connections.iter().map(|name| {
             let connection = Connection { name: Arc::clone(name), replay: Arc::clone(replay) };
-            scope.push_dynamic(&**name, Dynamic::from(connection));
-        }
-        let _entered = ambient::enter(context);
+            (Arc::clone(name), Dynamic::from(connection))
+        });
+        let _entered = ambient::enter(context, &self.roots, connections);
         let result = self
             .runtime
             .engine
-            .eval_ast_with_scope::<Dynamic>(&mut scope, &self.ast)
+            .eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &self.ast)
             .map_err(|error| errors::failed(&error))?;
         from_dynamic(&result).map_err(EvalError::Unfit)
+    }
+}
+
+impl WrittenCall {
+    fn of(method: Method) -> Option<Self> {
+        let (verb, _) = VERBS.into_iter().find(|(verb, _)| *verb == method.name)?;
+        let text = |place: usize| match method.args.get(place) {
+            Some(Argument::Text(text)) => Some(Arc::from(text.as_str())),
+            _ => None,
+        };
+        let (object, relation) = (text(0), text(2).filter(|_| matches!(verb, "link" | "unlink")));
+        let fields = match verb {
+            "create" => method.args.into_iter().nth(1),
+            "update" | "upsert" => method.args.into_iter().nth(2),
+            _ => None,
+        };
+        let fields = match fields {
+            Some(Argument::Map(entries)) => Some(entries.into_iter().map(WrittenField::of).collect()),
+            _ => None,
+        };
+        Some(Self { connection: method.of.into(), verb, object, relation, fields, range: method.range })
+    }
+}
+
+impl WrittenField {
+    fn of(entry: Entry) -> Self {
+        Self { name: entry.name.into(), range: entry.range, references: entry.references }
     }
 }
 
@@ -294,6 +355,19 @@ mod tests {
                 r#"1 salesforce.update Contact ["003",{"Plans":["x","y"]}]"#
             ]
         );
+    }
+
+    #[test]
+    fn a_closure_reads_what_its_list_is_a_part_of_and_calls_connections() {
+        let script = compile(
+            r#"let kept = object.plans.filter(|plan| plan == object.plans[1]);
+               kept.map(|plan| salesforce.find("Plan", #{ Name: plan, For: object.email }).id)"#,
+        );
+        let outcome = script.unwrap().run(&context(), &mut |call| {
+            assert_eq!(shown(call), r#"0 salesforce.find Plan [{"For":"a@b.c","Name":"y"}]"#);
+            ScriptAnswer::Given(Value::map([("id", Value::from("a0P"))]))
+        });
+        assert_eq!(outcome, Ok(ScriptOutcome::Done(Value::list(["a0P".into()]))));
     }
 
     #[test]

@@ -127,6 +127,36 @@ fn lists_have_their_methods() {
 }
 
 #[test]
+fn a_closure_reads_the_very_name_whose_method_is_called() {
+    table(&[
+        ("object.lines.data.some(|l| l.amount == object.lines.data[1].amount)", "true"),
+        ("object.lines.data.filter(|l| l.amount > object.lines.data[0].amount).map(|l| l.kind)", r#"["b"]"#),
+        ("object.lines.data.map(|l| object.lines.data.filter(|o| o.amount < l.amount).len())", "[0,1]"),
+        (
+            "let least = object.lines.data[1]; object.lines.data.find(|l| l.amount >= least.amount).kind",
+            "\"b\"",
+        ),
+        (
+            "let n = 0; for l in object.lines.data { if object.lines.data.some(|o| o.kind != l.kind) { n += 1; } } n",
+            "2",
+        ),
+    ]);
+}
+
+#[test]
+fn a_variable_of_the_script_s_own_comes_before_a_name_of_the_context() {
+    table(&[
+        ("let object = 7; object + 1", "8"),
+        ("[1, 2].map(|object| object * 10)", "[10,20]"),
+        ("let seen = []; for object in [1, 2] { seen += [object]; } seen", "[1,2]"),
+        ("fn twice(object) { object * 2 } twice(4)", "8"),
+        ("let object = 3; [1, 5].filter(|n| n > object)", "[5]"),
+        ("{ let object = 1; } object.currency", "\"gbp\""),
+        ("let seen = 0; try { throw 5; } catch (object) { seen = object; } seen", "5"),
+    ]);
+}
+
+#[test]
 fn numbers_are_exact_and_mix() {
     table(&[
         ("0.1 + 0.2", "0.3"),
