@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use super::calls::interrupted;
 use super::execute::{Execution, Stop};
 use super::ledger::{Agreements, ValueDigest};
@@ -14,7 +16,7 @@ use super::mapping::{Difference, Field, Mapped, Mapping, Operand};
 use super::target::Target;
 use crate::config::step::StepFile;
 use crate::config::{ObjectRef, Owner, PartFile, PipelineFile, Verb};
-use crate::expr::{Reference, ReferenceSeg, Write};
+use crate::expr::{Reference, ReferenceSeg, Script, Write, WrittenCall};
 use crate::value::Value;
 
 /// The connections that a value is from: none for a constant. `None` when something of it cannot be told.
@@ -246,31 +248,120 @@ impl Lowering<'_> {
     }
 
     fn right(&self, target: &Target, field: &Field) -> Right {
-        let owners = self
-            .scope
-            .ownership
-            .iter()
-            .find(|(object, _)| object.connection == target.connection && object.object == target.object);
-        let Some((_, owners)) = owners else { return Right::Free };
-        let Some(owner) = owners.get(&*field.name).or_else(|| owners.get("*")) else { return Right::Free };
+        let Some(owners) = self.owners(&target.connection, &target.object) else { return Right::Free };
         let origin = self.origins.of_operand(&field.value);
-        match owner {
-            Owner::One(owner) => match origin {
-                Some(sides) if !sides.is_empty() && !sides.contains(&owner.0) => {
-                    Right::Foreign { owner: Arc::clone(&owner.0) }
+        right_of(owners, &field.name, &target.connection, origin, &self.origins.trigger)
+    }
+
+    fn owners(&self, connection: &str, object: &str) -> Option<&IndexMap<String, Owner>> {
+        let mut rules = self.scope.ownership.iter();
+        let rule = rules.find(|(rule, _)| *rule.connection == *connection && *rule.object == *object);
+        rule.map(|(_, owners)| owners)
+    }
+
+    /// What a script may write. Its values are from everything that it reads, but for those that are written out: they are from the
+    /// paths that they name.
+    pub(super) fn script_rights(&self, script: &Script) -> ScriptRights {
+        let read = script.calls().iter().filter(|call| matches!(call.verb, "find" | "get" | "list" | "call"));
+        let mut whole = self.origins.of_all(script.references());
+        if let Some(sides) = &mut whole {
+            sides.extend(read.map(|call| Arc::clone(&call.connection)));
+        }
+        let rights = self.scope.ownership.iter().map(|(object, owners)| {
+            let mut origins: BTreeMap<Arc<str>, Origin> = BTreeMap::new();
+            let mut computed = false;
+            for call in script.calls().iter().filter(|call| writes(call, object)) {
+                computed |= call.fields.is_none();
+                for field in call.fields.iter().flatten() {
+                    let origin = match &field.references {
+                        Some(references) => self.origins.of_all(references),
+                        None => whole.clone(),
+                    };
+                    let known =
+                        origins.entry(Arc::clone(&field.name)).or_insert_with(|| Some(BTreeSet::new()));
+                    *known = known.take().zip(origin).map(|(a, b)| a.union(&b).cloned().collect());
                 }
-                _ => Right::Free,
-            },
-            Owner::Both(shared) => {
-                let tie = Arc::clone(&shared.tie.0);
-                let sides = origin.or_else(|| self.origins.trigger.clone()).unwrap_or_default();
-                let from: Vec<_> = shared.both.iter().filter(|side| sides.contains(&side.0)).collect();
-                match from.as_slice() {
-                    [] if !sides.is_empty() => Right::Foreign { owner: tie },
-                    [side] => Right::Shared { wins: side.0 == tie, tie },
-                    // Both were looked at to find it: what is written here is the other side's.
-                    _ => Right::Shared { wins: tie != target.connection, tie },
-                }
+            }
+            let right = |name: &str, origin: Origin| {
+                right_of(owners, name, &object.connection, origin, &self.origins.trigger)
+            };
+            let known = origins.into_iter().map(|(name, origin)| {
+                // A map that is computed may hold the field as well.
+                let origin = if computed {
+                    origin.zip(whole.clone()).map(|(a, b)| a.union(&b).cloned().collect())
+                } else {
+                    origin
+                };
+                let right = right(&name, origin);
+                (name, right)
+            });
+            let known = known.collect();
+            let others =
+                owners.keys().map(|name| (Arc::from(name.as_str()), right(name, whole.clone()))).collect();
+            (object.clone(), OfObject { known, others })
+        });
+        ScriptRights(rights.collect())
+    }
+}
+
+/// Whether a call of a script may write records of this object.
+fn writes(call: &WrittenCall, object: &ObjectRef) -> bool {
+    matches!(call.verb, "create" | "update" | "upsert")
+        && call.connection == object.connection
+        && call.object.as_ref().is_none_or(|named| *named == object.object)
+}
+
+/// What a script may do to the fields of which the client says who owns them.
+#[derive(Debug, Default)]
+pub(super) struct ScriptRights(Vec<(ObjectRef, OfObject)>);
+
+#[derive(Debug, Default)]
+struct OfObject {
+    /// Fields that the script names.
+    known: BTreeMap<Arc<str>, Right>,
+    /// Those that `ownership` names, and `*` for the rest: of maps that are computed.
+    others: BTreeMap<Arc<str>, Right>,
+}
+
+impl ScriptRights {
+    /// The fields that a script writes, each with its right.
+    pub(super) fn heed(&self, target: &Target, mut fields: Mapping) -> Mapping {
+        let is_of =
+            |object: &ObjectRef| object.connection == target.connection && object.object == target.object;
+        let Some((_, of)) = self.0.iter().find(|(object, _)| is_of(object)) else { return fields };
+        for field in &mut fields.0 {
+            let right = of.known.get(&field.name).or_else(|| of.others.get(&field.name));
+            field.right = right.or_else(|| of.others.get("*")).cloned().unwrap_or_default();
+        }
+        fields
+    }
+}
+
+/// The right of a value from `origin` to a field of `connection`.
+fn right_of(
+    owners: &IndexMap<String, Owner>,
+    field: &str,
+    connection: &Arc<str>,
+    origin: Origin,
+    trigger: &Origin,
+) -> Right {
+    let Some(owner) = owners.get(field).or_else(|| owners.get("*")) else { return Right::Free };
+    match owner {
+        Owner::One(owner) => match origin {
+            Some(sides) if !sides.is_empty() && !sides.contains(&owner.0) => {
+                Right::Foreign { owner: Arc::clone(&owner.0) }
+            }
+            _ => Right::Free,
+        },
+        Owner::Both(shared) => {
+            let tie = Arc::clone(&shared.tie.0);
+            let sides = origin.or_else(|| trigger.clone()).unwrap_or_default();
+            let from: Vec<_> = shared.both.iter().filter(|side| sides.contains(&side.0)).collect();
+            match from.as_slice() {
+                [] if !sides.is_empty() => Right::Foreign { owner: tie },
+                [side] => Right::Shared { wins: side.0 == tie, tie },
+                // Both were looked at to find it: what is written here is the other side's.
+                _ => Right::Shared { wins: tie != *connection, tie },
             }
         }
     }

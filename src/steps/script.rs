@@ -20,7 +20,7 @@ use super::link::{Direction, Link};
 use super::list::List;
 use super::lower::Lowering;
 use super::mapping::{Mapping, Operand};
-use super::ownership::Heard;
+use super::ownership::{Heard, ScriptRights};
 use super::target::Target;
 use super::update::Update;
 use super::upsert::Upsert;
@@ -43,6 +43,8 @@ pub(super) struct Script {
     pub(super) connections: Arc<IndexMap<Arc<str>, Arc<Abilities>>>,
     /// What the client's pipelines hear of.
     pub(super) heard: Arc<Heard>,
+    /// What it may write.
+    pub(super) rights: ScriptRights,
 }
 
 impl std::fmt::Debug for Script {
@@ -101,7 +103,7 @@ impl Script {
         run: &mut Execution<'_>,
         call: &ScriptCall,
     ) -> Result<Value, Stop> {
-        let args = Args { at, call };
+        let args = Args { at, call, rights: &self.rights };
         if call.verb == "call" {
             return self.operation(at, run, call).await;
         }
@@ -176,6 +178,7 @@ fn failed(given: &Value) -> ScriptAnswer {
 struct Args<'a> {
     at: &'a At<'a>,
     call: &'a ScriptCall,
+    rights: &'a ScriptRights,
 }
 
 impl Args<'_> {
@@ -185,6 +188,11 @@ impl Args<'_> {
 
     fn mapping(&self, index: usize) -> Mapping {
         Mapping::known(&self.nth(index))
+    }
+
+    /// The fields that are written, as far as the script may.
+    fn fields(&self, target: &Target, index: usize) -> Mapping {
+        self.rights.heed(target, self.mapping(index))
     }
 
     /// The first argument as an identity: a map, or a list of maps as alternatives.
@@ -237,16 +245,17 @@ impl Args<'_> {
 
     /// The second argument names the fields' own identity: `#{ External_Id__c: .. }`.
     fn create(&self, target: Target) -> Create {
+        let fields = self.fields(&target, 0);
         let key = self.mapping(1);
         let key = if key.0.is_empty() { Key::None } else { Key::Fields(key) };
-        Create { target, key, fields: self.mapping(0), params: Mapping::default(), select: Select::All }
+        Create { target, key, fields, params: Mapping::default(), select: Select::All }
     }
 
     fn update(&self, target: Target) -> Update {
         Update {
+            fields: self.fields(&target, 1),
             target,
             record: self.id(),
-            fields: self.mapping(1),
             blind: false,
             params: self.mapping(2),
             select: Select::All,
@@ -255,10 +264,10 @@ impl Args<'_> {
 
     fn upsert(&self, target: Target) -> Upsert {
         Upsert {
+            fields: self.fields(&target, 1),
             target,
             alternatives: self.alternatives(),
             guard: None,
-            fields: self.mapping(1),
             blind: false,
             reason: None,
             params: self.mapping(2),
@@ -288,6 +297,7 @@ impl Lowering<'_> {
     pub(super) fn script_step(&mut self, path: &Path, written: &written::Script) -> Option<Script> {
         let text = self.script(path, written)?;
         let (connections, heard) = (Arc::clone(self.scope.connections), Arc::clone(self.scope.heard));
-        Some(Script { text, connections, heard })
+        let rights = self.script_rights(&text);
+        Some(Script { text, connections, heard, rights })
     }
 }

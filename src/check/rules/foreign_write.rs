@@ -10,6 +10,7 @@ use crate::config::step::{FindStep, StepFile};
 use crate::config::{Fields, Identifier, ObjectRef, Owner, PipelineFile, Verb};
 use crate::diagnostic::{Code, Path, Place};
 use crate::expr::{Expr, Names, Reference, ReferenceSeg, Write};
+use crate::written::Script;
 
 pub(super) const RULE: Rule = Rule { code: Code::ForeignWrite, check };
 
@@ -145,25 +146,55 @@ impl<'a> Walk<'a> {
                     inner.steps(&part.path, &content.steps, found);
                 }
             }
+            Verb::Script(script) => self.script(file, &path.key("script"), script, found),
             _ => {}
         });
     }
 
-    fn fields(&self, file: &Arc<str>, at: &Path, object: &ObjectRef, fields: &Fields, found: &mut Found) {
-        let Some(owners) = self.view.client.ownership.get(object) else { return };
-        for (field, written) in fields {
-            let Some(owner) = owners.get(field).or_else(|| owners.get("*")) else { continue };
-            let Some(expr) = self.compile(written) else { continue };
-            let Origin::Known(sides) = self.sides.origin(expr.references()) else { continue };
-            let owns = |side: &Arc<str>| match owner {
-                Owner::One(one) => one.0 == *side,
-                Owner::Both(shared) => shared.both.contains(&Identifier(side.clone())),
-            };
-            if expr.write() != Write::Always || sides.is_empty() || sides.iter().any(owns) {
-                continue;
+    /// The fields that a script writes with maps that are written out, and whose values are.
+    fn script(&self, file: &Arc<str>, at: &Path, script: &Script, found: &mut Found) {
+        let connections: Vec<&str> = self.view.client.connections.keys().map(|name| &*name.0).collect();
+        let engine = self.view.engine;
+        let script = engine.and_then(|engine| engine.script(&script.0, &self.sides.names, &connections).ok());
+        let Some(script) = script else { return };
+        for call in script.calls().iter().filter(|call| matches!(call.verb, "update" | "upsert")) {
+            let Some(object) = call.object.clone() else { continue };
+            let object = ObjectRef { connection: Arc::clone(&call.connection), object };
+            for field in call.fields.iter().flatten() {
+                let Some(references) = &field.references else { continue };
+                let place = Place::value(Arc::clone(file), at.clone()).within(field.range.clone());
+                self.field(place, &object, &field.name, references, found);
             }
+        }
+    }
+
+    fn fields(&self, file: &Arc<str>, at: &Path, object: &ObjectRef, fields: &Fields, found: &mut Found) {
+        for (field, written) in fields {
+            let Some(expr) = self.compile(written).filter(|expr| expr.write() == Write::Always) else {
+                continue;
+            };
             let path = at.key("fields").key(field.as_str());
-            let place = Place::key(Arc::clone(file), path);
+            self.field(Place::key(Arc::clone(file), path), object, field, expr.references(), found);
+        }
+    }
+
+    /// One field that is written whatever it holds, with a value that is computed of these.
+    fn field(
+        &self,
+        place: Place,
+        object: &ObjectRef,
+        field: &str,
+        references: &[Reference],
+        found: &mut Found,
+    ) {
+        let Some(owners) = self.view.client.ownership.get(object) else { return };
+        let Some(owner) = owners.get(field).or_else(|| owners.get("*")) else { return };
+        let Origin::Known(sides) = self.sides.origin(references) else { return };
+        let owns = |side: &Arc<str>| match owner {
+            Owner::One(one) => one.0 == *side,
+            Owner::Both(shared) => shared.both.contains(&Identifier(side.clone())),
+        };
+        if !sides.is_empty() && !sides.iter().any(owns) {
             self.report(place, object, field, &sides, owners.contains_key(field), found);
         }
     }

@@ -64,6 +64,38 @@ async fn a_value_that_comes_by_way_of_set_is_left_to_the_owner_of_its_field() {
 }
 
 #[tokio::test]
+async fn what_a_script_writes_is_held_to_ownership_too() {
+    let owned = r#"{"crm.Deal": {"Name": "sales", "Stage": "crm", "Seats": {"both": ["sales", "billing"], "tie": "sales"}}}"#;
+    for (fields, written, told) in [
+        // Written out: from the event, which is `crm`'s.
+        (
+            "#{ Name: object.name, Stage: object.stage }",
+            r#"{"Stage":"Won"}"#,
+            "Name is left to sales, which owns it",
+        ),
+        ("#{ Name: \"New\", Stage: object.stage }", r#"{"Name":"New","Stage":"Won"}"#, ""),
+        (
+            "#{ Seats: object.seats, Stage: \"Won\" }",
+            r#"{"Stage":"Won"}"#,
+            "Seats is left to sales, which owns it",
+        ),
+        // Computed: from everything that the script reads.
+        (
+            "{ let all = #{}; all[`Na${\"me\"}`] = object.name; all.Stage = 1; all }",
+            r#"{"Stage":1}"#,
+            "Name is left to sales, which owns it",
+        ),
+    ] {
+        let bench = Bench::new().given("Deal", r#"{"Id":"D1","Name":"Acme","Seats":1}"#).owned(owned);
+        let steps = format!("steps:\n  - script: |\n      crm.update(\"Deal\", \"D1\", {fields});\n");
+        let ending = bench.run(&steps, r#"{"name":"Other","stage":"Won","seats":5}"#).await;
+        assert_eq!(line(&ending), "succeeded", "{fields}");
+        assert_eq!(bench.writes(), [format!("update Deal D1 {written}")], "{fields}");
+        assert_eq!(notes(&bench).join("; "), told, "{fields}");
+    }
+}
+
+#[tokio::test]
 async fn when_nothing_is_left_to_write_the_audit_says_why() {
     let bench =
         Bench::new().given("Deal", r#"{"Id":"D1","Seats":5}"#).owned(r#"{"crm.Deal": {"Seats": "sales"}}"#);
