@@ -104,6 +104,7 @@ codes! {
     PartArguments "part-arguments" Error,
     PartCycle "part-cycle" Error,
     CreateWithoutKey "create-without-key" Warning,
+    DangerousStep "dangerous-step" Warning,
     PollUnable "poll-unable" Error,
     // Compiling its expressions (src/expr).
     PathSyntax "path-syntax" Error,

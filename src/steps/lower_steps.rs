@@ -35,6 +35,9 @@ impl Lowering<'_> {
     fn step(&mut self, path: &Path, written: &StepFile) -> Option<Step> {
         let when = self.when(path, written.when.as_ref());
         let verb = self.verb(&path.key(written.verb.name()), &written.verb);
+        if let Some(verb) = &verb {
+            self.dangers(path, written, verb);
+        }
         let id = written.id.as_ref().map(|id| Arc::clone(&id.0));
         if let Some(id) = &id {
             self.declare(&path.key("id"), id, gives::of(written));

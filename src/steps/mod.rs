@@ -14,6 +14,7 @@ mod check;
 mod choose;
 mod compare;
 mod create;
+mod danger;
 mod delete;
 mod ending;
 mod execute;

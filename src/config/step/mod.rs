@@ -50,6 +50,8 @@ pub struct StepFile {
     pub retry: Option<RetryFile>,
     /// What a failure of this step leads to.
     pub on_error: OnError,
+    /// That the author has thought of what its connector warns of.
+    pub dangerous: Option<Danger>,
     /// What is done.
     pub verb: Verb,
 }
@@ -63,6 +65,14 @@ pub enum OnError {
     Fail,
     /// The step's outcome is `failed`, and the run goes on.
     Continue,
+}
+
+/// That a dangerous step is meant as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Danger {
+    /// The author knows what its connector warns of (it mails a person, it cannot be undone), and wants it.
+    Meant,
 }
 
 /// The one list of verbs: key in YAML, variant, arguments, what it does.
@@ -139,13 +149,15 @@ impl<'de> Visitor<'de> for StepVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<StepFile, A::Error> {
-        let (mut id, mut when, mut retry, mut on_error, mut verb) = (None, None, None, None, None);
+        let (mut id, mut when, mut retry, mut verb) = (None, None, None, None);
+        let (mut on_error, mut dangerous) = (None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "id" => id = Some(map.next_value()?),
                 "when" => when = Some(map.next_value()?),
                 "retry" => retry = Some(map.next_value()?),
                 "on_error" => on_error = Some(map.next_value()?),
+                "dangerous" => dangerous = Some(map.next_value()?),
                 key => match Verb::read(key, &mut map)? {
                     Some(_) if verb.is_some() => return Err(A::Error::custom("a step has one verb")),
                     Some(read) => verb = Some(read),
@@ -154,7 +166,7 @@ impl<'de> Visitor<'de> for StepVisitor {
             }
         }
         let verb = verb.ok_or_else(|| A::Error::custom("a step needs a verb"))?;
-        Ok(StepFile { id, when, retry, on_error: on_error.unwrap_or_default(), verb })
+        Ok(StepFile { id, when, retry, on_error: on_error.unwrap_or_default(), dangerous, verb })
     }
 }
 
@@ -183,6 +195,11 @@ impl JsonSchema for StepFile {
                 "How often and how long this step is tried again within the run.",
             ),
             ("on_error", generator.subschema_for::<OnError>(), "What a failure of this step leads to."),
+            (
+                "dangerous",
+                generator.subschema_for::<Danger>(),
+                "`meant`: what the connector warns of (it mails a person, it cannot be undone) is wanted here.",
+            ),
         ] {
             properties.insert(key.into(), described(schema, description).into());
         }
