@@ -242,6 +242,8 @@ pub struct OperationFacts {
     pub since: Option<SinceFacts>,
     /// Of a read: true when it can ask for some of the fields.
     pub selects: bool,
+    /// How many calls of it go out as one request, at most; `None` when each goes alone.
+    pub batch: Option<usize>,
     /// True when its request reads what is passed as `params`.
     pub reads_params: bool,
 }

@@ -50,10 +50,21 @@ impl Gateway for Connections {
         Box::pin(async move {
             match self.get(client, &call.connection) {
                 Some(connection) => connection.call(call).await,
-                None => Err(Failure::permanent(format!(
-                    "the client {client} has no connection `{}`",
-                    call.connection
-                ))),
+                None => Err(unknown(client, call)),
+            }
+        })
+    }
+
+    fn call_many<'a>(
+        &'a self,
+        client: &'a str,
+        calls: &'a [Call],
+    ) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
+        Box::pin(async move {
+            let Some(first) = calls.first() else { return Vec::new() };
+            match self.get(client, &first.connection) {
+                Some(connection) => connection.call_many(calls).await,
+                None => calls.iter().map(|call| Err(unknown(client, call))).collect(),
             }
         })
     }
@@ -67,4 +78,8 @@ impl Gateway for Connections {
     fn abilities(&self, client: &str, connection: &str) -> Option<Arc<Abilities>> {
         Some(Arc::clone(self.get(client, connection)?.manifest().abilities()))
     }
+}
+
+fn unknown(client: &str, call: &Call) -> Failure {
+    Failure::permanent(format!("the client {client} has no connection `{}`", call.connection))
 }

@@ -15,6 +15,22 @@ pub trait Gateway: Send + Sync {
     /// credential; waits for the connection's rate limit, never in the hope that a fault passes.
     fn call<'a>(&'a self, client: &'a str, call: &'a Call) -> BoxFuture<'a, Result<Reply, Failure>>;
 
+    /// Carries out calls of one connection that have nothing to do with each other: as few requests as it can make of them,
+    /// each read call by call (invariant 10). The answers stand in the order of the calls.
+    fn call_many<'a>(
+        &'a self,
+        client: &'a str,
+        calls: &'a [Call],
+    ) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(calls.len());
+            for call in calls {
+                answers.push(self.call(client, call).await);
+            }
+            answers
+        })
+    }
+
     /// `connection` of `client` turned out to be down: calls that still wait for their turn come back, unsent, as
     /// throttled. Calls that come later are carried out.
     fn call_off(&self, _client: &str, _connection: &str) {}

@@ -9,6 +9,7 @@ use reqwest::header::HeaderName;
 
 use super::abilities::{Abilities, IdForm};
 use super::auth::Auth;
+use super::batch::{Batch, Batches};
 use super::call::Action;
 use super::classify::Errors;
 use super::compile::Compiler;
@@ -29,7 +30,7 @@ use super::webhook::Webhook;
 use crate::diagnostic::{Diagnostic, Path, SourceFile, Spot};
 use crate::expr::{Engine, Names};
 use crate::value::Map;
-use crate::words::Rate;
+use crate::words::{Identifier, Rate};
 use crate::yaml;
 
 /// Answers are read up to this size unless the manifest says otherwise, and never beyond `RESPONSE_LIMIT`.
@@ -81,6 +82,7 @@ pub struct Manifest {
     pub(super) idempotency: Option<Idempotency>,
     pub(super) errors: Arc<Errors>,
     pub(super) preludes: IndexMap<Arc<str>, Prelude>,
+    batches: Batches,
     objects: IndexMap<Arc<str>, Object>,
     operations: IndexMap<Arc<str>, Operation>,
     pub(super) health: Option<Operation>,
@@ -169,11 +171,22 @@ impl Manifest {
         let errors = Errors::compile(compiler, &root.key("errors"), &file.errors, &answered);
         let idempotency = file.idempotency.as_ref();
         let transport = file.transport;
-        let role =
-            Role { object: "", kind: None, names: &names, transport, defaults: &defaults, idempotency };
+        let batches = Batch::compile_all(compiler, &root.key("batches"), &file.batches, &defaults, &names);
+        let batch = default_batch(compiler, &root, file);
+        let alone = Role {
+            object: "",
+            kind: None,
+            names: &names,
+            transport,
+            defaults: &defaults,
+            idempotency,
+            batches: &batches,
+            batch: None,
+        };
+        let role = Role { batch, ..alone };
         let preludes = file.preludes.iter().filter_map(|(name, prelude)| {
             let at = root.key("preludes").key(Arc::clone(&name.0));
-            Some((Arc::clone(&name.0), Prelude::compile(compiler, &at, prelude, &role)?))
+            Some((Arc::clone(&name.0), Prelude::compile(compiler, &at, prelude, &alone)?))
         });
         let preludes: IndexMap<Arc<str>, Prelude> = preludes.collect();
         let objects = file.objects.iter().map(|(name, object)| {
@@ -188,7 +201,7 @@ impl Manifest {
         });
         let operations: IndexMap<Arc<str>, Operation> = operations.collect();
         let mut single = |key: &str, written: &Option<super::file::OperationFile>| {
-            Operation::compile(compiler, &root.key(key), written.as_ref()?, &role)
+            Operation::compile(compiler, &root.key(key), written.as_ref()?, &alone)
         };
         let (health, describe) = (single("health", &file.health), single("describe", &file.describe));
         let base_url = compiler.expression(&root.key("base_url"), &file.base_url.0, &authed);
@@ -197,7 +210,7 @@ impl Manifest {
         let limits = Limits::compile(compiler, &root.key("limits"), &file.limits, &answered);
         let idempotency = Idempotency::compile(compiler, &root.key("idempotency"), idempotency);
         let webhook = Webhook::compile(compiler, &root.key("webhook"), file.webhook.as_ref(), &config);
-        let events = Events::compile(compiler, &root.key("events"), file.events.as_ref(), &config, &role);
+        let events = Events::compile(compiler, &root.key("events"), file.events.as_ref(), &config, &alone);
         let endpoints =
             Endpoints::compile(compiler, &root.key("endpoints"), file.endpoints.as_ref(), file, &config);
         check_endpoints(compiler, &root.key("endpoints"), endpoints.as_ref(), &objects);
@@ -223,6 +236,7 @@ impl Manifest {
             idempotency,
             errors: Arc::new(errors),
             preludes,
+            batches,
             objects,
             operations,
             health,
@@ -304,6 +318,11 @@ impl Manifest {
         of_objects.chain(self.operations.values()).chain(of_preludes)
     }
 
+    /// How several calls of an operation go out as one request, where they do.
+    pub(super) fn batch(&self, operation: &Operation) -> Option<&Batch> {
+        self.batches.get(operation.batch.as_ref()?)
+    }
+
     /// What `action` is carried out with, or why it cannot be.
     pub(super) fn plan(&self, action: &Action) -> Result<Plan<'_>, Failure> {
         if let Action::Operation { name, .. } = action {
@@ -362,6 +381,18 @@ fn check_endpoints(
             compiler.fault(&at.key("object"), format!("it has no `{}`", kind.word()));
         }
     }
+}
+
+/// The batch of operations that name none.
+fn default_batch<'a>(compiler: &mut Compiler, root: &Path, file: &'a ManifestFile) -> Option<&'a Identifier> {
+    let name = file.defaults.batch.as_ref()?;
+    if !file.batches.contains_key(name) {
+        let fault =
+            Fault::new(root.key("defaults").key("batch"), format!("`{}` is not one of `batches`", name.0));
+        compiler.push(fault.nearest(&name.0, file.batches.keys().map(|known| &*known.0)));
+        return None;
+    }
+    Some(name)
 }
 
 /// How ids may be written.

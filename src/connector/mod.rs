@@ -15,6 +15,7 @@ mod abilities;
 mod address;
 mod answer;
 mod auth;
+mod batch;
 mod builtin;
 mod call;
 mod classify;

@@ -6,10 +6,12 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::abilities::{AfterUnknown, OperationFacts, ParamFacts, Repeat, SinceFacts};
+use super::batch::Batches;
 use super::call::{Action, ActionKind};
 use super::classify::Errors;
 use super::compile::Compiler;
 use super::failure::Failure;
+use super::fault::Fault;
 use super::file::{IdempotencyFile, OperationFile, RepeatFile, Transport};
 use super::prelude;
 use super::request::Defaults;
@@ -18,7 +20,7 @@ use super::sends::Sends;
 use crate::diagnostic::Path;
 use crate::expr::Names;
 use crate::value::Value;
-use crate::words::Rate;
+use crate::words::{Identifier, Rate};
 
 /// For how long a change may be listed late, unless the manifest says otherwise.
 const OVERLAP: Duration = Duration::from_mins(2);
@@ -36,6 +38,8 @@ pub(super) struct Operation {
     /// The fields that a find can look up by; `None` for any.
     pub(super) by: Option<Vec<Arc<str>>>,
     pub(super) rate: Option<Rate>,
+    /// How several calls of it go out as one request.
+    pub(super) batch: Option<Arc<str>>,
     /// The preludes that its request or its answer reads.
     pub(super) needs: Vec<Arc<str>>,
     /// What tells this operation's rate limit from another's: objects of one shape share its limits.
@@ -58,6 +62,10 @@ pub(super) struct Role<'a> {
     pub(super) defaults: &'a Defaults,
     /// How the system knows a repeated request.
     pub(super) idempotency: Option<&'a IdempotencyFile>,
+    /// How several calls go out as one request.
+    pub(super) batches: &'a Batches,
+    /// Which of these it is for an operation that names none.
+    pub(super) batch: Option<&'a Identifier>,
 }
 
 impl Operation {
@@ -77,18 +85,48 @@ impl Operation {
         let names = names.with("response").with("record");
         let response = Response::compile(compiler, &at.key("response"), &file.response, &names);
         let errors = Errors::compile(compiler, &at.key("errors"), &file.errors, &names.with("last"));
+        let mut facts = facts(file, role);
+        let batch = Self::batch(compiler, at, file, role, &facts);
+        facts.batch = batch.as_ref().and_then(|name| Some(role.batches.get(name)?.max));
         let by = file.by.as_ref().map(|by| by.iter().map(|name| Arc::from(name.as_str())).collect());
         Some(Self {
             sends: sends?,
             response,
             errors,
-            facts: facts(file, role),
+            facts,
             by,
             rate: file.rate,
+            batch,
             needs: prelude::named_in(written(file)),
             place: at.to_string().into(),
             own: format!("{} {at}", role.object).into(),
         })
+    }
+
+    /// The batch in which its calls go. A list is read page by page, and what a key identifies goes alone with it.
+    fn batch(
+        compiler: &mut Compiler,
+        at: &Path,
+        file: &OperationFile,
+        role: &Role<'_>,
+        facts: &OperationFacts,
+    ) -> Option<Arc<str>> {
+        let list = role.kind == Some(ActionKind::List);
+        let keyed = matches!(facts.repeat, Repeat::HarmlessWithKey(_));
+        let Some(name) = &file.batch else {
+            let name = role.batch.filter(|_| !list && !keyed && file.request.is_some());
+            return name.map(|name| Arc::clone(&name.0));
+        };
+        let at = at.key("batch");
+        if list {
+            compiler.fault(&at, "a list is read page by page, not together with others");
+        } else if keyed {
+            compiler.fault(&at, "a call that is known again by an idempotency key goes alone with it");
+        } else if !role.batches.contains_key(&name.0) {
+            let fault = Fault::new(at, format!("`{}` is not one of `batches`", name.0));
+            compiler.push(fault.nearest(&name.0, role.batches.keys().map(|known| &**known)));
+        }
+        Some(Arc::clone(&name.0))
     }
 
     /// Refuses parameters that the operation does not know, and missing ones that it cannot do without.
@@ -165,6 +203,7 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         dangerous: file.dangerous.as_deref().map(Arc::from),
         single: file.single,
         params: params.collect(),
+        batch: None,
         open: role.kind.is_some() || uses(file, "rest"),
         selects: uses(file, "select"),
         reads_params: uses(file, "params"),

@@ -106,6 +106,24 @@ impl Request {
         Ok(outgoing)
     }
 
+    /// What it is made of, for a batch that wraps it: `method`, `path`, `query`, `url` (path and query), `body`, and `form`, the
+    /// body as a form.
+    pub(super) fn parts(&self, context: &Context) -> Result<Value, Failure> {
+        let path = self.path.eval(context)?;
+        let query = self.query.as_ref().map_or(Ok(Value::Null), |query| query.eval(context))?;
+        let query = encode::query(&query)?;
+        let body = self.body.as_ref().map_or(Ok(Value::Null), |body| body.eval(context))?;
+        let form = match &body {
+            Value::Map(_) => encode::body(Encoding::Form, &body)?.text,
+            _ => String::new(),
+        };
+        let url = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
+        let method = Method::from(self.method).as_str().to_owned();
+        let texts = [("method", method), ("path", path), ("query", query), ("url", url), ("form", form)];
+        let texts = texts.map(|(name, text)| (name, Value::from(text)));
+        Ok(Value::map(texts.into_iter().chain([("body", body)])))
+    }
+
     /// The request for the page at `url`.
     pub(super) fn follow(
         &self,

@@ -9,6 +9,7 @@ use super::mail::Mail;
 use super::request::{Defaults, Outgoing, Request};
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
+use crate::value::Value;
 
 /// What an operation sends.
 #[derive(Debug)]
@@ -76,6 +77,14 @@ impl Sends {
         match self {
             Self::Request(request) => request.build(base, defaults, context),
             Self::Mail(mail) => mail.build(base, context),
+        }
+    }
+
+    /// What a request is made of, for a batch that wraps it.
+    pub(super) fn parts(&self, context: &Context) -> Result<Value, Failure> {
+        match self {
+            Self::Request(request) => request.parts(context),
+            Self::Mail(_) => Err(Failure::permanent("a mail goes alone")),
         }
     }
 

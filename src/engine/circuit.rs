@@ -335,6 +335,16 @@ fn speaks_of_the_connection(class: Class) -> bool {
     }
 }
 
+/// What several answers that came together say of their connection: one that was given proves that somebody is there, unless
+/// another one says that nothing will work.
+fn telling(answers: &[Result<Reply, Failure>]) -> Option<&Failure> {
+    let failures = || answers.iter().filter_map(|answer| answer.as_ref().err());
+    let down = failures().find(|failure| failure.class == Class::ConnectionDown);
+    let any =
+        || failures().find(|failure| speaks_of_the_connection(failure.class)).or_else(|| failures().next());
+    down.or_else(|| any().filter(|_| answers.iter().all(Result::is_err)))
+}
+
 /// A gateway that leaves paused connections alone, and counts.
 pub(super) struct GuardedGateway {
     pub(super) gateway: Arc<dyn Gateway>,
@@ -373,30 +383,66 @@ impl GuardedGateway {
     }
 }
 
+impl GuardedGateway {
+    /// Lets one request through to a connection, or says why not.
+    async fn enter<'a>(&'a self, key: &'a Key) -> Result<Option<Probe<'a>>, Failure> {
+        self.is_sure().await;
+        self.admit(key).await.map_err(|reason| {
+            let paused = format!("connection `{}` is paused: {reason}", key.1);
+            Failure::new(Class::ConnectionDown, paused)
+        })
+    }
+
+    /// Learns from the answer to one request.
+    fn learn(&self, key: &Key, failure: Option<&Failure>) {
+        if self.circuits.learn(key, failure, self.clock.now()) {
+            // Those that were let through before this and stand in line would only find out the same.
+            self.gateway.call_off(&key.0, &key.1);
+        }
+    }
+}
+
 impl Gateway for GuardedGateway {
     fn call<'a>(&'a self, client: &'a str, call: &'a Call) -> BoxFuture<'a, Result<Reply, Failure>> {
         async move {
             let key: Key = (client.into(), Arc::clone(&call.connection));
-            self.is_sure().await;
-            let probe = match self.admit(&key).await {
-                Ok(probe) => probe,
-                Err(reason) => {
-                    let paused = format!("connection `{}` is paused: {reason}", call.connection);
-                    return Err(Failure::new(Class::ConnectionDown, paused));
-                }
-            };
+            let probe = self.enter(&key).await?;
             let began = Instant::now();
             failpoint!("before-call");
             let answer = self.gateway.call(client, call).await;
             let class = answer.as_ref().map_or_else(|failure| failure.class.word(), |_| "ok");
             self.metrics.called(&key.0, &key.1, class, began.elapsed());
             failpoint!("after-answer");
-            if self.circuits.learn(&key, answer.as_ref().err(), self.clock.now()) {
-                // Those that were let through before this and stand in line would only find out the same.
-                self.gateway.call_off(client, &call.connection);
-            }
+            self.learn(&key, answer.as_ref().err());
             drop(probe);
             answer
+        }
+        .boxed()
+    }
+
+    fn call_many<'a>(
+        &'a self,
+        client: &'a str,
+        calls: &'a [Call],
+    ) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
+        async move {
+            let Some(first) = calls.first() else { return Vec::new() };
+            let key: Key = (client.into(), Arc::clone(&first.connection));
+            let probe = match self.enter(&key).await {
+                Ok(probe) => probe,
+                Err(failure) => return calls.iter().map(|_| Err(failure.clone())).collect(),
+            };
+            let began = Instant::now();
+            failpoint!("before-call");
+            let answers = self.gateway.call_many(client, calls).await;
+            for answer in &answers {
+                let class = answer.as_ref().map_or_else(|failure| failure.class.word(), |_| "ok");
+                self.metrics.called(&key.0, &key.1, class, began.elapsed());
+            }
+            failpoint!("after-answer");
+            self.learn(&key, telling(&answers));
+            drop(probe);
+            answers
         }
         .boxed()
     }

@@ -42,6 +42,14 @@ pub(super) struct Seen {
     applied: bool,
 }
 
+impl Seen {
+    /// With what an iteration beside this execution came to.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.missed |= other.missed;
+        self.applied |= other.applied;
+    }
+}
+
 /// Executes a run, from its beginning: what an earlier attempt has done is taken from the journal (invariant 2).
 ///
 /// Never sleeps and never tries again; the engine decides what follows from the ending.

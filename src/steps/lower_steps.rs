@@ -131,7 +131,12 @@ impl Lowering<'_> {
         let All { steps: all_steps, set: all_set, .. } = &mut self.names.all;
         all_steps.retain(|id| outer.steps.contains_key(id) || !inner.steps.contains_key(id));
         all_set.retain(|name| outer.set.contains(name) || !inner.set.contains(name));
-        Some(ForEach { list: Operand::Written(list?), name: Arc::clone(&written.name.0), steps: steps? })
+        Some(ForEach {
+            list: Operand::Written(list?),
+            name: Arc::clone(&written.name.0),
+            steps: steps?,
+            batch: written.batch,
+        })
     }
 
     /// Only one branch runs, so two branches may give one id, and none sees the steps of another.

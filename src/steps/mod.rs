@@ -44,6 +44,7 @@ mod script;
 mod set;
 mod spent;
 mod target;
+mod together;
 mod update;
 mod upsert;
 mod use_part;

@@ -4,6 +4,7 @@
 
 mod acme_saas;
 mod audit;
+mod batches;
 mod connector;
 mod crash;
 mod demo;

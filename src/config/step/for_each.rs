@@ -20,4 +20,9 @@ pub struct ForEachStep {
     /// What is done with each.
     #[schemars(length(min = 1))]
     pub steps: Vec<StepFile>,
+    /// True when the elements have nothing to do with each other: they are worked on side by side, and what they ask of a
+    /// system goes there as few requests as its connector can make of it. Each element still has its own outcome; one that fails
+    /// keeps none of the others from being done.
+    #[serde(default)]
+    pub batch: bool,
 }

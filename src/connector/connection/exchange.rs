@@ -60,12 +60,7 @@ impl Connection {
         let context = self.context(call, plan, &kept, preludes);
         let outgoing = self.request(call, plan, &context, credential)?;
         let circumstances = self.circumstances(call, plan.operation);
-        let answer = self.send(outgoing, plan.operation, circumstances).await?;
-        if let Some(usage) = self.manifest.limits.usage.as_ref().and_then(|usage| usage.read(&answer.headers))
-        {
-            self.used.store(usage.used, Ordering::Relaxed);
-            self.quota.store(usage.of, Ordering::Relaxed);
-        }
+        let answer = self.send(outgoing, plan.operation, circumstances, 1).await?;
         self.read(call, plan, &context, &answer, circumstances)
     }
 
@@ -128,11 +123,13 @@ impl Connection {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends a request in its turn. `turns`: how many of those that the rates allow it takes.
     pub(super) async fn send(
         &self,
         outgoing: Outgoing,
         operation: &Operation,
         circumstances: Circumstances,
+        turns: usize,
     ) -> Result<Answer, Failure> {
         self.reach.check(&outgoing.url)?;
         let called_off = self.called_off.load(Ordering::Acquire);
@@ -141,12 +138,12 @@ impl Connection {
         let mut outgoing = Outgoing { timeout: self.timeout.unwrap_or(outgoing.timeout), ..outgoing };
         let mut redirects = if self.manifest.redirects.any() { REDIRECTS_MAX } else { 0 };
         let answer = loop {
-            for pace in
-                self.gates.get(&operation.own).iter().chain(&self.operation_paces.get(&operation.place))
-            {
-                pace.turn().await?;
+            let own = [self.gates.get(&operation.own), self.operation_paces.get(&operation.place)];
+            for pace in own.into_iter().flatten().chain([&self.pace]) {
+                for _ in 0..turns {
+                    pace.turn().await?;
+                }
             }
-            self.pace.turn().await?;
             if self.called_off.load(Ordering::Acquire) != called_off {
                 return Err(Failure::new(Class::Throttled, "the connection went down before its turn came"));
             }
@@ -175,6 +172,11 @@ impl Connection {
             redirects -= 1;
         };
         drop(slot);
+        if let Some(usage) = self.manifest.limits.usage.as_ref().and_then(|usage| usage.read(&answer.headers))
+        {
+            self.used.store(usage.used, Ordering::Relaxed);
+            self.quota.store(usage.of, Ordering::Relaxed);
+        }
         Ok(answer)
     }
 

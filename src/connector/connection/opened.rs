@@ -220,7 +220,7 @@ impl Connection {
     }
 
     /// An outcome as it leaves here: in the client's own words, without what is secret.
-    fn told(&self, reply: Result<Reply, Failure>, object: Option<&str>) -> Result<Reply, Failure> {
+    pub(super) fn told(&self, reply: Result<Reply, Failure>, object: Option<&str>) -> Result<Reply, Failure> {
         match reply {
             Ok(reply) => Ok(self.names.inward(self.clean(reply), object)),
             Err(failure) => Err(self.redacted(failure)),

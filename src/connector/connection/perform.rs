@@ -1,5 +1,6 @@
 //! The calls that one call needs: what the system calls its fields and options, the record as it is, the rest of what was found.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -16,8 +17,21 @@ use crate::connector::rename::Renaming;
 use crate::connector::wire::Words;
 use crate::value::{Map, Value};
 
+/// A call in the words of the account, and what it is carried out with.
+pub(super) struct Prepared<'a> {
+    pub(super) call: Cow<'a, Call>,
+    pub(super) plan: Plan<'a>,
+    /// What the account calls the fields and options of its object, where they are not written as they are.
+    words: Option<Words>,
+}
+
 impl Connection {
     pub(super) async fn perform(&self, call: &Call) -> Result<Reply, Failure> {
+        self.alone(&self.prepared(call).await?).await
+    }
+
+    /// A call that may be made, translated.
+    pub(super) async fn prepared<'a>(&'a self, call: &'a Call) -> Result<Prepared<'a>, Failure> {
         let plan = self.manifest.plan(&call.action)?;
         plan.operation.check_params(&call.action)?;
         let reads = call.action.kind().map_or_else(|| plan.operation.sends.reads(), ActionKind::is_read);
@@ -26,17 +40,32 @@ impl Connection {
         }
         match plan.object.filter(|object| !object.wire.is_plain()) {
             Some(object) => self.translated(call, plan, object).await,
-            None => self.whole(call, plan).await,
+            None => Ok(Prepared { call: Cow::Borrowed(call), plan, words: None }),
         }
     }
 
-    /// Carries a call out whose object has fields that are not written as they are.
-    pub(super) async fn translated(
-        &self,
+    /// Carries a call out by itself.
+    pub(super) async fn alone(&self, prepared: &Prepared<'_>) -> Result<Reply, Failure> {
+        let reply = self.carry_out(&prepared.call, prepared.plan).await?;
+        self.finished(prepared, reply).await
+    }
+
+    /// A reply with the rest of what was found, in the words of pipelines.
+    pub(super) async fn finished(&self, prepared: &Prepared<'_>, reply: Reply) -> Result<Reply, Failure> {
+        let reply = self.rest(&prepared.call, prepared.plan, reply).await?;
+        Ok(match (&prepared.words, prepared.plan.object) {
+            (Some(words), Some(object)) => object.wire.inward(reply, words),
+            _ => reply,
+        })
+    }
+
+    /// A call whose object has fields that are not written as they are.
+    async fn translated<'a>(
+        &'a self,
         call: &Call,
-        plan: Plan<'_>,
+        plan: Plan<'a>,
         object: &Object,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Prepared<'a>, Failure> {
         let wire = &object.wire;
         let mut words = self.words(call, plan, object, Freshness::Kept).await?;
         let action = if let Ok(action) = words.chosen(&call.action) {
@@ -50,8 +79,7 @@ impl Connection {
         let context = self.context(&call, plan, &Value::Null, &Value::Null);
         wire.spell(&mut call.action, &present, &context)?;
         words.names.outward(&mut call.action);
-        let reply = self.whole(&call, plan).await?;
-        Ok(wire.inward(reply, &words))
+        Ok(Prepared { call: Cow::Owned(call), plan, words: Some(words) })
     }
 
     /// What the account calls the fields and options of a call's object.
@@ -71,9 +99,8 @@ impl Connection {
         Ok(Words { options: of(&wire.options)?, names: Renaming(of(&wire.names)?) })
     }
 
-    /// Carries a call out, and reads the rest of records that a find gave only in part.
-    pub(super) async fn whole(&self, call: &Call, plan: Plan<'_>) -> Result<Reply, Failure> {
-        let mut reply = self.carry_out(call, plan).await?;
+    /// Reads the rest of records that a find gave only in part.
+    async fn rest(&self, call: &Call, plan: Plan<'_>, mut reply: Reply) -> Result<Reply, Failure> {
         let Action::Find { object, identity, select, .. } = &call.action else { return Ok(reply) };
         let response = &plan.operation.response;
         if !response.partial {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::auth::AuthFile;
+use super::batch::BatchFile;
 use super::endpoints::EndpointsFile;
 use super::errors::ErrorsFile;
 use super::events::{EventsFile, WebhookFile};
@@ -69,6 +70,10 @@ pub struct ManifestFile {
     /// `prelude.<name>`: the ids of fields, options, stages and tags of this account. One is made when something first needs it.
     #[serde(default)]
     pub preludes: IndexMap<Identifier, PreludeFile>,
+    /// How several calls go out as one request, by the name that `batch` of an operation uses: for loops that say
+    /// `batch: true`.
+    #[serde(default)]
+    pub batches: IndexMap<Identifier, BatchFile>,
     /// What several objects have in common, by the name that `like` uses.
     #[serde(default)]
     pub shapes: IndexMap<Identifier, ObjectFile>,
@@ -122,6 +127,8 @@ pub struct DefaultsFile {
     pub encoding: Encoding,
     /// How long to wait for an answer; 30 seconds when left out.
     pub timeout: Option<Span>,
+    /// The batch of every operation that names none, lists aside: for systems that take any calls together.
+    pub batch: Option<Identifier>,
     /// How many bytes an answer may have; 8 MB when left out, and never more than 64 MB.
     #[schemars(range(min = 1, max = 67_108_864))]
     pub max_response: Option<u32>,

@@ -5,6 +5,7 @@
 //! was written and judge nothing; [`Manifest::compile`](super::Manifest::compile) gives them their meaning.
 
 mod auth;
+mod batch;
 mod endpoints;
 mod errors;
 mod events;
@@ -16,6 +17,7 @@ mod request;
 mod setting;
 
 pub use auth::{AuthChoiceFile, AuthFile, BasicFile, JwtFile, OAuth2File, TokenRequestFile};
+pub use batch::{BatchCost, BatchFile};
 pub use endpoints::EndpointsFile;
 pub use errors::{BodyKind, ErrorsFile, Holds, RuleFile, StatusRange, Statuses, Words};
 pub use events::{

@@ -8,7 +8,7 @@ use super::errors::ErrorsFile;
 use super::mail::MailFile;
 use super::request::{RequestFile, ResponseFile};
 use crate::connector::AfterUnknown;
-use crate::words::{Rate, Span};
+use crate::words::{Identifier, Rate, Span};
 
 /// One operation: a request (or a mail), how its answer reads, and what may be relied on.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -59,6 +59,9 @@ pub struct OperationFile {
     /// for: `since.field`, `since.at` (RFC 3339, UTC, whole seconds), and both as one condition `since.from`, a map.
     #[serde(default)]
     pub since: Option<SinceFile>,
+    /// How several calls of it go out as one request: one of `batches`.
+    #[serde(default)]
+    pub batch: Option<Identifier>,
     /// Its own rate limit, besides the connection's.
     #[serde(default)]
     pub rate: Option<Rate>,

@@ -28,7 +28,8 @@ pub(super) fn sentence(verb: &Verb) -> String {
         Verb::Script(script) => format!("Run a script of {} lines.", script.0.lines().count()),
         Verb::Set(_) => "Name values for later steps.".to_owned(),
         Verb::ForEach(each) => {
-            format!("For each {} of {}, at most 1000:", each.name.0, source(&each.list.0).0)
+            let together = if each.batch { ", side by side" } else { "" };
+            format!("For each {} of {}, at most 1000{together}:", each.name.0, source(&each.list.0).0)
         }
         Verb::Choose(_) => "Take the first branch that holds:".to_owned(),
         Verb::Check(check) => of_check(check),

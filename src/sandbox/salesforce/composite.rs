@@ -1,4 +1,5 @@
-//! `POST /composite`: calls in one call, which may refer to each other. The whole is 200 even when parts fail.
+//! `POST /composite`: calls in one call, which may refer to each other; and `POST /composite/batch`: calls that do not. The whole is 200 even
+//! when parts fail.
 
 use axum::http::Method;
 use bytes::Bytes;
@@ -42,6 +43,29 @@ impl Org {
         }
         let answers: Vec<Json> = done.iter().map(|(reference, reply)| told(reference, reply)).collect();
         Ok(Reply::json(200, &json!({ "compositeResponse": answers })))
+    }
+
+    /// `POST /composite/batch`: each part has an address without `/services/data`, and its answer stands at its place.
+    pub(super) fn composite_batch(&mut self, request: &Request, body: &Json) -> Result<Reply, ApiError> {
+        let parts = body["batchRequests"]
+            .as_array()
+            .ok_or_else(|| ApiError::new("JSON_PARSER_ERROR", "batchRequests is missing"))?;
+        if parts.len() > PARTS_MAX {
+            let message = format!("A batch request has at most {PARTS_MAX} subrequests.");
+            return Err(ApiError::new("LIMIT_EXCEEDED", message));
+        }
+        let mut results = Vec::with_capacity(parts.len());
+        for part in parts {
+            let url = part["url"].as_str().unwrap_or_default().trim_start_matches('/');
+            let part = json!({
+                "method": part["method"], "url": format!("/services/data/{url}"), "body": part["richInput"]
+            });
+            let reply = router::route(self, &request_of(request, &part));
+            let result: Json = serde_json::from_str(&reply.body).unwrap_or(Json::Null);
+            results.push(json!({"statusCode": reply.status, "result": result}));
+        }
+        let failed = results.iter().any(|result| result["statusCode"].as_u64().is_some_and(|it| it >= 400));
+        Ok(Reply::json(200, &json!({ "hasErrors": failed, "results": results })))
     }
 }
 

@@ -89,6 +89,7 @@ fn call(org: &mut Org, request: &Request, version: u32, path: &[&str]) -> Result
             let upserted = org.upsert(object, (field, value), &fields(request)?, update_only, manner)?;
             Ok(upserted_reply(org, object, upserted, version))
         }
+        ("POST", ["composite", "batch"]) => org.composite_batch(request, &body(request)?),
         ("POST", ["composite"]) => org.composite(request, &body(request)?),
         (_, ["composite", "sobjects", rest @ ..]) => collections(org, request, &method, rest, manner),
         _ => Err(ApiError::not_found()),

@@ -33,6 +33,7 @@ pub(super) struct Bench {
     connections: Arc<IndexMap<Arc<str>, Arc<Abilities>>>,
     plan: Mutex<VecDeque<Plan>>,
     calls: Mutex<Vec<Call>>,
+    lots: Mutex<Vec<(usize, usize)>>,
     crash: Mutex<Option<Crash>>,
     parts: Vec<(Arc<str>, String)>,
     ownership: IndexMap<ObjectRef, IndexMap<String, Owner>>,
@@ -138,6 +139,7 @@ impl Bench {
             connections: Arc::new(connections),
             plan: Mutex::default(),
             calls: Mutex::default(),
+            lots: Mutex::default(),
             crash: Mutex::default(),
             parts: Vec::new(),
             ownership: IndexMap::new(),
@@ -233,6 +235,12 @@ impl Bench {
         execute(&program, &input, &world).await
     }
 
+    fn note(&self, call: &Call) {
+        let mut calls = self.calls.lock().unwrap();
+        self.lots.lock().unwrap().push((calls.len(), 1));
+        calls.push(call.clone());
+    }
+
     /// What was written, one line a write: `update Account 001 {"Name":"x"}`.
     pub(super) fn writes(&self) -> Vec<String> {
         let line = |write: crate::rehearsal::Write| {
@@ -249,6 +257,12 @@ impl Bench {
             None => "call".to_owned(),
         };
         self.calls.lock().unwrap().iter().map(word).collect()
+    }
+
+    /// The calls that came together, by how many there were and what the first is: `3 create Line`.
+    pub(super) fn lots(&self) -> Vec<String> {
+        let sent = self.sent();
+        self.lots.lock().unwrap().iter().map(|(first, count)| format!("{count} {}", sent[*first])).collect()
     }
 
     /// The first call that was sent.
@@ -279,7 +293,7 @@ fn draft<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> DraftFile<T>
 
 impl Gateway for Bench {
     fn call<'a>(&'a self, client: &'a str, call: &'a Call) -> BoxFuture<'a, Result<Reply, Failure>> {
-        self.calls.lock().unwrap().push(call.clone());
+        self.note(call);
         let plan = self.plan.lock().unwrap().pop_front().unwrap_or(Plan::Pass);
         async move {
             match plan {
@@ -294,6 +308,26 @@ impl Gateway for Bench {
                     Err(Failure { done: Done::Perhaps, ..failure(Class::Transient) })
                 }
             }
+        }
+        .boxed()
+    }
+
+    fn call_many<'a>(
+        &'a self,
+        client: &'a str,
+        calls: &'a [Call],
+    ) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
+        async move {
+            let first = self.calls.lock().unwrap().len();
+            let mut answers = Vec::new();
+            for call in calls {
+                answers.push(self.call(client, call).await);
+            }
+            let mut lots = self.lots.lock().unwrap();
+            let alone = lots.len() - calls.len();
+            lots.truncate(alone);
+            lots.push((first, calls.len()));
+            answers
         }
         .boxed()
     }

@@ -7,4 +7,5 @@ mod owning;
 mod reading;
 mod scripts;
 mod structure;
+mod together;
 mod writing;

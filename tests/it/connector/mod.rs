@@ -9,6 +9,7 @@ mod salesforce;
 mod slack;
 mod smtp;
 mod stripe;
+mod together;
 mod traps;
 mod webhook;
 
