@@ -7,12 +7,16 @@
 //! It guesses nothing: what a version's file does not list is unknown, and unknown is not wrong. It knows nothing
 //! of pipelines. Begin reading in `version.rs`; `shape.rs` is the walk that path checks use.
 
+mod amounts;
 mod lay_over;
+mod moved;
 mod read;
 mod sample;
 mod shape;
 mod version;
 
+pub use amounts::is_amount;
 pub use lay_over::lay_over;
+pub use moved::{Moved, moved};
 pub use shape::{Field, Fields, Format, Kind, ObjectShape, Place, Walk, Words};
 pub use version::{Catalog, EventType};

@@ -139,6 +139,11 @@ impl<'c> Walk<'c> {
 }
 
 impl<'c> Place<'c> {
+    /// The version whose shape this is.
+    pub fn catalog(self) -> &'c Catalog {
+        self.catalog
+    }
+
     /// The field that stands here; `None` at the top of an object.
     pub fn field(self) -> Option<&'c Field> {
         if let At::Field(field) = self.at { Some(field) } else { None }

@@ -54,7 +54,7 @@ impl Catalog {
     }
 
     /// The versions that are known, oldest first.
-    pub fn api_versions() -> impl ExactSizeIterator<Item = &'static str> {
+    pub fn api_versions() -> impl DoubleEndedIterator<Item = &'static str> + ExactSizeIterator {
         FILES.iter().map(|(version, _)| *version)
     }
 

@@ -8,13 +8,14 @@ use indexmap::IndexMap;
 use super::connectors::Connectors;
 use super::events::Events;
 use super::made_of::MadeOf;
-use super::rules::RULES;
+use super::rules::{RULES, TYPED_RULES};
+use super::types::{self, Typed};
 use super::view::{Found, View};
 use crate::config::{ClientDraft, ClientFile, ClientOverlay, Draft, DraftFile, Shared};
 use crate::diagnostic::{Code, Diagnostic, Path, Report, Severity, SourceFile, Sources};
 use crate::expr::{Engine, FaultSeg, Library};
 use crate::project::{Client, ClientParts, ConnectionConfig, Pipeline, Project, map_of};
-use crate::steps::{ClientScope, Heard, finding_of};
+use crate::steps::{ClientScope, Compilation, Heard, finding_of};
 
 /// Which environments a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,13 @@ impl<'a> ClientCheck<'a> {
             findings.extend(found.into_findings());
         }
         let made_of = MadeOf::of(&view);
-        let pipelines = self.pipelines(&view, &made_of, &mut findings);
+        let mut types = Typed::default();
+        let pipelines = self.pipelines(&view, &made_of, &mut findings, &mut types);
+        for rule in TYPED_RULES {
+            let mut found = Found::new(rule.code);
+            (rule.check)(&view, &types, &mut found);
+            findings.extend(found.into_findings());
+        }
         if self.is_broken(overlay, &findings) {
             return Outcome { client: None, findings };
         }
@@ -164,8 +171,14 @@ impl<'a> ClientCheck<'a> {
         None
     }
 
-    /// The pipelines that are right.
-    fn pipelines(&self, view: &View, made_of: &MadeOf, findings: &mut Vec<Diagnostic>) -> Vec<Arc<Pipeline>> {
+    /// The pipelines that are right. What is known of the values in all of them goes to `types`.
+    fn pipelines(
+        &self,
+        view: &View,
+        made_of: &MadeOf,
+        findings: &mut Vec<Diagnostic>,
+        types: &mut Typed,
+    ) -> Vec<Arc<Pipeline>> {
         let Some(engine) = view.engine else { return Vec::new() };
         let vars: Vec<Arc<str>> = view.client.vars.keys().map(|name| Arc::clone(&name.0)).collect();
         let mut parts = IndexMap::new();
@@ -192,7 +205,14 @@ impl<'a> ClientCheck<'a> {
         files
             .filter_map(|(file, set)| {
                 let event = file.content.as_ref().map_or(&[][..], |pipeline| events.keys(&pipeline.trigger));
-                Pipeline::compile(ClientScope { event, ..scope }, file, Arc::clone(&set.version), findings)
+                let mut out = Compilation::default();
+                let version = Arc::clone(&set.version);
+                let pipeline = Pipeline::compile(ClientScope { event, ..scope }, file, version, &mut out);
+                findings.append(&mut out.findings);
+                if let Some(written) = &file.content {
+                    types::typed(view, &file.path, written, &out.expressions, types);
+                }
+                pipeline
             })
             .map(Arc::new)
             .collect()

@@ -12,6 +12,7 @@ mod connectors;
 mod events;
 mod made_of;
 mod rules;
+mod types;
 mod view;
 mod walk;
 

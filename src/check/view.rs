@@ -9,6 +9,7 @@ use crate::catalog::Catalog;
 use crate::config::{
     ClientDraft, ClientFile, ClientOverlay, ConnectionFile, DraftFile, Identifier, PartFile, Shared,
 };
+use crate::connector::file::Amounts;
 use crate::connector::{Abilities, Manifest};
 use crate::diagnostic::{Code, Diagnostic, Path, Place};
 use crate::expr::Engine;
@@ -55,6 +56,24 @@ impl<'a> View<'a> {
             .get(connection)
             .and_then(|connection| Catalog::of(connection.config.get("api_version")?.as_str()?))
             .unwrap_or_else(Catalog::newest)
+    }
+
+    /// What is known of the objects of a connection; nothing of one of another system, or of a version that is not known.
+    pub(super) fn catalog_of(&self, connection: &str) -> Option<&'static Catalog> {
+        let (_, connection) = self.client.connections.iter().find(|(name, _)| *name.0 == *connection)?;
+        if connection.connector != "stripe" {
+            return None;
+        }
+        match connection.config.get("api_version") {
+            None => Some(Catalog::newest()),
+            Some(version) => Catalog::of(version.as_str()?),
+        }
+    }
+
+    /// How a connection takes money; nothing when its connector is not known.
+    pub(super) fn amounts(&self, connection: &str) -> Option<Amounts> {
+        let (_, connection) = self.client.connections.iter().find(|(name, _)| *name.0 == *connection)?;
+        Some(self.manifest(connection)?.abilities().amounts())
     }
 
     /// The manifest behind a connection; nothing when it has none, or a broken one.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Action, ActionKind};
 use super::events::{EventType, matches_type};
-use super::file::ParamKind;
+use super::file::{Amounts, ParamKind};
 
 /// The name under which a manifest describes every object that it does not list.
 pub const ANY_OBJECT: &str = "*";
@@ -24,6 +24,8 @@ pub struct Abilities {
     pub(super) operations: IndexMap<Arc<str>, OperationFacts>,
     /// What is known of its events.
     pub(super) events: EventFacts,
+    /// How it takes money.
+    pub(super) amounts: Amounts,
     /// How an id may be written; as it is when nothing says otherwise.
     pub(super) ids: Option<IdForm>,
     /// An account's own field names behind words of its client: object -> word -> field.
@@ -90,6 +92,11 @@ impl Abilities {
     /// What is known of its events.
     pub fn events(&self) -> &EventFacts {
         &self.events
+    }
+
+    /// How the system takes money.
+    pub fn amounts(&self) -> Amounts {
+        self.amounts
     }
 
     /// How an id may be written, where there is more than one way.

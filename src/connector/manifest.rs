@@ -219,6 +219,7 @@ impl Manifest {
             objects: objects.iter().map(|(name, object)| (Arc::clone(name), object.facts())).collect(),
             operations: operations.iter().map(|(name, op)| (Arc::clone(name), op.facts.clone())).collect(),
             events: events.as_ref().map(Events::facts).unwrap_or_default(),
+            amounts: file.amounts,
             ids,
             ..Abilities::default()
         };

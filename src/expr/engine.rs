@@ -7,6 +7,7 @@ use super::context::Context;
 use super::expression::{self, Expr};
 use super::fault::{EvalError, Fault};
 use super::names::{Names, Reference};
+use super::outline::{Outlining, Term};
 use super::reads::reads;
 use super::rhai::{Library, Program, Runtime, Script};
 use crate::value::Value;
@@ -72,6 +73,11 @@ impl Condition {
     /// The paths of the context that it reads.
     pub fn references(&self) -> &[Reference] {
         self.program.references()
+    }
+
+    /// The condition as a term.
+    pub fn outline(&self) -> Term {
+        self.program.outline(&Outlining { source: &self.source, path: Arc::from([]), offset: 0 })
     }
 
     /// The condition as it was written.

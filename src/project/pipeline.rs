@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::schedule::Schedule;
 use crate::config::{DraftFile, LockstepTrigger, PipelineFile, Stale, StaleFile};
-use crate::diagnostic::{Diagnostic, Path};
+use crate::diagnostic::Path;
 use crate::expr::Expr;
-use crate::steps::{self, ClientScope, Program};
+use crate::steps::{self, ClientScope, Compilation, Program};
 
 /// A pipeline that can run.
 #[derive(Debug)]
@@ -77,20 +77,20 @@ impl Pipeline {
         }
     }
 
-    /// Compiles a written pipeline. Everything that is wrong with it is added to `findings`; nothing is given when
+    /// Compiles a written pipeline. Everything that is wrong with it is added to `out`; nothing is given when
     /// something is. `version` names all the sources that it is made of.
     pub(crate) fn compile(
         scope: ClientScope<'_>,
         file: &DraftFile<PipelineFile>,
         version: Arc<str>,
-        findings: &mut Vec<Diagnostic>,
+        out: &mut Compilation,
     ) -> Option<Self> {
         let written = file.content.as_ref()?;
-        let trigger = trigger(scope, file, written, findings);
+        let trigger = trigger(scope, file, written, out);
         let object = trigger.as_ref().map(Trigger::keys).unwrap_or_default();
         let scope = ClientScope { object: &object, ..scope };
-        let program = Program::compile(scope, &file.path, written, findings);
-        let order = order(scope, file, written, findings);
+        let program = Program::compile(scope, &file.path, written, out);
+        let order = order(scope, file, written, out);
         Some(Self {
             name: Arc::clone(&written.name.0),
             path: Arc::clone(&file.path),
@@ -142,17 +142,17 @@ fn trigger(
     scope: ClientScope<'_>,
     file: &DraftFile<PipelineFile>,
     written: &PipelineFile,
-    findings: &mut Vec<Diagnostic>,
+    out: &mut Compilation,
 ) -> Option<Trigger> {
     if let Some(reports) = written.trigger.reports() {
         return Some(Trigger::Reports(reports.clone()));
     }
     if let Some(schedule) = written.trigger.schedule() {
-        return Schedule::compile(scope, file, schedule, findings)
+        return Schedule::compile(scope, file, schedule, out)
             .map(|schedule| Trigger::Schedule(Arc::new(schedule)));
     }
     let (path, connection, patterns) = written.trigger.events()?;
-    steps::connection(scope, &file.path, &path, connection, findings)?;
+    steps::connection(scope, &file.path, &path, connection, out)?;
     let patterns = patterns.iter().map(|pattern| pattern.as_str().into()).collect();
     let polled = written.trigger.polled();
     Some(Trigger::Events { connection: Arc::clone(&connection.0), patterns, polled })
@@ -162,13 +162,13 @@ fn order(
     scope: ClientScope<'_>,
     file: &DraftFile<PipelineFile>,
     written: &PipelineFile,
-    findings: &mut Vec<Diagnostic>,
+    out: &mut Compilation,
 ) -> Option<Order> {
     let order = written.order.clone().unwrap_or_default();
     let key = match &order.key {
         Some(key) => {
             let path = Path::root().key("order").key("key");
-            Some(steps::order_key(scope, &file.path, &path, key, findings)?)
+            Some(steps::order_key(scope, &file.path, &path, key, out)?)
         }
         None => None,
     };

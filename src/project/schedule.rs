@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::{DraftFile, Gone, Keep, PipelineFile, ReportTo, ScheduleTrigger, Start};
 use crate::cron::Pattern;
 use crate::diagnostic::{Code, Diagnostic, Path};
-use crate::steps::{self, ClientScope, Listing};
+use crate::steps::{self, ClientScope, Compilation, Listing};
 use crate::words::Span;
 
 /// Times, and what is listed then.
@@ -43,7 +43,7 @@ impl Schedule {
         scope: ClientScope<'_>,
         file: &DraftFile<PipelineFile>,
         written: &ScheduleTrigger,
-        findings: &mut Vec<Diagnostic>,
+        out: &mut Compilation,
     ) -> Option<Self> {
         let path = Path::root().key("trigger").key("schedule");
         let times = match (&written.every, &written.cron) {
@@ -54,22 +54,21 @@ impl Schedule {
                 let finding = Diagnostic::new(Code::BadSchedule, file.key(path.key("cron")), fact)
                     .label("`every` says when already")
                     .help("leave one of them out");
-                findings.push(finding);
+                out.findings.push(finding);
                 None
             }
             (None, None) => {
                 let fact = "the schedule does not say when it is";
                 let finding = Diagnostic::new(Code::BadSchedule, file.value(path.clone()), fact)
                     .help("write `every: 1m`, or `cron: \"0 6 * * 1-5\"` in the client's time zone");
-                findings.push(finding);
+                out.findings.push(finding);
                 None
             }
         };
         let listing = match &written.list {
             Some(list) => {
                 let unique = written.unique.as_ref();
-                steps::listing(scope, &file.path, &path, (list, unique), findings)
-                    .map(|it| Some(Arc::new(it)))
+                steps::listing(scope, &file.path, &path, (list, unique), out).map(|it| Some(Arc::new(it)))
             }
             None => Some(None),
         };

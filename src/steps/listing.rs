@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compilation::Compilation;
 use super::lower::{ClientScope, Lowering};
 use super::run::ClientFacts;
 use super::target::Target;
@@ -127,16 +128,16 @@ impl Unique {
     }
 }
 
-/// Compiles what a schedule lists. Everything that is wrong with it is added to `findings`; nothing is given when something
+/// Compiles what a schedule lists. Everything that is wrong with it is added to `out`; nothing is given when something
 /// is.
 pub fn listing(
     scope: ClientScope<'_>,
     file: &Arc<str>,
     path: &Path,
     (list, unique): (&ListFile, Option<&UniqueFile>),
-    findings: &mut Vec<Diagnostic>,
+    out: &mut Compilation,
 ) -> Option<Listing> {
-    let mut lowering = Lowering::new(scope, file, findings);
+    let mut lowering = Lowering::new(scope, file, out);
     let vars = || scope.vars.iter().map(|name| &**name);
     lowering.everywhere = Names::new([])
         .with_plain("client", "the client's name")

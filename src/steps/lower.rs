@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indexmap::map::Entry;
 use indexmap::{IndexMap, IndexSet};
 
+use super::compilation::{Compilation, Compiled};
 use super::mapping::{Field, Mapping, Operand};
 use super::ownership::{Heard, Origins, Right};
 use super::target::Target;
@@ -56,7 +57,7 @@ const ROOTS: [&str; 3] = ["object", "previous", "before"];
 /// Lowers the steps of one pipeline.
 pub(super) struct Lowering<'a> {
     pub(super) scope: ClientScope<'a>,
-    findings: &'a mut Vec<Diagnostic>,
+    out: &'a mut Compilation,
     /// True when something is wrong, also where another part of `check` tells it.
     pub(super) failed: bool,
     /// The file at hand: the pipeline's, or a part's.
@@ -150,10 +151,10 @@ fn everywhere(scope: ClientScope<'_>) -> Names {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn new(scope: ClientScope<'a>, file: &Arc<str>, findings: &'a mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(scope: ClientScope<'a>, file: &Arc<str>, out: &'a mut Compilation) -> Self {
         Self {
             scope,
-            findings,
+            out,
             failed: false,
             file: Arc::clone(file),
             names: NamesHere::default(),
@@ -188,12 +189,12 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn find(&mut self, finding: Diagnostic) {
         self.failed = true;
-        self.findings.push(finding);
+        self.out.findings.push(finding);
     }
 
     /// A finding that stops nothing.
     pub(super) fn warn(&mut self, finding: Diagnostic) {
-        self.findings.push(finding);
+        self.out.findings.push(finding);
     }
 
     pub(super) fn value(&self, path: &Path) -> Place {
@@ -226,6 +227,11 @@ impl<'a> Lowering<'a> {
         }
         self.uses.add(expression.references(), role);
         self.heed(&written.to_json());
+        self.out.expressions.push(Compiled {
+            write: expression.write(),
+            on_nothing: expression.on_nothing(),
+            ..Compiled::code(&self.file, path, expression.outline(written))
+        });
         Some(expression)
     }
 
@@ -262,6 +268,7 @@ impl<'a> Lowering<'a> {
         let condition = self.without_faults(path, compiled)?;
         self.uses.add(condition.references(), Role::Branch);
         self.heed(&written.0);
+        self.out.expressions.push(Compiled::code(&self.file, path, condition.outline()));
         Some(condition)
     }
 
@@ -285,6 +292,7 @@ impl<'a> Lowering<'a> {
         let script = self.without_faults(path, compiled)?;
         self.uses.add(script.references(), Role::Branch);
         self.heed(&written.0);
+        self.out.expressions.push(Compiled::code(&self.file, path, script.outline(&written.0)));
         Some(script)
     }
 
@@ -390,9 +398,9 @@ pub fn order_key(
     file: &Arc<str>,
     path: &Path,
     written: &written::Written,
-    findings: &mut Vec<Diagnostic>,
+    out: &mut Compilation,
 ) -> Option<Expr> {
-    Lowering::new(scope, file, findings).expression(path, &written.0, Role::Value)
+    Lowering::new(scope, file, out).expression(path, &written.0, Role::Value)
 }
 
 /// A connection that a trigger names.
@@ -401,9 +409,9 @@ pub fn connection(
     file: &Arc<str>,
     path: &Path,
     name: &Identifier,
-    findings: &mut Vec<Diagnostic>,
+    out: &mut Compilation,
 ) -> Option<Arc<Abilities>> {
-    let mut lowering = Lowering::new(scope, file, findings);
+    let mut lowering = Lowering::new(scope, file, out);
     lowering.connection(path, &name.0).map(|(_, abilities)| abilities)
 }
 

@@ -13,6 +13,7 @@ mod calls;
 mod check;
 mod choose;
 mod compare;
+mod compilation;
 mod create;
 mod danger;
 mod delete;
@@ -54,6 +55,7 @@ mod uses;
 mod tests;
 
 pub(crate) use compare::{same, same_identity};
+pub use compilation::{Compilation, Compiled};
 pub use ending::{Ending, StepRetry};
 pub use execute::execute;
 pub use journal::{

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::calls::At;
+use super::compilation::Compilation;
 use super::execute::{Execution, Stop};
 use super::lower::{ClientScope, Lowering, Wrong};
 use super::lower_steps;
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::config::step::OnError;
 use crate::config::{PipelineFile, RetryFile};
-use crate::diagnostic::{Diagnostic, Path};
+use crate::diagnostic::Path;
 use crate::expr::Condition;
 use crate::value::Value;
 
@@ -120,15 +121,15 @@ impl Program {
         self.read.as_ref().map(|read| &read.target)
     }
 
-    /// Compiles what a pipeline does. Everything that is wrong with it is added to `findings`; nothing is given when
+    /// Compiles what a pipeline does. Everything that is wrong with it is added to `out`; nothing is given when
     /// something is.
     pub fn compile(
         scope: ClientScope<'_>,
         file: &Arc<str>,
         written: &PipelineFile,
-        findings: &mut Vec<Diagnostic>,
+        out: &mut Compilation,
     ) -> Option<Self> {
-        let mut lowering = Lowering::new(scope, file, findings);
+        let mut lowering = Lowering::new(scope, file, out);
         lowering.names.all = lower_steps::all_named(&written.steps, scope.parts);
         lowering.origins = Origins::of(written);
         let top = Path::root();

@@ -7,11 +7,20 @@ mod bad_owner;
 mod bad_placeholder;
 mod bad_schedule;
 mod connection_config;
+mod constant_condition;
 mod disabled_pipeline;
 mod duplicate_name;
 mod foreign_write;
+mod impossible_word;
+mod map_words;
+mod minor_units;
+mod moved_field;
 mod name_differs;
 mod no_events;
+mod no_zone;
+mod not_expanded;
+mod partial_field;
+mod raw_time;
 mod read_only;
 mod retry_too_long;
 mod secret_written;
@@ -20,10 +29,14 @@ mod test_case;
 mod unknown_api_version;
 mod unknown_connector;
 mod unknown_event;
+mod unknown_path;
 mod unknown_pipeline;
 mod unused_connection;
 mod unused_part;
+mod wrong_kind;
+mod wrong_money;
 
+use super::types::Typed;
 use super::view::{Found, View};
 use crate::diagnostic::Code;
 
@@ -35,7 +48,31 @@ pub(super) struct Rule {
     pub(super) check: fn(&View, &mut Found),
 }
 
-/// All rules, in the order in which a reader meets what they are about.
+/// One thing that can be wrong with the values in a client's pipelines.
+pub(super) struct TypedRule {
+    /// The code of everything that it finds.
+    pub(super) code: Code,
+    /// Looks for it.
+    pub(super) check: fn(&View, &Typed, &mut Found),
+}
+
+/// The rules that look at what values are, once every expression is compiled.
+pub(super) const TYPED_RULES: &[TypedRule] = &[
+    unknown_path::RULE,
+    moved_field::RULE,
+    partial_field::RULE,
+    not_expanded::RULE,
+    impossible_word::RULE,
+    map_words::RULE,
+    minor_units::RULE,
+    wrong_money::RULE,
+    wrong_kind::RULE,
+    raw_time::RULE,
+    no_zone::RULE,
+    constant_condition::RULE,
+];
+
+/// All other rules, in the order in which a reader meets what they are about.
 pub(super) const RULES: &[Rule] = &[
     name_differs::RULE,
     duplicate_name::RULE,

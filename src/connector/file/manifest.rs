@@ -60,6 +60,9 @@ pub struct ManifestFile {
     /// is what counts. Two texts that match are one id when their groups are equal: `'([0-9A-Za-z]{15})([A-Z0-5]{3})?'`.
     #[serde(default)]
     pub ids: Option<String>,
+    /// How the system takes money: with it `validate` finds amounts that are a hundred times what was meant.
+    #[serde(default)]
+    pub amounts: Amounts,
     /// Query languages and text formats, by the name that `quoted` and `escaped` use.
     #[serde(default)]
     pub languages: IndexMap<Identifier, LanguageFile>,
@@ -171,6 +174,19 @@ pub struct IdempotencyFile {
     pub valid: Span,
     /// The methods for which it does.
     pub methods: Vec<Method>,
+}
+
+/// How a system takes money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Amounts {
+    /// In the currency's own unit: `45.00`.
+    #[default]
+    Decimal,
+    /// In whole numbers of its smallest unit: `4500`.
+    Minor,
+    /// One way here, the other there: nothing is said about it.
+    Any,
 }
 
 /// How values are written in a query language or a text format, so that no value can change the text's structure.

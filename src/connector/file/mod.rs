@@ -26,8 +26,8 @@ pub use events::{
 };
 pub use mail::{MailFile, Transport};
 pub use manifest::{
-    DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile, PreludeFile,
-    UsageFile,
+    Amounts, DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile,
+    PreludeFile, UsageFile,
 };
 pub use object::{FieldFile, ManyFile, ObjectFile};
 pub use operation::{OperationFile, ParamFile, ParamKind, RepeatFile};

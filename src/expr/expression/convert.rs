@@ -52,7 +52,8 @@ impl Modifiers {
 }
 
 impl Transform {
-    fn name(&self) -> &str {
+    /// The function's name.
+    pub(in crate::expr) fn name(&self) -> &str {
         match self {
             Self::Shared(function) => function.name,
             Self::Library { name, .. } => name,

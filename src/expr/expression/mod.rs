@@ -5,11 +5,11 @@
 
 mod convert;
 mod eval;
-mod model;
+pub(super) mod model;
 mod modifiers;
 mod parse;
 mod suspect;
-mod template;
+pub(super) mod template;
 #[cfg(test)]
 mod tests;
 mod trace;

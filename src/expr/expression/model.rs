@@ -17,16 +17,16 @@ use crate::value::{Map, Value};
 /// A value expression, ready to be evaluated any number of times.
 #[derive(Clone)]
 pub struct Expr {
-    pub(super) inner: Arc<Inner>,
+    pub(in crate::expr) inner: Arc<Inner>,
 }
 
-pub(super) struct Inner {
-    pub(super) node: Node,
-    pub(super) write: Write,
-    pub(super) on_nothing: OnNothing,
-    pub(super) references: Vec<Reference>,
-    pub(super) suspicions: Vec<Fault>,
-    pub(super) constant: bool,
+pub(in crate::expr) struct Inner {
+    pub(in crate::expr) node: Node,
+    pub(in crate::expr) write: Write,
+    pub(in crate::expr) on_nothing: OnNothing,
+    pub(in crate::expr) references: Vec<Reference>,
+    pub(in crate::expr) suspicions: Vec<Fault>,
+    pub(in crate::expr) constant: bool,
 }
 
 /// When a field may be written (`write:`).
@@ -52,13 +52,13 @@ pub enum OnNothing {
 }
 
 /// A form of value with its modifiers.
-pub(super) struct Node {
-    pub(super) form: Form,
-    pub(super) modifiers: Option<Box<Modifiers>>,
+pub(in crate::expr) struct Node {
+    pub(in crate::expr) form: Form,
+    pub(in crate::expr) modifiers: Option<Box<Modifiers>>,
 }
 
 /// The forms of the table in the language reference.
-pub(super) enum Form {
+pub(in crate::expr) enum Form {
     Literal(Value),
     Path(JsonPath),
     Script {
@@ -78,28 +78,28 @@ pub(super) enum Form {
 }
 
 /// A part of a text.
-pub(super) enum Piece {
+pub(in crate::expr) enum Piece {
     Plain(Arc<str>),
     Script(Program),
 }
 
 /// What is done to a value, in this order.
 #[derive(Default)]
-pub(super) struct Modifiers {
-    pub(super) transform: Vec<Transform>,
-    pub(super) convert: Option<Convert>,
-    pub(super) default: Option<Node>,
-    pub(super) required: bool,
+pub(in crate::expr) struct Modifiers {
+    pub(in crate::expr) transform: Vec<Transform>,
+    pub(in crate::expr) convert: Option<Convert>,
+    pub(in crate::expr) default: Option<Node>,
+    pub(in crate::expr) required: bool,
 }
 
 /// A function of one value.
-pub(super) enum Transform {
+pub(in crate::expr) enum Transform {
     Shared(&'static Function),
     Library { runtime: Arc<Runtime>, name: Arc<str> },
 }
 
 /// The one conversion that a value may have.
-pub(super) enum Convert {
+pub(in crate::expr) enum Convert {
     Money(Node),
     Minor(Node),
     Datetime { format: Format, zone: Option<Zone> },
@@ -108,13 +108,13 @@ pub(super) enum Convert {
 }
 
 /// Where a time is told.
-pub(super) enum Zone {
+pub(in crate::expr) enum Zone {
     Fixed(TimeZone),
     Read(Node),
 }
 
 /// Values by values.
-pub(super) enum Table {
+pub(in crate::expr) enum Table {
     Fixed(IndexMap<Arc<str>, Value>),
     Read(JsonPath),
 }
@@ -123,6 +123,11 @@ impl Expr {
     /// True for a map that is a form of its own (`from`, `script`, ...), and not a payload.
     pub fn is_form(map: &Map) -> bool {
         HEADS.iter().any(|head| map.contains_key(*head))
+    }
+
+    /// What the value is, for an outline.
+    pub(in crate::expr) fn node(&self) -> &Node {
+        &self.inner.node
     }
 
     /// When the field may be written.
@@ -158,14 +163,14 @@ impl std::fmt::Debug for Expr {
 }
 
 impl Node {
-    pub(super) fn plain(form: Form) -> Self {
+    pub(in crate::expr) fn plain(form: Form) -> Self {
         Self { form, modifiers: None }
     }
 }
 
 impl Form {
     /// The form as it was written, shortly: for messages and traces.
-    pub(super) fn source(&self) -> String {
+    pub(in crate::expr) fn source(&self) -> String {
         match self {
             Self::Literal(value) => value.to_string(),
             Self::Path(path) => path.source().to_owned(),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A part of a template, by its place in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::expr) enum Part {
     /// Text as it is.
     Plain(Range<usize>),
     /// A script, without `${` and `}`.
@@ -13,10 +13,10 @@ pub(super) enum Part {
 
 /// A `${` without its `}`, at this byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unclosed(pub(super) usize);
+pub(in crate::expr) struct Unclosed(pub(super) usize);
 
 /// Takes a text apart; braces, strings and comments inside a script do not end it.
-pub(super) fn parts(text: &str) -> Result<Vec<Part>, Unclosed> {
+pub(in crate::expr) fn parts(text: &str) -> Result<Vec<Part>, Unclosed> {
     let mut parts = Vec::new();
     let mut at = 0;
     while let Some(found) = text[at..].find("${") {

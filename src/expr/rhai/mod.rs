@@ -14,6 +14,7 @@ mod engine;
 mod errors;
 mod foreign;
 mod operators;
+mod outline;
 mod program;
 mod script;
 #[cfg(test)]

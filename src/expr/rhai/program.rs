@@ -40,6 +40,11 @@ impl Program {
         })
     }
 
+    /// The syntax tree, with the libraries' functions.
+    pub(super) fn ast(&self) -> &AST {
+        &self.ast
+    }
+
     /// The paths of the context that it reads.
     pub(crate) fn references(&self) -> &[Reference] {
         &self.references

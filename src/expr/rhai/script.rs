@@ -39,7 +39,7 @@ const VERBS: [(&str, &[usize]); 10] = [
 ];
 
 /// What the method `call` is called inside Rhai.
-const CALL: &str = "c_ll";
+pub(super) const CALL: &str = "c_ll";
 
 /// One call that a script makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +167,11 @@ impl Script {
             references: found.references,
             calls: found.methods.into_iter().filter_map(WrittenCall::of).collect(),
         })
+    }
+
+    /// The syntax tree, with the libraries' functions.
+    pub(super) fn ast(&self) -> &AST {
+        &self.ast
     }
 
     /// The paths of the context that it reads.

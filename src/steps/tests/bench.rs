@@ -19,8 +19,8 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::expr::Engine;
 use crate::rehearsal::{Crm, Memory, RunJournal};
 use crate::steps::{
-    Agreements, CallId, CallOutcome, ClientFacts, ClientScope, Ending, Entry, EventInput, FieldKey, Grant,
-    Identity, Intent, Journal, JournalError, Program, RunInput, Spent, World, execute,
+    Agreements, CallId, CallOutcome, ClientFacts, ClientScope, Compilation, Ending, Entry, EventInput,
+    FieldKey, Grant, Identity, Intent, Journal, JournalError, Program, RunInput, Spent, World, execute,
 };
 use crate::value::Value;
 use crate::yaml;
@@ -196,10 +196,10 @@ impl Bench {
             ownership: &self.ownership,
             heard: &Arc::default(),
         };
-        let mut findings = Vec::new();
+        let mut out = Compilation::default();
         let written = file.content.as_ref().expect("the pipeline reads");
-        let program = Program::compile(scope, &file.path, written, &mut findings);
-        (program, findings)
+        let program = Program::compile(scope, &file.path, written, &mut out);
+        (program, out.findings)
     }
 
     /// Runs steps for an event's object, as the first attempt of run `run-1`.

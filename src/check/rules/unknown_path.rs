@@ -1,0 +1,26 @@
+#![doc = include_str!("unknown-path.md")]
+
+use super::super::types::{Sight, Typed};
+use super::super::view::{Found, View};
+use super::TypedRule;
+use crate::diagnostic::Code;
+
+pub(super) const RULE: TypedRule = TypedRule { code: Code::UnknownPath, check };
+
+fn check(_: &View, typed: &Typed, found: &mut Found) {
+    for (place, sight) in &typed.sights {
+        let Sight::Missing(miss) = sight else { continue };
+        if miss.moved.is_some() {
+            continue;
+        }
+        let help = match &miss.near {
+            Some(near) if miss.key.starts_with('[') => {
+                Some(format!("its elements are in `{near}`: `{near}{}`", miss.key))
+            }
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => None,
+        };
+        let fact = format!("`{}` is not a field of `{}`", miss.key, miss.of);
+        found.push(found.at(place.clone(), fact).label("it is never there").help_maybe(help));
+    }
+}

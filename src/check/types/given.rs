@@ -1,0 +1,149 @@
+//! What steps give to systems: fields, identities, parameters.
+
+use std::sync::Arc;
+
+use super::infer::place;
+use super::shape::{Kind, Object};
+use super::sight::{Given, GivenTo};
+use super::walk::Walk;
+use crate::config::step::{Key, Params};
+use crate::config::{Fields, Match, ObjectRef, Verb};
+use crate::connector::file::Amounts;
+use crate::diagnostic::{Path, Place};
+use crate::expr::{Term, What};
+
+/// A verb on one object.
+pub(super) struct OnObject<'a> {
+    pub(super) object: &'a ObjectRef,
+    pub(super) matching: Option<&'a Match>,
+    /// What the records that are listed have.
+    pub(super) conditions: Option<&'a Fields>,
+    pub(super) key: Option<&'a Key>,
+    pub(super) fields: Option<&'a Fields>,
+    pub(super) params: &'a Params,
+    /// True when there may be no record.
+    pub(super) may_miss: bool,
+}
+
+impl<'a> OnObject<'a> {
+    /// Nothing for a verb on no object, or on several.
+    pub(super) fn of(verb: &'a Verb) -> Option<Self> {
+        let on = |object: &'a ObjectRef, params: &'a Params| Self {
+            object,
+            matching: None,
+            conditions: None,
+            key: None,
+            fields: None,
+            params,
+            may_miss: false,
+        };
+        Some(match verb {
+            Verb::Get(step) => Self { may_miss: true, ..on(&step.object, &step.params) },
+            Verb::List(step) => Self { conditions: Some(&step.matching), ..on(&step.object, &step.params) },
+            Verb::Create(step) => {
+                Self { key: step.key.as_ref(), fields: Some(&step.fields), ..on(&step.object, &step.params) }
+            }
+            Verb::Update(step) => Self { fields: Some(&step.fields), ..on(&step.object, &step.params) },
+            Verb::Upsert(step) => Self {
+                matching: Some(&step.matching),
+                fields: Some(&step.fields),
+                ..on(&step.object, &step.params)
+            },
+            Verb::Delete(step) => on(&step.object, &step.params),
+            Verb::Link(step) | Verb::Unlink(step) => {
+                Self { fields: Some(&step.fields), ..on(&step.object, &step.params) }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The verb, and the object that it is about.
+type Target<'t> = (&'static str, &'t ObjectRef);
+
+impl Walk<'_> {
+    /// Every value of a map below `key`.
+    pub(super) fn give_all(
+        &mut self,
+        path: &Path,
+        key: &str,
+        written: &Fields,
+        to: GivenTo,
+        target: Target<'_>,
+    ) {
+        let path = path.key(key);
+        for name in written.keys() {
+            self.give(&path, name, to, target);
+        }
+    }
+
+    /// What a record is looked up by.
+    pub(super) fn give_match(&mut self, path: &Path, matching: &Match, target: Target<'_>) {
+        let path = path.key("match");
+        match matching {
+            Match::One(fields) => {
+                for name in fields.keys() {
+                    self.give(&path, name, GivenTo::Match, target);
+                }
+            }
+            Match::AnyOf(alternatives) => {
+                for (index, fields) in alternatives.iter().enumerate() {
+                    for name in fields.keys() {
+                        self.give(&path.index(index), name, GivenTo::Match, target);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a new record is known by.
+    pub(super) fn give_key(&mut self, path: &Path, key: &Key, target: Target<'_>) {
+        match key {
+            Key::Fields(fields) => self.give_all(path, "key", fields, GivenTo::Match, target),
+            Key::Value(_) => drop(self.shape(&path.key("key"))),
+        }
+    }
+
+    fn give(&mut self, path: &Path, name: &str, to: GivenTo, (verb, object): Target<'_>) {
+        let path = path.key(name);
+        let Some(compiled) = self.compiled.get(&(&*self.file, &path)).copied() else { return };
+        let is_sent = to != GivenTo::Match && self.view.amounts(&object.connection) == Some(Amounts::Decimal);
+        let shape = self.infer(&path, &compiled.term, is_sent);
+        let given = Given {
+            to,
+            object: object.clone(),
+            verb,
+            name: vec![name.into()],
+            key: Place::key(Arc::clone(&self.file), path.clone()),
+            value: Place::value(Arc::clone(&self.file), path.clone()),
+            shape,
+            write: compiled.write,
+            on_nothing: compiled.on_nothing,
+        };
+        self.leaves(&path, &compiled.term, given);
+    }
+
+    /// A payload's values one by one, anything else as it is.
+    fn leaves(&mut self, path: &Path, term: &Term, given: Given) {
+        let (What::Map(entries), Kind::Object(Object::Record(record))) = (&term.what, &given.shape.kind)
+        else {
+            self.out.given.push(given);
+            return;
+        };
+        let record = Arc::clone(record);
+        for (key, value) in entries {
+            let Some(shape) = record.fields.get(key) else { continue };
+            let at = place(&self.file, path, &value.spot);
+            let name = given.name.iter().cloned().chain([Arc::clone(key)]).collect();
+            let inner = Given {
+                name,
+                key: at.clone(),
+                value: at,
+                shape: shape.clone(),
+                object: given.object.clone(),
+                ..given
+            };
+            self.leaves(path, value, inner);
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The steps of a pipeline in order, with what each makes known to the later ones.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::super::view::View;
+use super::assume::assume;
+use super::infer::{Infer, element_of};
+use super::objects::Objects;
+use super::scope::Scope;
+use super::shape::{Absence, Kind, Object, Record, Shape, Text, Unit, Words};
+use super::sight::{GivenTo, Sight, Typed};
+use crate::config::step::{FindStep, StepFile, UseStep};
+use crate::config::{Match, PipelineFile, TriggerFile, Verb, Written};
+use crate::diagnostic::{Path, Place};
+use crate::expr::Term;
+use crate::steps::Compiled;
+
+/// Finds the shapes of a pipeline's expressions; what is seen on the way goes to `typed`.
+pub(in crate::check) fn typed(
+    view: &View,
+    file: &Arc<str>,
+    pipeline: &PipelineFile,
+    compiled: &[Compiled],
+    typed: &mut Typed,
+) {
+    let compiled = compiled.iter().map(|it| ((&*it.file, &it.path), it)).collect();
+    let mut walk = Walk {
+        view,
+        objects: Objects::of(view),
+        compiled,
+        file: Arc::clone(file),
+        scope: Scope::default(),
+        parts: Vec::new(),
+        out: typed,
+    };
+    walk.pipeline(pipeline);
+}
+
+/// A walk through one pipeline.
+pub(super) struct Walk<'a> {
+    pub(super) view: &'a View<'a>,
+    pub(super) objects: Objects<'a>,
+    /// The expressions by file and place.
+    pub(super) compiled: HashMap<(&'a str, &'a Path), &'a Compiled>,
+    /// The file at hand: the pipeline's, or a part's.
+    pub(super) file: Arc<str>,
+    pub(super) scope: Scope,
+    /// The parts that are being walked.
+    parts: Vec<Arc<str>>,
+    pub(super) out: &'a mut Typed,
+}
+
+impl Walk<'_> {
+    fn pipeline(&mut self, pipeline: &PipelineFile) {
+        self.trigger(&pipeline.trigger);
+        let top = Path::root();
+        self.shape(&top.key("order").key("key"));
+        if pipeline.when.is_some() {
+            self.condition(&top.key("when"));
+        }
+        self.steps(&top.key("steps"), &pipeline.steps);
+    }
+
+    /// The names that the trigger brings.
+    fn trigger(&mut self, trigger: &TriggerFile) {
+        let (object, event) = match trigger {
+            TriggerFile::Stripe(stripe) => {
+                let (object, types) = self.objects.of_events(stripe);
+                (object, event(types))
+            }
+            TriggerFile::Schedule(schedule) => match &schedule.list {
+                Some(list) => {
+                    let expand = list.params.get("expand").map(|expand| &expand.0);
+                    (self.objects.record(&list.object, expand), Shape::UNKNOWN)
+                }
+                None => (Shape::UNKNOWN, Shape::UNKNOWN),
+            },
+            TriggerFile::Webhook(_) | TriggerFile::Lockstep(_) => (Shape::UNKNOWN, Shape::UNKNOWN),
+        };
+        let vars = self.view.client.vars.iter();
+        let vars = vars.map(|(name, value)| (Arc::clone(&name.0), Shape::literal(value)));
+        let vars = Record { name: None, fields: vars.collect(), open: true };
+        let past = match &object.kind {
+            Kind::Object(Object::Resource(resource)) => Kind::Object(Object::Resource(resource.partly())),
+            _ => Kind::Unknown,
+        };
+        let past = Shape { kind: past, absence: Absence::Possible };
+        self.scope.roots = Arc::new(BTreeMap::from([
+            ("event".into(), self.with_object(event, &object)),
+            ("previous".into(), past.clone()),
+            ("before".into(), past),
+            ("now".into(), Shape::number(true, Unit::UnixTime)),
+            ("client".into(), Shape::text()),
+            ("vars".into(), Shape::of(Kind::Object(Object::Record(Arc::new(vars))))),
+            ("object".into(), object),
+        ]));
+        if let Some((path, read)) = trigger.read() {
+            self.shape(&path.key("record"));
+            self.mapping(&path.key("params"), &read.params);
+            let expand = read.params.get("expand").map(|expand| &expand.0);
+            let object = self.objects.record(&read.object, expand);
+            Arc::make_mut(&mut self.scope.roots).insert("object".into(), object);
+        }
+    }
+
+    /// The envelope with the object that it carries.
+    fn with_object(&self, event: Shape, object: &Shape) -> Shape {
+        let Kind::Object(Object::Record(record)) = &event.kind else { return event };
+        let mut record = Record::clone(record);
+        let data = IndexMap::from([(Arc::from("object"), object.clone())]);
+        let data = Record { name: None, fields: data, open: true };
+        record.fields.insert("data".into(), Shape::of(Kind::Object(Object::Record(Arc::new(data)))));
+        Shape::of(Kind::Object(Object::Record(Arc::new(record))))
+    }
+
+    /// The shape of the expression at a place.
+    pub(super) fn shape(&mut self, path: &Path) -> Shape {
+        let Some(compiled) = self.compiled.get(&(&*self.file, path)).copied() else { return Shape::UNKNOWN };
+        self.infer(path, &compiled.term, false)
+    }
+
+    /// `is_sent`: the value goes to a system that people read.
+    pub(super) fn infer(&mut self, path: &Path, term: &Term, is_sent: bool) -> Shape {
+        let scope = std::mem::take(&mut self.scope);
+        let file = Arc::clone(&self.file);
+        let mut infer = Infer::new(scope, &file, path, &mut self.out.sights);
+        infer.heeds_texts = is_sent;
+        let shape = infer.whole(term);
+        self.scope = infer.scope;
+        shape
+    }
+
+    /// A condition; what is after it sees that it held.
+    fn condition(&mut self, path: &Path) {
+        let shape = self.shape(path);
+        let place = Place::value(Arc::clone(&self.file), path.clone());
+        if let Kind::Boolean(Some(holds)) = shape.kind
+            && shape.absence == Absence::Never
+        {
+            self.out.sights.push((place, Sight::Constant { holds }));
+        }
+        self.assume(path, true);
+    }
+
+    fn assume(&mut self, path: &Path, truth: bool) {
+        if let Some(compiled) = self.compiled.get(&(&*self.file, path)).copied() {
+            assume(&mut self.scope, &compiled.term, truth);
+        }
+    }
+
+    /// The shape of each value of a map of expressions.
+    fn mapping(&mut self, path: &Path, written: &IndexMap<String, Written>) {
+        for name in written.keys() {
+            self.shape(&path.key(name.as_str()));
+        }
+    }
+
+    fn steps(&mut self, path: &Path, written: &[StepFile]) {
+        for (index, step) in written.iter().enumerate() {
+            self.step(&path.index(index), step);
+        }
+    }
+
+    fn step(&mut self, path: &Path, step: &StepFile) {
+        let before = step.when.as_ref().map(|_| {
+            let before = (self.scope.facts.clone(), self.scope.loose);
+            self.condition(&path.key("when"));
+            before
+        });
+        let mut given = self.verb(&path.key(step.verb.name()), &step.verb);
+        if let Some((facts, loose)) = before {
+            (self.scope.facts, self.scope.loose) = (facts, loose);
+            given = given.maybe();
+        }
+        if let Some(id) = &step.id {
+            self.scope.add_step(&id.0, given);
+        }
+    }
+
+    /// What a verb does, and what it gives.
+    fn verb(&mut self, path: &Path, verb: &Verb) -> Shape {
+        match verb {
+            Verb::Set(fields) => {
+                for name in fields.keys() {
+                    let shape = self.shape(&path.key(name.as_str()));
+                    self.scope.add_set(&name.as_str().into(), shape);
+                }
+                Shape::UNKNOWN
+            }
+            Verb::ForEach(each) => {
+                let list = self.shape(&path.key("in"));
+                let outside = self.scope.clone();
+                self.scope.forget(&each.name.0);
+                self.scope.locals.push((Arc::clone(&each.name.0), element_of(&list)));
+                self.steps(&path.key("steps"), &each.steps);
+                self.scope = outside;
+                Shape::UNKNOWN
+            }
+            Verb::Choose(choose) => {
+                let facts = (self.scope.facts.clone(), self.scope.loose);
+                for (index, branch) in choose.0.iter().enumerate() {
+                    let path = path.index(index);
+                    let outside = (self.scope.facts.clone(), self.scope.loose);
+                    if branch.when.is_some() {
+                        self.condition(&path.key("when"));
+                    }
+                    self.steps(&path.key("steps"), &branch.steps);
+                    (self.scope.facts, self.scope.loose) = outside;
+                    if branch.when.is_some() {
+                        self.assume(&path.key("when"), false);
+                    }
+                }
+                (self.scope.facts, self.scope.loose) = facts;
+                Shape::UNKNOWN
+            }
+            Verb::Check(_) => {
+                self.shape(&path.key("reason"));
+                self.condition(&path.key("that"));
+                Shape::UNKNOWN
+            }
+            Verb::Use(used) => {
+                self.part(path, used);
+                Shape::UNKNOWN
+            }
+            Verb::Script(_) => {
+                let result = self.shape(path);
+                record_of([("result", result)])
+            }
+            _ => self.on_system(path, verb),
+        }
+    }
+
+    /// The steps of a part, with what it takes.
+    fn part(&mut self, path: &Path, used: &UseStep) {
+        let with = used.with.keys().map(|name| {
+            let shape = self.shape(&path.key("with").key(Arc::clone(&name.0)));
+            (Arc::clone(&name.0), shape)
+        });
+        let with: IndexMap<Arc<str>, Shape> = with.collect();
+        let part = self.view.parts().find(|part| part.stem == used.part.0);
+        let Some((part, content)) = part.and_then(|part| Some((part, part.content.as_ref()?))) else {
+            return;
+        };
+        if self.parts.contains(&part.stem) {
+            return;
+        }
+        let with = Shape::of(Kind::Object(Object::Record(Arc::new(Record {
+            name: None,
+            fields: with,
+            open: true,
+        }))));
+        let outer = Arc::make_mut(&mut self.scope.roots).insert("with".into(), with);
+        let outer_file = std::mem::replace(&mut self.file, Arc::clone(&part.path));
+        self.parts.push(Arc::clone(&part.stem));
+        self.steps(&Path::root().key("steps"), &content.steps);
+        self.parts.pop();
+        self.file = outer_file;
+        self.scope.forget("with");
+        let roots = Arc::make_mut(&mut self.scope.roots);
+        match outer {
+            Some(outer) => drop(roots.insert("with".into(), outer)),
+            None => drop(roots.remove("with")),
+        }
+    }
+
+    /// A step on a system: what it reads, and what is given to it.
+    fn on_system(&mut self, path: &Path, verb: &Verb) -> Shape {
+        for key in ["record", "reason", "guard", "to"] {
+            self.shape(&path.key(key));
+        }
+        match verb {
+            Verb::Find(find) => return self.find(path, find),
+            Verb::Call(call) => {
+                self.shape(&path.key("key"));
+                let operation = crate::config::ObjectRef {
+                    connection: Arc::clone(&call.connection.0),
+                    object: call.operation.as_str().into(),
+                };
+                self.give_all(path, "params", &call.params, GivenTo::Param, ("call", &operation));
+                return Shape::UNKNOWN;
+            }
+            _ => {}
+        }
+        let Some(on) = super::given::OnObject::of(verb) else { return Shape::UNKNOWN };
+        let target = (verb.name(), on.object);
+        if let Some(matching) = on.matching {
+            self.give_match(path, matching, target);
+        }
+        if let Some(conditions) = on.conditions {
+            self.give_all(path, "match", conditions, GivenTo::Match, target);
+        }
+        if let Some(key) = on.key {
+            self.give_key(path, key, target);
+        }
+        if let Some(fields) = on.fields {
+            self.give_all(path, "fields", fields, GivenTo::Field, target);
+        }
+        self.give_all(path, "params", on.params, GivenTo::Param, target);
+        let record = self.objects.record(on.object, on.params.get("expand").map(|expand| &expand.0));
+        if matches!(verb, Verb::List(_)) {
+            return record_of([("records", Shape::list(record))]);
+        }
+        let record = if on.may_miss { record.maybe() } else { record };
+        record_of([("id", Shape::UNKNOWN), ("record", record)])
+    }
+
+    fn find(&mut self, path: &Path, find: &FindStep) -> Shape {
+        let expand = find.params.get("expand").map(|expand| &expand.0);
+        let mut record: Option<Shape> = None;
+        let mut place = |this: &mut Self, path: &Path, object, matching: &Match| {
+            this.give_match(path, matching, ("find", object));
+            let found = this.objects.record(object, expand);
+            record = Some(record.take().map_or_else(|| found.clone(), |other| other.or(&found)));
+        };
+        if let (Some(object), Some(matching)) = (&find.object, &find.matching) {
+            place(self, path, object, matching);
+        }
+        for (index, alternative) in find.any.iter().enumerate() {
+            place(self, &path.key("any").index(index), &alternative.object, &alternative.matching);
+        }
+        self.mapping(&path.key("params"), &find.params);
+        record_of([("id", Shape::UNKNOWN), ("record", record.unwrap_or(Shape::UNKNOWN).maybe())])
+    }
+}
+
+/// The envelope of events of these types.
+fn event(types: Vec<&'static str>) -> Shape {
+    let known: Arc<[Arc<str>]> = types.into_iter().map(Arc::from).collect();
+    let words = (!known.is_empty()).then_some(Words { known, open: false });
+    let kind = Shape::of(Kind::Text(Text { words, ..Text::default() }));
+    record_of([("type", kind), ("created", Shape::number(true, Unit::UnixTime))])
+}
+
+fn record_of<const N: usize>(fields: [(&str, Shape); N]) -> Shape {
+    let fields = fields.into_iter().map(|(key, shape)| (Arc::from(key), shape)).collect();
+    Shape::of(Kind::Object(Object::Record(Arc::new(Record { name: None, fields, open: true }))))
+}
