@@ -10,7 +10,7 @@ pub(super) const RULE: TypedRule = TypedRule { code: Code::PartialField, check }
 fn check(_: &View, typed: &Typed, found: &mut Found) {
     for (place, sight) in &typed.sights {
         let Sight::Partial { key, with, without } = sight else { continue };
-        let fact = format!("not all of these events have `{key}`: {} has it", listed(with));
+        let fact = format!("not all events have `{key}`: it is there for {}", listed(with));
         let help =
             "say when it is meant (`event.type == ...`), give several paths (`from: [...]`) or a `default`";
         let label = format!("nothing is there for {}", listed(without));

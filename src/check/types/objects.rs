@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::view::View;
 use super::resource::{Alternative, Expanded, Resource};
-use super::shape::{Absence, Kind, Object, Shape};
+use super::shape::{Absence, Kind, Object, Shape, Unit};
 use crate::catalog::Catalog;
 use crate::config::{ObjectRef, StripeTrigger};
 use crate::value::Value;
@@ -42,9 +42,11 @@ impl<'a> Objects<'a> {
         };
         let shape = resource.key(name).shape.unwrap_or(Shape::UNKNOWN);
         match shape.kind {
+            // A time can be given in words as well: `now`.
+            Kind::Number(number) if number.unit == Unit::UnixTime => Shape::UNKNOWN,
             // What is written as one value is read as one; lists and objects are often written in another way.
             Kind::Text(_) => Shape::text().with_absence(Absence::Unknown),
-            Kind::Number(_) | Kind::Boolean(_) => shape.with_absence(Absence::Unknown),
+            kind @ (Kind::Number(_) | Kind::Boolean(_)) => Shape { kind, absence: Absence::Unknown },
             Kind::Unknown | Kind::List(_) | Kind::Object(_) => Shape::UNKNOWN,
         }
     }
