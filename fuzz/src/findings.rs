@@ -50,6 +50,7 @@ impl Files {
             headless: Vec::new(),
             shared,
             connectors,
+            whole: true,
         };
         check(draft, Environments::All).expect("no environment is asked for by name")
     }

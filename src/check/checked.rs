@@ -6,7 +6,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::connectors::Connectors;
-use super::events::Events;
+use super::events::{Events, event_types};
+use super::graph::Graph;
+use super::judge::Judge;
 use super::made_of::MadeOf;
 use super::rules::{RULES, TYPED_RULES};
 use super::types::{self, Typed};
@@ -59,14 +61,22 @@ pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckE
             return Err(CheckError::UnknownEnvironment(name.to_owned()));
         }
     }
-    let Draft { root, mut sources, mut findings, clients, headless, shared, connectors } = draft;
+    let Draft { root, mut sources, mut findings, clients, headless, shared, connectors, whole } = draft;
     let connectors = Connectors::of(&connectors, &mut findings);
+    let judge = Judge::of(shared.rules.as_ref().and_then(|file| file.content.as_ref()), &sources);
+    findings.extend(judge.about_comments());
+    let mut secrets = Vec::new();
+    let mut judged = |raw: Vec<Diagnostic>| {
+        secrets.extend(raw.iter().filter(|it| it.code == Code::SecretWritten).map(|it| it.place.clone()));
+        judge.judge(raw, &sources)
+    };
+    let mut findings = judged(findings);
     let mut passed = Vec::new();
     let mut made_of = BTreeMap::new();
     let mut broken = BTreeSet::from_iter(headless);
     for draft in &clients {
         let check = ClientCheck { draft, shared: &shared, connectors: &connectors, found_before: &findings };
-        let outcome = check.run(environments);
+        let outcome = check.run(environments, &mut judged);
         match outcome.client {
             Some((client, files)) => {
                 made_of.insert(Arc::clone(client.name()), files);
@@ -78,11 +88,29 @@ pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckE
         }
         findings.extend(outcome.findings);
     }
-    for finding in findings.iter().filter(|finding| finding.code == Code::SecretWritten) {
-        sources.blot(&finding.place);
+    if environments == Environments::All {
+        let unused = judge.unused(|file| looked_at(file, &clients, whole));
+        findings.extend(judge.judge(unused, &sources));
+    }
+    for place in &secrets {
+        sources.blot(place);
     }
     let report = Report::new(findings, &sources);
     Ok(Checked { project: Project::of_checked(root, passed), made_of, broken, report, sources })
+}
+
+/// True when all was looked at that could find something in a file: the client whose it is, or all of them.
+fn looked_at(file: &str, clients: &[ClientDraft], whole: bool) -> bool {
+    let of_client = clients.iter().find(|client| {
+        let parts = client.parts.iter().map(|part| &part.path);
+        let pipelines = client.pipelines.iter().map(|pipeline| &pipeline.path);
+        let tests = client.tests.iter().map(|test| &test.path);
+        let overlays = client.overlays.iter().map(|overlay| &overlay.path);
+        let library = client.library.as_ref().map(|library| library.path());
+        let mut all = parts.chain(pipelines).chain(tests).chain(overlays).chain(library);
+        *client.file.path == *file || all.any(|path| **path == *file)
+    });
+    of_client.map_or(whole, |client| client.whole)
 }
 
 /// One client under examination.
@@ -93,41 +121,47 @@ struct ClientCheck<'a> {
     found_before: &'a [Diagnostic],
 }
 
+/// What stays of findings, once a project and its comments were asked.
+type Judged<'a> = dyn FnMut(Vec<Diagnostic>) -> Vec<Diagnostic> + 'a;
+
 struct Outcome {
     client: Option<(Client, MadeOf)>,
     findings: Vec<Diagnostic>,
 }
 
 impl<'a> ClientCheck<'a> {
-    fn run(&self, environments: Environments) -> Outcome {
+    fn run(&self, environments: Environments, judged: &mut Judged<'_>) -> Outcome {
         let overlay = match environments {
             Environments::One(name) => self.draft.overlays.iter().find(|overlay| &*overlay.stem == name),
             Environments::Base | Environments::All => None,
         };
-        let mut outcome = self.environment(overlay);
+        let mut outcome = self.environment(overlay, judged);
         if environments == Environments::All {
             for overlay in &self.draft.overlays {
-                outcome.findings.extend(self.environment(Some(overlay)).findings);
+                outcome.findings.extend(self.environment(Some(overlay), judged).findings);
             }
         }
         outcome
     }
 
     /// The client in one environment.
-    fn environment(&self, overlay: Option<&'a DraftFile<ClientOverlay>>) -> Outcome {
+    fn environment(&self, overlay: Option<&'a DraftFile<ClientOverlay>>, judged: &mut Judged<'_>) -> Outcome {
         let mut findings = Vec::new();
         let Some(client) = self.laid(overlay, &mut findings) else {
-            return Outcome { client: None, findings };
+            return Outcome { client: None, findings: judged(findings) };
         };
         let engine = self.engine(&mut findings);
-        let view = View {
+        let bare = View {
             draft: self.draft,
             shared: self.shared,
             overlay,
             client: &client,
             connectors: self.connectors,
             engine: engine.as_ref(),
+            graph: None,
         };
+        let graph = Graph::of(&bare);
+        let view = View { graph: Some(&graph), ..bare };
         for rule in RULES {
             let mut found = Found::new(rule.code);
             (rule.check)(&view, &mut found);
@@ -141,6 +175,7 @@ impl<'a> ClientCheck<'a> {
             (rule.check)(&view, &types, &mut found);
             findings.extend(found.into_findings());
         }
+        let findings = judged(findings);
         if self.is_broken(overlay, &findings) {
             return Outcome { client: None, findings };
         }
@@ -192,6 +227,7 @@ impl<'a> ClientCheck<'a> {
             broken: &view.broken_connections(),
             vars: &vars,
             event: &[],
+            types: &[],
             object: &[],
             parts: &parts,
             ownership: &view.client.ownership,
@@ -207,7 +243,10 @@ impl<'a> ClientCheck<'a> {
                 let event = file.content.as_ref().map_or(&[][..], |pipeline| events.keys(&pipeline.trigger));
                 let mut out = Compilation::default();
                 let version = Arc::clone(&set.version);
-                let pipeline = Pipeline::compile(ClientScope { event, ..scope }, file, version, &mut out);
+                let known =
+                    file.content.as_ref().map(|it| event_types(view, &it.trigger)).unwrap_or_default();
+                let scope = ClientScope { event, types: &known, ..scope };
+                let pipeline = Pipeline::compile(scope, file, version, &mut out);
                 findings.append(&mut out.findings);
                 if let Some(written) = &file.content {
                     types::typed(view, &file.path, written, &out.expressions, types);

@@ -103,5 +103,5 @@ pub(super) fn finding(code: Code, fault: Fault, place: impl FnOnce(Path) -> Plac
     if let Some(range) = fault.within {
         place = place.within(range);
     }
-    Diagnostic::new(code, place, fault.message).help_maybe(fault.help)
+    Diagnostic::new(code, place, fault.message).help_maybe(fault.help).meant(fault.meant)
 }

@@ -49,6 +49,7 @@ fn base(view: &View) -> Vec<FileText> {
     );
     files.extend(view.draft.library.as_ref().map(|file| text(format!("pipelines/{folder}/lib.rhai"), file)));
     files.extend(view.shared.library.as_ref().map(|file| text("pipelines/lib.rhai".to_owned(), file)));
+    files.extend(view.shared.rules.as_ref().map(|file| text("pipelines/rules.yaml".to_owned(), &file.file)));
     let mut own: Vec<&str> = view.client.connections.values().map(|it| &*it.connector).collect();
     own.sort_unstable();
     own.dedup();

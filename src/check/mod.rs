@@ -10,6 +10,8 @@
 mod checked;
 mod connectors;
 mod events;
+mod graph;
+mod judge;
 mod made_of;
 mod rules;
 mod types;
@@ -18,4 +20,5 @@ mod walk;
 
 pub use checked::{CheckError, Checked, Environments, check};
 pub use connectors::manifests;
+pub use graph::drawings;
 pub use made_of::MadeOf;

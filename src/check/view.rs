@@ -5,6 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::connectors::Connectors;
+use super::graph::Graph;
 use crate::catalog::Catalog;
 use crate::config::{
     ClientDraft, ClientFile, ClientOverlay, ConnectionFile, DraftFile, Identifier, PartFile, Shared,
@@ -28,6 +29,8 @@ pub(super) struct View<'a> {
     pub(super) connectors: &'a Connectors,
     /// The expression engine with the client's functions; nothing when those are wrong.
     pub(super) engine: Option<&'a Engine>,
+    /// What its pipelines hear of and write; nothing while that is being made out.
+    pub(super) graph: Option<&'a Graph<'a>>,
 }
 
 impl<'a> View<'a> {

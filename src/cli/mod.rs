@@ -21,6 +21,7 @@ mod dry_run;
 mod endpoints;
 mod events;
 mod exit;
+mod fix;
 mod help;
 mod init;
 mod look;

@@ -10,7 +10,7 @@ use super::output::say;
 use crate::check::{self, Environments};
 use crate::config;
 use crate::diagnostic::Color;
-use crate::nearest::did_you_mean;
+use crate::nearest::{Hint, did_you_mean};
 use crate::project::{Client, Pipeline};
 
 /// The pipeline that was named.
@@ -52,6 +52,6 @@ pub(super) fn choose(name: &str) -> anyhow::Result<Result<Chosen, ExitCode>> {
     Ok(Ok(Chosen { client: Arc::clone(found), pipeline: Arc::clone(pipeline_found) }))
 }
 
-fn help(help: Option<String>) -> String {
+fn help(help: Option<Hint>) -> String {
     help.map(|help| format!(": {help}")).unwrap_or_default()
 }

@@ -57,35 +57,5 @@ impl Rules {
 }
 
 fn entry(code: Code) -> Entry {
-    Entry { code: code.as_str(), severity: code.severity().as_str(), summary: summary(code.page()) }
-}
-
-/// The first sentence below the page's heading.
-fn summary(page: &str) -> String {
-    let text = page.lines().skip_while(|line| line.starts_with('#') || line.is_empty());
-    let paragraph: Vec<&str> = text.take_while(|line| !line.is_empty()).collect();
-    let paragraph = paragraph.join(" ");
-    let end = paragraph.find(". ").map_or(paragraph.len(), |dot| dot + 1);
-    paragraph[..end].trim_end_matches(['.', ':']).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use pretty_assertions::assert_eq;
-
-    use super::*;
-
-    #[test]
-    fn the_summary_is_the_first_sentence() {
-        let page = "# a-rule\n\nA key is\nwritten twice. Only one counts.\n\n## Wrong\n";
-        assert_eq!(summary(page), "A key is written twice");
-    }
-
-    #[test]
-    fn every_rule_has_a_summary_and_a_page_of_its_name() {
-        for code in Code::ALL {
-            assert!(!summary(code.page()).is_empty(), "{code}");
-            assert!(code.page().starts_with(&format!("# {code}\n")), "{code}");
-        }
-    }
+    Entry { code: code.as_str(), severity: code.severity().as_str(), summary: code.summary() }
 }

@@ -43,8 +43,8 @@ impl Schema {
 fn print(name: &str) -> anyhow::Result<ExitCode> {
     let kind = FileKind::named(name).with_context(|| {
         let known = FILE_KINDS.iter().map(|kind| kind.name);
-        let help = did_you_mean(name, known).unwrap_or_default();
-        format!("`{name}` is no kind of file; {help}")
+        let help = did_you_mean(name, known).map(|help| format!("; {help}")).unwrap_or_default();
+        format!("`{name}` is no kind of file{help}")
     })?;
     say(kind.schema().trim_end())?;
     Ok(ExitCode::Fine)

@@ -1,19 +1,21 @@
 //! `lockstep validate`: everything that can be known before running.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::ExitCode;
-use super::output::{Format, say};
-use crate::check::{self, Environments};
+use super::fix::{Fixer, fixable};
+use super::output::{remark, say};
+use crate::check::{self, Checked, Environments};
 use crate::config;
 use crate::diagnostic::Color;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  lockstep validate\n  lockstep validate pipelines/acme --env production\n  \
-                        lockstep validate --format json --deny warnings\n\n\
+                        lockstep validate --fix\n  lockstep validate --format json --deny warnings\n  \
+                        lockstep validate --format sarif > lockstep.sarif\n\n\
                         No secret has to be set. Exit codes: 0 no errors, 1 errors found, 2 could not check."
 )]
 pub(super) struct Validate {
@@ -21,7 +23,7 @@ pub(super) struct Validate {
     paths: Vec<PathBuf>,
     /// How to answer
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: Form,
     /// Checks clients as they are in this environment: `client.<ENV>.yaml` over `client.yaml`. Without it, every
     /// environment is checked
     #[arg(long, value_name = "ENV")]
@@ -29,6 +31,9 @@ pub(super) struct Validate {
     /// What else is taken for an error
     #[arg(long, value_enum, value_name = "WHAT")]
     deny: Option<Deny>,
+    /// Puts right in the files what can have been meant in one way only, says what it did, and checks again
+    #[arg(long)]
+    fix: bool,
 }
 
 /// What else is taken for an error.
@@ -38,17 +43,49 @@ enum Deny {
     Warnings,
 }
 
+/// The forms of a report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON document.
+    Json,
+    /// For code scanning: one SARIF 2.1.0 document.
+    Sarif,
+    /// For the log of a GitHub workflow, which shows each finding beside its line.
+    Github,
+}
+
 impl Validate {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let draft = config::load(&self.paths, &std::env::current_dir()?)?;
-        let environments = self.env.as_deref().map_or(Environments::All, Environments::One);
-        let check::Checked { report, sources, .. } = check::check(draft, environments)?;
+        let here = std::env::current_dir()?;
+        let mut checked = self.check(&here)?;
+        if self.fix {
+            let mut fixer = Fixer::new(here.clone());
+            while fixer.round(&checked.report, &checked.sources)? {
+                checked = self.check(&here)?;
+            }
+            fixer.done.iter().for_each(remark);
+        }
+        let Checked { report, sources, .. } = &checked;
         match self.format {
             // `say` takes the colours off again where nobody would see them.
-            Format::Human => say(report.render_human(&sources, Color::Styled).trim_end())?,
-            Format::Json => say(report.render_json(&sources).trim_end())?,
+            Form::Human => say(report.render_human(sources, Color::Styled).trim_end())?,
+            Form::Json => say(report.render_json(sources).trim_end())?,
+            Form::Sarif => say(report.render_sarif(sources).trim_end())?,
+            Form::Github => say(report.render_github(sources).trim_end())?,
+        }
+        let fixable = fixable(report, sources).count();
+        if self.format == Form::Human && !self.fix && fixable > 0 {
+            say(format_args!("`lockstep validate --fix` puts {fixable} of them right"))?;
         }
         let denied = report.errors() > 0 || (self.deny.is_some() && report.warnings() > 0);
         Ok(if denied { ExitCode::Found } else { ExitCode::Fine })
+    }
+
+    fn check(&self, here: &Path) -> anyhow::Result<Checked> {
+        let environments = self.env.as_deref().map_or(Environments::All, Environments::One);
+        Ok(check::check(config::load(&self.paths, here)?, environments)?)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, TestFile};
+use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, RulesFile, TestFile};
 use crate::connector::ManifestFile;
 use crate::diagnostic::{Diagnostic, Path, Place, SourceFile, Sources};
 use crate::yaml::Document;
@@ -25,6 +25,8 @@ pub struct Draft {
     pub shared: Shared,
     /// The project's own connectors: `connectors/*.yaml`.
     pub connectors: Vec<DraftFile<ManifestFile>>,
+    /// False when only some of the clients were asked for: what the others use of what is shared cannot be told then.
+    pub whole: bool,
 }
 
 /// What stands beside the clients and belongs to all of them.
@@ -34,6 +36,8 @@ pub struct Shared {
     pub parts: Vec<DraftFile<PartFile>>,
     /// `pipelines/lib.rhai`.
     pub library: Option<Arc<SourceFile>>,
+    /// `pipelines/rules.yaml`.
+    pub rules: Option<DraftFile<RulesFile>>,
 }
 
 /// One client's folder.

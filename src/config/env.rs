@@ -156,6 +156,14 @@ impl Template {
         })
     }
 
+    /// The variables and files that it names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Variable { name, .. } | Piece::File(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
     /// What stands for variables that are not set.
     pub fn defaults(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {

@@ -100,7 +100,8 @@ impl<'a> Loader<'a> {
             return Err(LoadError::NoClients(pipelines));
         }
         let Self { sources, findings, headless, .. } = self;
-        Ok(Draft { root: selection.root, sources, findings, clients, headless, shared, connectors })
+        let whole = selection.clients.is_none();
+        Ok(Draft { root: selection.root, sources, findings, clients, headless, shared, connectors, whole })
     }
 
     /// A file that stands beside the clients.
@@ -108,8 +109,13 @@ impl<'a> Loader<'a> {
         match kind_of(&entry.name) {
             Kind::Part(stem) => shared.parts.push(self.read(&entry.path, stem)?),
             Kind::Library => shared.library = Some(self.library(&entry.path)?),
+            Kind::Pipeline("rules") => shared.rules = Some(self.read(&entry.path, "rules")?),
             Kind::Other => {}
-            _ => self.stray(entry, "only parts and `lib.rhai` stand here", "move it into a client's folder"),
+            _ => self.stray(
+                entry,
+                "only parts, `lib.rhai` and `rules.yaml` stand here",
+                "move it into a client's folder",
+            ),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::structure::Structure;
-use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, TestFile};
+use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, RulesFile, TestFile};
 use crate::connector::ManifestFile;
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, SourceFile};
 use crate::yaml::{self, Document};
@@ -28,7 +28,7 @@ macro_rules! file_types {
     };
 }
 
-file_types! { ClientFile, ClientOverlay, PipelineFile, PartFile, TestFile, ManifestFile, }
+file_types! { ClientFile, ClientOverlay, PipelineFile, PartFile, TestFile, RulesFile, ManifestFile, }
 
 /// Reads a file. What it says is there only when its structure has no error; the tree also when it has.
 pub fn read<T: FileType>(file: &Arc<SourceFile>) -> (Option<Document>, Option<T>, Vec<Diagnostic>) {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
-use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, TestFile};
+use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, RulesFile, TestFile};
 use crate::connector::ManifestFile;
 
 /// A kind of file, and how its schema is made.
@@ -27,6 +27,7 @@ pub const FILE_KINDS: &[FileKind] = &[
     FileKind { name: "pipeline", files: "pipelines/<client>/<pipeline>.yaml", make: of::<PipelineFile> },
     FileKind { name: "part", files: "*.part.yaml", make: of::<PartFile> },
     FileKind { name: "test", files: "*.test.yaml", make: of::<TestFile> },
+    FileKind { name: "rules", files: "pipelines/rules.yaml", make: of::<RulesFile> },
     FileKind { name: "connector", files: "connectors/<name>.yaml", make: of::<ManifestFile> },
 ];
 

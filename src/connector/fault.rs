@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::diagnostic::Path;
 use crate::expr;
-use crate::nearest::nearest;
+use crate::nearest::Meant;
 
 /// A mistake in a manifest, or in a connection's `config`. `check` turns it into a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,25 +18,29 @@ pub struct Fault {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// The name that was most likely meant by one at that place.
+    pub meant: Option<Meant>,
 }
 
 impl Fault {
     pub(super) fn new(path: Path, message: impl Into<String>) -> Self {
-        Self { path, within: None, message: message.into(), help: None }
+        Self { path, within: None, message: message.into(), help: None, meant: None }
     }
 
     /// Adds what to write instead.
     #[must_use]
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self.meant = None;
         self
     }
 
     /// Adds the nearest of the names that would have been right.
     #[must_use]
     pub(super) fn nearest<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        if let Some(near) = nearest(name, known) {
-            self.help = Some(format!("did you mean `{near}`?"));
+        if let Some(meant) = Meant::among(name, known) {
+            self.help = Some(meant.clone().asked().text);
+            self.meant = Some(meant);
         }
         self
     }
@@ -47,7 +51,7 @@ impl Fault {
             expr::FaultSeg::Key(key) => path.key(key),
             expr::FaultSeg::Index(index) => path.index(index),
         });
-        Self { path, within: fault.within, message: fault.message, help: fault.help }
+        Self { path, within: fault.within, message: fault.message, help: fault.help, meant: fault.meant }
     }
 }
 

@@ -84,6 +84,12 @@ codes! {
     UnusedPart "unused-part" Warning,
     UnknownPipeline "unknown-pipeline" Error,
     TestCase "test-case" Error,
+    // Looking at all pipelines of a client together (src/check/graph).
+    TwoWriters "two-writers" Warning,
+    EndlessLoop "endless-loop" Error,
+    UnusedResult "unused-result" Warning,
+    UnorderedUpdate "unordered-update" Warning,
+    MixedModes "mixed-modes" Warning,
     // Resolving the names of a pipeline (src/steps/lower.rs).
     UnknownConnection "unknown-connection" Error,
     UnknownObject "unknown-object" Error,
@@ -95,6 +101,7 @@ codes! {
     LaterStep "later-step" Error,
     StepResult "step-result" Error,
     StepOutcome "step-outcome" Error,
+    ImpossibleEvent "impossible-event" Error,
     DuplicateStep "duplicate-step" Error,
     IncompleteFind "incomplete-find" Error,
     MixedEvents "mixed-events" Error,
@@ -105,6 +112,8 @@ codes! {
     PartCycle "part-cycle" Error,
     CreateWithoutKey "create-without-key" Warning,
     DangerousStep "dangerous-step" Warning,
+    WeakKey "weak-key" Warning,
+    CardData "card-data" Error,
     PollUnable "poll-unable" Error,
     // Looking at what its values are (src/check/types, src/check/rules).
     UnknownPath "unknown-path" Error,
@@ -119,6 +128,10 @@ codes! {
     RawTime "raw-time" Warning,
     NoZone "no-zone" Warning,
     ConstantCondition "constant-condition" Warning,
+    // Excusing findings (src/check/judge.rs).
+    AllowComment "allow-comment" Warning,
+    UnknownRule "unknown-rule" Warning,
+    UnusedAllow "unused-allow" Warning,
     // Compiling its expressions (src/expr).
     PathSyntax "path-syntax" Error,
     ScriptSyntax "script-syntax" Error,
@@ -136,6 +149,42 @@ codes! {
     ReservedName "reserved-name" Error,
     BadForm "bad-form" Error,
     TooComplex "too-complex" Error,
+}
+
+impl Code {
+    /// What it finds: the first sentence of its page.
+    pub fn summary(self) -> String {
+        let text = self.page().lines().skip_while(|line| line.starts_with('#') || line.is_empty());
+        let paragraph: Vec<&str> = text.take_while(|line| !line.is_empty()).collect();
+        let paragraph = paragraph.join(" ");
+        let end = paragraph.find(". ").map_or(paragraph.len(), |dot| dot + 1);
+        paragraph[..end].trim_end_matches(['.', ':']).to_owned()
+    }
+
+    /// True when nothing could run that has such a finding: the text cannot be read, or something that it names is
+    /// not there. Neither a comment nor a project can excuse it. All other findings are judgements.
+    pub fn is_firm(self) -> bool {
+        self.severity() == Severity::Error && !self.is_judgement()
+    }
+
+    /// An error that a project may know better.
+    fn is_judgement(self) -> bool {
+        matches!(
+            self,
+            Self::SecretWritten
+                | Self::ForeignWrite
+                | Self::UnknownEvent
+                | Self::EndlessLoop
+                | Self::UnknownPath
+                | Self::MovedField
+                | Self::NotExpanded
+                | Self::ImpossibleWord
+                | Self::MapWords
+                | Self::MinorUnits
+                | Self::WrongMoney
+                | Self::WrongKind
+        )
+    }
 }
 
 impl fmt::Display for Code {
@@ -166,6 +215,14 @@ mod tests {
         assert_eq!(names.len(), Code::ALL.len());
         for code in Code::ALL {
             assert_eq!(code.as_str().parse(), Ok(*code));
+        }
+    }
+
+    #[test]
+    fn the_summary_is_the_first_sentence_of_the_page() {
+        assert_eq!(Code::DuplicateKey.summary(), "One map has the same key twice");
+        for code in Code::ALL {
+            assert!(!code.summary().is_empty(), "{code}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! One finding: an author's mistake, with its place and the way out.
 
 use super::{Code, Place};
+use crate::nearest::{Hint, Meant};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +39,28 @@ pub struct Diagnostic {
     pub related: Vec<Related>,
     /// What to type instead.
     pub help: Option<String>,
+    /// The same for programs, where it can be done without thinking about it.
+    pub fix: Option<Fix>,
+}
+
+/// Changes of files that put a finding right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// True when nothing else can have been meant: `validate --fix` makes it unasked.
+    pub safe: bool,
+    /// What is put for what. All of it, or nothing.
+    pub edits: Vec<Edit>,
+}
+
+/// One text for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Where it stands, or what it stands in.
+    pub place: Place,
+    /// As it is written. Nothing is done where this is not found in the place, or more than once.
+    pub old: String,
+    /// What is put there.
+    pub new: String,
 }
 
 /// A second place that explains a finding.
@@ -60,6 +83,7 @@ impl Diagnostic {
             place,
             related: Vec::new(),
             help: None,
+            fix: None,
         }
     }
 
@@ -77,10 +101,32 @@ impl Diagnostic {
         self
     }
 
-    /// As [`Self::help`], when there is something to say.
+    /// As [`Self::help`], when there is something to say. What was meant in the place of the finding becomes its fix.
     #[must_use]
-    pub fn help_maybe(mut self, help: Option<String>) -> Self {
-        self.help = help.or(self.help);
+    pub fn help_maybe(mut self, help: Option<impl Into<Hint>>) -> Self {
+        if let Some(Hint { text, meant }) = help.map(Into::into) {
+            self.help = Some(text);
+            self = self.meant(meant);
+        }
+        self
+    }
+
+    /// Puts what was meant for what was written, in the place of the finding.
+    #[must_use]
+    pub fn meant(self, meant: Option<Meant>) -> Self {
+        let place = self.place.clone();
+        match meant {
+            Some(Meant { written, meant, clear }) => {
+                self.fix(Fix { safe: clear, edits: vec![Edit { place, old: written, new: meant }] })
+            }
+            None => self,
+        }
+    }
+
+    /// Says what changes put it right.
+    #[must_use]
+    pub fn fix(mut self, fix: Fix) -> Self {
+        self.fix = Some(fix);
         self
     }
 

@@ -36,7 +36,7 @@ pub(super) fn render(report: &Report, sources: &Sources, color: Color) -> String
 }
 
 /// `checked 3 files: 1 error, 2 warnings`.
-fn summary(report: &Report) -> String {
+pub(super) fn summary(report: &Report) -> String {
     let mut line = format!("checked {}: ", counted(report.files, "file"));
     match (report.errors(), report.warnings()) {
         (0, 0) => line.push_str("no findings"),

@@ -1,6 +1,6 @@
 //! All findings of one check, sorted, with their count.
 
-use super::{Diagnostic, Severity, Sources, human, json};
+use super::{Diagnostic, Severity, Sources, github, human, json, sarif};
 
 /// The findings of a check, in the order in which a reader meets them: by file, place and code.
 #[derive(Debug)]
@@ -44,6 +44,16 @@ impl Report {
     /// The findings as one JSON object for programs, with a line end.
     pub fn render_json(&self, sources: &Sources) -> String {
         json::render(self, sources)
+    }
+
+    /// The findings as a SARIF 2.1.0 log, which code scanning reads, with a line end.
+    pub fn render_sarif(&self, sources: &Sources) -> String {
+        sarif::render(self, sources)
+    }
+
+    /// The findings as commands of a GitHub workflow, which shows each beside its line, then one closing line.
+    pub fn render_github(&self, sources: &Sources) -> String {
+        github::render(self, sources)
     }
 }
 
@@ -141,7 +151,10 @@ mod tests {
               "line": 2,
               "column": 8,
               "end_line": 2,
-              "end_column": 9
+              "end_column": 9,
+              "label": null,
+              "related": [],
+              "fix": null
             },
             {
               "code": "duplicate-key",
@@ -152,7 +165,19 @@ mod tests {
               "line": 3,
               "column": 1,
               "end_line": 3,
-              "end_column": 5
+              "end_column": 5,
+              "label": "again",
+              "related": [
+                {
+                  "message": "first written here",
+                  "file": "pipelines/acme/a.yaml",
+                  "line": 1,
+                  "column": 1,
+                  "end_line": 1,
+                  "end_column": 5
+                }
+              ],
+              "fix": null
             },
             {
               "code": "unknown-key",
@@ -163,7 +188,19 @@ mod tests {
               "line": 3,
               "column": 10,
               "end_line": 3,
-              "end_column": 16
+              "end_column": 16,
+              "label": "the fields do not have it",
+              "related": [
+                {
+                  "message": "the other file says so",
+                  "file": "pipelines/acme/a.yaml",
+                  "line": 1,
+                  "column": 1,
+                  "end_line": 1,
+                  "end_column": 5
+                }
+              ],
+              "fix": null
             },
             {
               "code": "stray-file",
@@ -174,7 +211,10 @@ mod tests {
               "line": 1,
               "column": 1,
               "end_line": 1,
-              "end_column": 1
+              "end_column": 1,
+              "label": null,
+              "related": [],
+              "fix": null
             }
           ],
           "files": 2,

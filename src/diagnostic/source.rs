@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::{Part, Path, Place, Span, Spot};
+use super::{Edit, Fix, Part, Path, Place, Span, Spot};
 
 /// A file as it was read.
 pub struct SourceFile {
@@ -93,6 +93,17 @@ impl Source for Arc<SourceFile> {
     }
 }
 
+/// Bytes of a file, and the text that is put for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Replacement<'a> {
+    /// The file.
+    pub file: &'a Arc<SourceFile>,
+    /// The bytes.
+    pub span: Span,
+    /// What is put there.
+    pub text: &'a str,
+}
+
 /// As many asterisks as the character has bytes, so that all places stay where they are; line ends stay.
 fn blots(c: char) -> impl Iterator<Item = char> {
     let (blot, count) = if c == '\n' || c == '\r' { (c, 1) } else { ('*', c.len_utf8()) };
@@ -146,6 +157,41 @@ impl Sources {
         }
     }
 
+    /// All files, by path, as they were read.
+    pub fn files(&self) -> impl Iterator<Item = &Arc<SourceFile>> {
+        self.files.values().map(|source| source.file())
+    }
+
+    /// The lines on which a place can be talked about: the first of its text, and that of the key which leads to it.
+    pub fn lines(&self, place: &Place) -> [usize; 2] {
+        let Some(source) = self.files.get(&place.file) else { return [1, 1] };
+        let span = self.resolve(place);
+        let key = match &place.spot {
+            Spot::Node { path, .. } => source.locate(path, Part::Key, None),
+            Spot::File | Spot::Bytes(_) => span,
+        };
+        [span, key].map(|span| source.file().position(span.start).line)
+    }
+
+    /// The bytes that a fix replaces; nothing when one of its texts is not where it should be, or is secret.
+    pub fn replacements<'a>(&'a self, fix: &'a Fix) -> Option<Vec<Replacement<'a>>> {
+        fix.edits.iter().map(|edit| self.replacement(edit)).collect()
+    }
+
+    fn replacement<'a>(&'a self, edit: &'a Edit) -> Option<Replacement<'a>> {
+        let file = self.files.get(&edit.place.file)?.file();
+        let around = self.resolve(&edit.place);
+        let mut found = file.slice(around).match_indices(edit.old.as_str());
+        let (offset, old) = found.next().filter(|(_, old)| !old.is_empty())?;
+        if found.next().is_some() {
+            return None;
+        }
+        let start = around.start as usize + offset;
+        let span = Span::new(start, start + old.len());
+        let is_shown = self.blotted.get(&edit.place.file).is_none_or(|shown| shown.slice(span) == old);
+        is_shown.then_some(Replacement { file, span, text: &edit.new })
+    }
+
     /// The bytes of a place. An unknown file has none.
     pub fn resolve(&self, place: &Place) -> Span {
         match &place.spot {
@@ -180,6 +226,29 @@ mod tests {
         assert_eq!(at(13), (3, 1));
         assert_eq!(at(u32::MAX), (3, 1), "beyond the end is the end");
         assert_eq!(at(1), (1, 1), "inside a character is its beginning");
+    }
+
+    #[test]
+    fn a_fix_is_made_where_its_text_stands_once_and_is_no_secret() {
+        let mut sources = Sources::new();
+        sources.add(Arc::new(SourceFile::new("a.yaml", "object: crm.Acount\nkey: sk_1 Acount Acount\n")));
+        let at = |start, end| Place::bytes("a.yaml", Span::new(start, end));
+        let edit = |place, old: &str| Edit { place, old: old.into(), new: "Account".into() };
+        let replaced = |sources: &Sources, edits: &[Edit]| {
+            let fix = Fix { safe: true, edits: edits.to_vec() };
+            sources.replacements(&fix).map(|all| all.iter().map(|it| it.span).collect::<Vec<_>>())
+        };
+        let object = edit(at(8, 18), "Acount");
+        assert_eq!(replaced(&sources, std::slice::from_ref(&object)), Some(vec![Span::new(12, 18)]));
+        assert_eq!(
+            replaced(&sources, &[object.clone(), edit(at(24, 42), "Acount")]),
+            None,
+            "it is there twice"
+        );
+        assert_eq!(replaced(&sources, &[edit(at(8, 18), "Contact")]), None, "it is not there");
+        assert_eq!(replaced(&sources, &[edit(at(8, 18), "")]), None, "nothing is everywhere");
+        sources.blot(&at(24, 28));
+        assert_eq!(replaced(&sources, &[edit(at(24, 28), "sk_1")]), None, "a secret");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::json_path::TooManyNodes;
-use crate::nearest::nearest;
+use crate::nearest::Meant;
 
 /// A mistake in a written expression, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Fault {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// The name that was most likely meant by one at that place.
+    pub meant: Option<Meant>,
 }
 
 /// One step to a place inside a written value.
@@ -53,6 +55,8 @@ pub enum FaultKind {
     UnknownResult,
     /// A word that a step's outcome can never be.
     UnknownOutcome,
+    /// A word that a value of the context can never be.
+    ImpossibleWord,
     /// Text that was most likely meant as an expression.
     LooksLikeExpression,
     /// A key beside `from:` or `script:` that is not a modifier.
@@ -128,7 +132,7 @@ impl fmt::Display for Line {
 impl Fault {
     /// A mistake in the scalar at hand, all of it.
     pub(super) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { path: Vec::new(), within: None, kind, message: message.into(), help: None }
+        Self { path: Vec::new(), within: None, kind, message: message.into(), help: None, meant: None }
     }
 
     /// Adds the place inside the scalar's text.
@@ -142,15 +146,24 @@ impl Fault {
     #[must_use]
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self.meant = None;
         self
     }
 
     /// Adds `did you mean`, when one of `known` is near to `name`.
     #[must_use]
     pub(super) fn nearest<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        if let Some(near) = nearest(name, known) {
-            self.help = Some(format!("did you mean `{near}`?"));
+        if let Some(meant) = Meant::among(name, known) {
+            self = self.meaning(meant);
         }
+        self
+    }
+
+    /// Adds the name that was most likely meant.
+    #[must_use]
+    pub(super) fn meaning(mut self, meant: Meant) -> Self {
+        self.help = Some(meant.clone().asked().text);
+        self.meant = Some(meant);
         self
     }
 

@@ -21,6 +21,7 @@ use crate::connector::{
     Action, ActionKind, Call, Class, Failure, Fields, OperationFacts, Repeat, Reply, Select,
 };
 use crate::diagnostic::{Code, Diagnostic, Path};
+use crate::expr::{Expr, Reference};
 use crate::value::Value;
 
 /// `create`, ready to be performed.
@@ -322,9 +323,16 @@ impl Lowering<'_> {
                 let names: Vec<&str> = fields.keys().map(String::as_str).collect();
                 let mapping = self.mapping(&at, fields, Role::Value);
                 let fits = target.is_none_or(|target| self.finds_by(&at, target, &names));
+                let operands = mapping.iter().flat_map(|mapping| mapping.0.iter().map(|field| &field.value));
+                let weak = weakness(operands);
+                self.doubt_key(&at, weak);
                 mapping.filter(|_| fits).map(Key::Fields)
             }
-            Some(step::Key::Value(value)) => self.operand(&at, value).map(Key::Value),
+            Some(step::Key::Value(value)) => {
+                let key = self.operand(&at, value);
+                self.doubt_key(&at, weakness(key.iter()));
+                key.map(Key::Value)
+            }
             None => {
                 let message = target.and_then(|target| target.action(ActionKind::Create));
                 if !message.is_some_and(|facts| facts.message) {
@@ -338,4 +346,39 @@ impl Lowering<'_> {
             }
         }
     }
+
+    fn doubt_key(&mut self, at: &Path, weak: Option<(&'static str, &'static str)>) {
+        if let Some((label, help)) = weak {
+            let fact = "this key does not tell one record from another";
+            let finding = Diagnostic::new(Code::WeakKey, self.key(at), fact).label(label).help(help);
+            self.warn(finding);
+        }
+    }
+}
+
+/// Why a key that is made of these does not identify a record, and what to do: it is the same for all of them, or another
+/// one at each attempt.
+fn weakness<'o>(operands: impl Iterator<Item = &'o Operand>) -> Option<(&'static str, &'static str)> {
+    let expressions = operands.map(|operand| match operand {
+        Operand::Written(expression) => Some(expression),
+        Operand::Known(_) => None,
+    });
+    let expressions = expressions.collect::<Option<Vec<&Expr>>>()?;
+    if expressions.is_empty() {
+        return None;
+    }
+    if expressions.iter().all(|expression| expression.is_constant()) {
+        let help = "take in what differs from record to record, such as `$.object.id`";
+        return Some(("it is the same in every run: only the first one creates a record", help));
+    }
+    let mut references = expressions.iter().flat_map(|expression| expression.references());
+    references.any(passes).then_some((
+        "it is another one when the run is tried again: the record would be created twice",
+        "take what stays the same, such as `$.object.id` or `$.event.id`",
+    ))
+}
+
+/// True for what differs from attempt to attempt; `now` and the run's id do not.
+fn passes(reference: &Reference) -> bool {
+    matches!(reference.names().as_slice(), ["run", "attempt", ..])
 }

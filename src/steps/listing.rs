@@ -224,9 +224,9 @@ impl Lowering<'_> {
                 SinceFile::Late(_) => self.value(&path.key("field")),
             };
             let fact = format!("`{field}` does not tell when a record of `{target}` changed");
-            let help = did_you_mean(field, known.iter().copied())
-                .unwrap_or_else(|| format!("these do: {}", known.join(", ")));
-            self.find(Diagnostic::new(Code::PollUnable, place, fact).help(help));
+            let help = did_you_mean(field, known.iter().copied());
+            let finding = Diagnostic::new(Code::PollUnable, place, fact);
+            self.find(finding.help(format!("these do: {}", known.join(", "))).help_maybe(help));
             return None;
         }
         let overlap = written.overlap().map_or(*overlap, |overlap| overlap.0);

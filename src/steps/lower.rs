@@ -16,7 +16,8 @@ use crate::config::{DraftFile, Identifier, ObjectRef, Owner, PartFile};
 use crate::connector::{Abilities, ActionKind};
 use crate::diagnostic::{Code, Diagnostic, Path, Place, Seg};
 use crate::expr::{
-    Condition, Engine, Expr, Fault, FaultKind, FaultSeg, Known, Names, Script, asks_what_changed,
+    Condition, Engine, Expr, Fault, FaultKind, FaultSeg, Known, Names, Reference, Script, asks_what_changed,
+    pci,
 };
 use crate::nearest::did_you_mean;
 use crate::value::Value;
@@ -37,6 +38,8 @@ pub struct ClientScope<'a> {
     pub vars: &'a [Arc<str>],
     /// The keys of the event that starts the pipeline at hand; none when they are not known.
     pub event: &'a [Arc<str>],
+    /// The types of the events that start it; none when they are not known.
+    pub types: &'a [Arc<str>],
     /// The keys of the object of the pipeline at hand, when its schedule names them; none when anything may be there.
     pub object: &'a [Arc<str>],
     /// The parts it can use, by name: its own before those of all clients.
@@ -182,8 +185,9 @@ impl<'a> Lowering<'a> {
             names = names.with(local);
         }
         match with {
+            // A part is for pipelines of other triggers, too.
             Some(keys) => names.with_keys("with", keys.iter().map(|key| &**key)),
-            None => names,
+            None => names.with_words("event", "type", self.scope.types),
         }
     }
 
@@ -225,6 +229,7 @@ impl<'a> Lowering<'a> {
             let finding = finding_of(&self.file, path, suspicion.clone());
             self.warn(finding);
         }
+        self.refuse_card_data(path, expression.references());
         self.uses.add(expression.references(), role);
         self.heed(&written.to_json());
         self.out.expressions.push(Compiled {
@@ -266,6 +271,7 @@ impl<'a> Lowering<'a> {
         let names = more.iter().fold(self.names(), |names, name| names.with(name));
         let compiled = self.scope.engine.condition(&written.0, &names);
         let condition = self.without_faults(path, compiled)?;
+        self.refuse_card_data(path, condition.references());
         self.uses.add(condition.references(), Role::Branch);
         self.heed(&written.0);
         self.out.expressions.push(Compiled::code(&self.file, path, condition.outline()));
@@ -290,10 +296,30 @@ impl<'a> Lowering<'a> {
         let connections: Vec<&str> = scope.connections.keys().map(|name| &**name).collect();
         let compiled = scope.engine.script(&written.0, &self.names(), &connections);
         let script = self.without_faults(path, compiled)?;
+        self.refuse_card_data(path, script.references());
         self.uses.add(script.references(), Role::Branch);
         self.heed(&written.0);
         self.out.expressions.push(Compiled::code(&self.file, path, script.outline(&written.0)));
         Some(script)
+    }
+
+    /// Card data is stripped before an event is stored: what reads it would never find anything (invariant 5).
+    fn refuse_card_data(&mut self, path: &Path, references: &[Reference]) {
+        /// Names of the author's own, whatever they sound like.
+        const OWN: [&str; 5] = ["vars", "set", "with", "run", "client"];
+        for reference in references {
+            let names = reference.names();
+            if names.first().is_none_or(|root| OWN.contains(root)) || !pci::is_card_data(&names) {
+                continue;
+            }
+            let place = place_of(path, &reference.path);
+            let place = self.value(&place).within(reference.range.clone());
+            let fact = format!("`{}` is data of a payment card", reference.path_text());
+            let finding = Diagnostic::new(Code::CardData, place, fact)
+                .label("it is taken out of events and records before anything sees them")
+                .help("brand, last four digits and expiry are there: `card.last4`");
+            self.find(finding);
+        }
     }
 
     /// `changed("x")` reads the old values without naming them.
@@ -417,17 +443,22 @@ pub fn connection(
 
 /// A mistake in an expression as a finding, at its exact place.
 pub fn finding_of(file: &Arc<str>, path: &Path, fault: Fault) -> Diagnostic {
-    let path = fault.path.into_iter().fold(path.clone(), |path, seg| match seg {
-        FaultSeg::Key(key) => path.with(Seg::Key(key.into())),
-        FaultSeg::Index(index) => path.with(Seg::Index(index)),
-    });
+    let path = place_of(path, &fault.path);
     // A modifier that there is not is a mistake in its key, whatever its value is.
     let at = if fault.kind == FaultKind::UnknownModifier { Place::key } else { Place::value };
     let mut place = at(Arc::clone(file), path);
     if let Some(range) = fault.within {
         place = place.within(range);
     }
-    Diagnostic::new(code_of(fault.kind), place, fault.message).help_maybe(fault.help)
+    Diagnostic::new(code_of(fault.kind), place, fault.message).help_maybe(fault.help).meant(fault.meant)
+}
+
+/// A place inside a written value, from the top of its file.
+fn place_of(path: &Path, inside: &[FaultSeg]) -> Path {
+    inside.iter().fold(path.clone(), |path, seg| match seg {
+        FaultSeg::Key(key) => path.with(Seg::Key(key.as_str().into())),
+        FaultSeg::Index(index) => path.with(Seg::Index(*index)),
+    })
 }
 
 fn code_of(kind: FaultKind) -> Code {
@@ -442,6 +473,7 @@ fn code_of(kind: FaultKind) -> Code {
         FaultKind::LaterStep => Code::LaterStep,
         FaultKind::UnknownResult => Code::StepResult,
         FaultKind::UnknownOutcome => Code::StepOutcome,
+        FaultKind::ImpossibleWord => Code::ImpossibleEvent,
         FaultKind::LooksLikeExpression => Code::LooksLikeExpression,
         FaultKind::UnknownModifier => Code::UnknownModifier,
         FaultKind::ModifierValue => Code::ModifierValue,

@@ -211,14 +211,18 @@ impl<'a> Builder<'a> {
     fn tag_for_not(&mut self, tag: &Tag, at: Span, written: &str) {
         let key = self.pending_key();
         let quoted = quote::quoted(written);
-        let help = match key {
-            Some(key) if SCRIPT_KEYS.contains(&&*key) => format!("write `{key}: {quoted}`"),
+        let help = match &key {
+            Some(key) if SCRIPT_KEYS.contains(&&**key) => format!("write `{key}: {quoted}`"),
             _ => format!("write `{quoted}` for this text, or `\"${{{written}}}\"` for what the script gives"),
         };
+        let start = at.start as usize;
+        let mut fix = quote::fix(self.file, &(start..start + written.len()), &quoted);
+        fix.safe = key.is_some_and(|key| SCRIPT_KEYS.contains(&&*key));
         let finding = self
             .finding(Code::UnexpectedTag, at, format!("`{}` is a tag", tag.original()))
             .label("an unquoted `!` begins a YAML tag")
-            .help(help);
+            .help(help)
+            .fix(fix);
         self.findings.push(finding);
     }
 

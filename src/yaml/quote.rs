@@ -1,10 +1,21 @@
 //! Where an unquoted value begins and ends on its line, and how it is written in quotes.
 
-use super::Span;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{SourceFile, Span};
+use crate::diagnostic::{Edit, Fix, Place};
 
 /// `text` in the quotes that change it least: double ones when nothing in it needs an escape, else single ones.
 pub(super) fn quoted(text: &str) -> String {
     if text.contains(['"', '\\']) { format!("'{}'", text.replace('\'', "''")) } else { format!("\"{text}\"") }
+}
+
+/// The change that writes `new` for the bytes of `old`, in a text of which nothing else can be made.
+pub(super) fn fix(file: &SourceFile, old: &Range<usize>, new: &str) -> Fix {
+    let place = Place::bytes(Arc::clone(file.path()), Span::new(old.start, old.end));
+    let old = file.text().get(old.clone()).unwrap_or_default().to_owned();
+    Fix { safe: true, edits: vec![Edit { place, old, new: new.to_owned() }] }
 }
 
 /// Where the line of `at` begins.

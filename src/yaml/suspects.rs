@@ -33,7 +33,8 @@ impl Plain<'_> {
         let fact = format!("`{}` is text here, and a number to other readers of YAML", self.text);
         self.at(Code::PlusNumber, self.span, fact)
             .label("digits behind a plus, without quotes")
-            .help(format!("write `\"{}\"`", self.text))
+            .help(format!("write `{}`", quote::quoted(self.text)))
+            .fix(quote::fix(self.file, &self.span.range(), &quote::quoted(self.text)))
     }
 
     /// `{ at: f(a, b) }` is a map of two keys, the second of which is `b)`.
@@ -49,7 +50,8 @@ impl Plain<'_> {
         Some(
             self.at(Code::BracketInFlow, self.span, format!("`{}` is cut at the comma", self.text))
                 .label("between brackets a comma ends an unquoted value")
-                .help(format!("write `{}`", quote::quoted(value))),
+                .help(format!("write `{}`", quote::quoted(value)))
+                .fix(quote::fix(self.file, &(start..start + value.len()), &quote::quoted(value))),
         )
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use granit_parser::{ErrorKind, ScanError};
 
 use super::{SourceFile, Span, quote};
-use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::diagnostic::{Code, Diagnostic, Fix, Place};
 
 /// How far reading came.
 pub(super) struct Context {
@@ -31,6 +31,9 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError, context: &Context) -
         .or_else(|| trap.by_kind(error.kind()))
         .unwrap_or_else(|| trap.at(Code::YamlSyntax, at..trap.char_end(at), error.info()))
 }
+
+/// Longer values are not shown in quotes, nor put into them unasked.
+const QUOTED_MAX: usize = 120;
 
 struct Trap<'a> {
     file: &'a SourceFile,
@@ -96,7 +99,8 @@ impl Trap<'_> {
         Some(
             self.at(Code::UnexpectedTag, name, fact)
                 .label("an unquoted `!` begins a YAML tag")
-                .help(self.fix(&value)),
+                .help(self.way_out(&value))
+                .fix(self.in_quotes(&value)),
         )
     }
 
@@ -110,7 +114,7 @@ impl Trap<'_> {
                 "where a script is wanted, write {}; where a text is, put the quotes around all of it",
                 self.with_key(&value, &script)
             ),
-            (None, None) => self.fix(&value),
+            (None, None) => self.way_out(&value),
         };
         self.at(
             Code::TextAfterQuotes,
@@ -166,7 +170,8 @@ impl Trap<'_> {
         let value = last.start..quote::value_end(self.text, last.start, self.in_flow_now()).max(self.at);
         self.at(Code::ColonInText, self.at..self.at + 1, "a second `: ` in one value")
             .label("a colon and a space separate a key from its value")
-            .help(self.fix(&value))
+            .help(self.way_out(&value))
+            .fix(self.in_quotes(&value))
     }
 
     fn in_flow(&self) -> Diagnostic {
@@ -177,11 +182,13 @@ impl Trap<'_> {
             Some(bracket @ ('[' | '{')) if last.end == self.at => self
                 .at(Code::BracketInFlow, self.at..self.at + 1, format!("`{bracket}` in an unquoted value"))
                 .label("between brackets this begins a list or map of its own")
-                .help(self.fix(&value)),
+                .help(self.way_out(&value))
+                .fix(self.in_quotes(&value)),
             Some(':') if self.text.get(last.clone()).is_some_and(|scalar| !scalar.contains('\n')) => self
                 .at(Code::ColonInText, self.at..self.at + 1, "a second `: ` in one value")
                 .label("a colon and a space separate a key from its value")
-                .help(self.fix(&value)),
+                .help(self.way_out(&value))
+                .fix(self.in_quotes(&value)),
             _ => {
                 let finding =
                     self.here(Code::YamlSyntax, "a comma or a closing bracket is missing before this");
@@ -204,7 +211,8 @@ impl Trap<'_> {
                     "text follows a closed bracket",
                 )
                 .label("the value ended at the bracket before this")
-                .help(self.fix(&value));
+                .help(self.way_out(&value))
+                .fix(self.in_quotes(&value));
         }
         let rest = self.text.get(self.at..).unwrap_or_default();
         let line = self.line_text();
@@ -279,7 +287,11 @@ impl Trap<'_> {
         let name =
             if character == '`' { "a backtick".into() } else { format!("`{}`", character.escape_debug()) };
         let finding = self.here(Code::YamlSyntax, format!("a value cannot begin with {name}"));
-        if matches!(character, '@' | '`' | '%') { finding.help(self.fix(&self.value())) } else { finding }
+        if !matches!(character, '@' | '`' | '%') {
+            return finding;
+        }
+        let value = self.value();
+        finding.help(self.way_out(&value)).fix(self.in_quotes(&value))
     }
 
     fn open_quote(&self) -> Diagnostic {
@@ -342,7 +354,8 @@ impl Trap<'_> {
             format!("`{}` begins a block of text", line.get(..1).unwrap_or("|")),
         )
         .label("the text of a block begins on the next line")
-        .help(self.fix(&value))
+        .help(self.way_out(&value))
+        .fix(self.in_quotes(&value))
     }
 
     fn with_open_bracket(&self, finding: Diagnostic) -> Diagnostic {
@@ -362,12 +375,20 @@ impl Trap<'_> {
     }
 
     /// What to type: the value in quotes that keep it as it is.
-    fn fix(&self, value: &Range<usize>) -> String {
+    fn way_out(&self, value: &Range<usize>) -> String {
         let written = self.text.get(value.clone()).unwrap_or_default();
-        if written.contains('\n') || written.len() > 120 {
+        if written.contains('\n') || written.len() > QUOTED_MAX {
             return "put single quotes around the whole value".into();
         }
         format!("write {}", self.with_key(value, &quote::quoted(written)))
+    }
+
+    /// The change that puts a value into quotes. A long one is left to a person, and one of several lines.
+    fn in_quotes(&self, value: &Range<usize>) -> Fix {
+        let written = self.text.get(value.clone()).unwrap_or_default();
+        let mut fix = quote::fix(self.file, value, &quote::quoted(written));
+        fix.safe = !written.contains('\n') && written.len() <= QUOTED_MAX;
+        fix
     }
 
     /// The quoted value with its key before it, where `value` is the whole value of a short key.

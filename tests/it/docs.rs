@@ -45,6 +45,18 @@ fn pages_of_connectors_are_projects_without_findings() {
     }
 }
 
+#[test]
+fn what_the_page_about_ci_shows_is_right() {
+    let page = page("docs/ci.md");
+    let ours = |block: &&str| block.starts_with("# file: pipelines/");
+    let project: String = blocks(&page, "yaml").into_iter().filter(ours).collect();
+    let said = validated(&project);
+    assert!(said.ends_with("no findings\n"), "{said}");
+    for input in ["deny-warnings", "sarif"] {
+        assert!(self::page("action.yml").contains(&format!("  {input}:\n")), "the action has no {input}");
+    }
+}
+
 /// All that a page shows, each block a file: by its own words, or by the name in it.
 fn one_project(page: &str) -> String {
     let mut example = String::new();

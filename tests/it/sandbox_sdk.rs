@@ -88,7 +88,7 @@ fn python_with_packages() -> PathBuf {
 }
 
 /// Runs one script with node's own test runner, and shows what it said when it fails.
-async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
+pub(crate) async fn run(script: &'static str, environment: Vec<(&'static str, String)>) {
     let run = move || {
         let home = installed();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(script);

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cron", &[]),
     ("words", &["cron"]),
     ("written", &["value"]),
-    ("diagnostic", &[]),
+    ("diagnostic", &["nearest"]),
     ("yaml", &["diagnostic", "value"]),
     ("catalog", &["value"]),
     ("expr", &["nearest", "value"]),

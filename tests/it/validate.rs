@@ -91,6 +91,21 @@ fn programs_get_one_object_with_every_place() {
                 "column": 31,
                 "end_line": 3,
                 "end_column": 43,
+                "label": "API version 2026-10-28.endive does not know it",
+                "related": [],
+                "fix": {
+                    "safe": true,
+                    "edits": [{
+                        "file": "pipelines/acme/paid.yaml",
+                        "line": 3,
+                        "column": 31,
+                        "end_line": 3,
+                        "end_column": 43,
+                        "start": 42,
+                        "end": 54,
+                        "text": "invoice.paid",
+                    }],
+                },
             }],
             "files": 2,
             "errors": 1,
@@ -227,7 +242,9 @@ fn a_secret_that_was_written_out_is_in_no_output() {
         format!("# file: paid.yaml{GOOD}# the old key: {secret}\n"),
     ] {
         let project = project(&file);
-        for arguments in [&[][..], &["--format", "json"]] {
+        for arguments in
+            [&[][..], &["--format", "json"], &["--format", "sarif"], &["--format", "github"], &["--fix"]]
+        {
             let (code, shown, told) = validate(project.path(), arguments);
             assert_eq!(code, 1);
             assert!(shown.contains("secret-written"), "{shown}");

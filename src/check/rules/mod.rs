@@ -10,10 +10,12 @@ mod connection_config;
 mod constant_condition;
 mod disabled_pipeline;
 mod duplicate_name;
+mod endless_loop;
 mod foreign_write;
 mod impossible_word;
 mod map_words;
 mod minor_units;
+mod mixed_modes;
 mod moved_field;
 mod name_differs;
 mod no_events;
@@ -26,13 +28,16 @@ mod retry_too_long;
 mod secret_written;
 mod short_interval;
 mod test_case;
+mod two_writers;
 mod unknown_api_version;
 mod unknown_connector;
 mod unknown_event;
 mod unknown_path;
 mod unknown_pipeline;
+mod unordered_update;
 mod unused_connection;
 mod unused_part;
+mod unused_result;
 mod wrong_kind;
 mod wrong_money;
 
@@ -81,6 +86,7 @@ pub(super) const RULES: &[Rule] = &[
     unknown_connector::RULE,
     connection_config::RULE,
     unknown_api_version::RULE,
+    mixed_modes::RULE,
     unused_connection::RULE,
     bad_owner::RULE,
     foreign_write::RULE,
@@ -88,6 +94,10 @@ pub(super) const RULES: &[Rule] = &[
     no_events::RULE,
     unknown_event::RULE,
     disabled_pipeline::RULE,
+    two_writers::RULE,
+    endless_loop::RULE,
+    unordered_update::RULE,
+    unused_result::RULE,
     retry_too_long::RULE,
     bad_schedule::RULE,
     short_interval::RULE,

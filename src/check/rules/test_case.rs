@@ -96,7 +96,7 @@ impl<'a> Cases<'a> {
             TriggerFile::Stripe(trigger) => {
                 let catalog = self.view.catalog(&trigger.connection);
                 if catalog.knows_events() && catalog.event(kind).is_none() {
-                    let near = catalog.nearest_event(kind).map(|near| format!("did you mean `{near}`?"));
+                    let near = super::unknown_event::meant(catalog, kind);
                     let fact = format!("Stripe has no event `{kind}`");
                     self.found.push(self.found.at(place, fact).help_maybe(near));
                     return;

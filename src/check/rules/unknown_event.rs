@@ -5,6 +5,7 @@ use super::Rule;
 use crate::catalog::Catalog;
 use crate::config::{DraftFile, Listening, PipelineFile, StaleFile, StripeTrigger, TriggerFile};
 use crate::diagnostic::{Code, Path};
+use crate::nearest::{Hint, Meant, did_you_mean};
 
 pub(super) const RULE: Rule = Rule { code: Code::UnknownEvent, check };
 
@@ -35,12 +36,17 @@ fn of_manifest(view: &View, file: &DraftFile<PipelineFile>, listening: &Listenin
         if known.matching(pattern).next().is_none() {
             let place = file.value(listening.path().key("events").index(index));
             let names = known.types.keys().map(|name| &**name);
-            let near = crate::nearest::did_you_mean(&pattern.to_uppercase(), names.clone())
-                .or_else(|| crate::nearest::did_you_mean(pattern, names));
+            let near = did_you_mean(&pattern.to_uppercase(), names.clone())
+                .or_else(|| did_you_mean(pattern, names))
+                .map(|Hint { text, meant }| {
+                    // Asked for in capital letters, and written as it is.
+                    let meant = meant.map(|meant| Meant { written: pattern.clone(), ..meant });
+                    Hint { text, meant }
+                });
             let fact = format!("{} has no event `{pattern}`", manifest.title());
             let more = format!("`lockstep connectors {}` lists those it has", manifest.name());
-            found
-                .push(found.at(place, fact).label("the pipeline would never run").help(near.unwrap_or(more)));
+            let finding = found.at(place, fact).label("the pipeline would never run");
+            found.push(finding.help(more).help_maybe(near));
         }
     }
 }
@@ -60,7 +66,7 @@ fn events(file: &DraftFile<PipelineFile>, trigger: &StripeTrigger, catalog: &Cat
                 .label("it matches nothing")
                 .help_maybe(near.map(|(prefix, _)| format!("did you mean `{prefix}.*`?")))
         } else {
-            let near = catalog.nearest_event(pattern).map(|near| format!("did you mean `{near}`?"));
+            let near = meant(catalog, pattern);
             found
                 .at(place, format!("Stripe has no event `{pattern}`"))
                 .label(format!("API version {} does not know it", catalog.api_version()))
@@ -68,6 +74,14 @@ fn events(file: &DraftFile<PipelineFile>, trigger: &StripeTrigger, catalog: &Cat
         };
         found.push(finding);
     }
+}
+
+/// The type that was most likely meant.
+pub(super) fn meant(catalog: &Catalog, written: &str) -> Option<Hint> {
+    let near = catalog.nearest_event(written)?;
+    let slip = Meant::among(written, catalog.events().map(|event| event.name.as_str()));
+    let clear = slip.is_some_and(|slip| slip.clear && slip.meant == near);
+    Some(Meant { written: written.to_owned(), meant: near.to_owned(), clear }.asked())
 }
 
 /// `order.stale` by event type: a type that the trigger never brings decides nothing.
@@ -88,7 +102,7 @@ fn stale(
             let place = file.key(Path::root().key("order").key("stale").key(name.as_str()));
             let fact = format!("the trigger brings no event `{name}`");
             let names = brought().map(|event| event.name.as_str());
-            let help = crate::nearest::did_you_mean(name, names);
+            let help = did_you_mean(name, names);
             found.push(found.at(place, fact).label("this line decides nothing").help_maybe(help));
         }
     }

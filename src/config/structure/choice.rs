@@ -132,7 +132,10 @@ impl Walk<'_> {
         let written = self.written(node);
         let nearest = did_you_mean(&written, words.iter().copied());
         let help = match (nearest, example) {
-            (Some(help), Some(example)) => Some(format!("{help}, or a value such as `{example}`")),
+            (Some(mut help), Some(example)) => {
+                help.text = format!("{help}, or a value such as `{example}`");
+                Some(help)
+            }
             (help, _) => help,
         };
         let finding = Diagnostic::new(

@@ -8,6 +8,7 @@ use super::shape::{Count, Id, Shape};
 use super::walk::{Walk, lower_first};
 use crate::config::words;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::nearest::{Hint, Meant};
 use crate::value::Value;
 use crate::yaml::{Data, Entry, Node, ScalarStyle};
 
@@ -109,16 +110,19 @@ impl Walk<'_> {
     }
 
     /// What to type so that the value is of a wanted kind.
-    fn conversion(&self, wanted: Kinds, id: Id, node: &Node) -> Option<String> {
+    fn conversion(&self, wanted: Kinds, id: Id, node: &Node) -> Option<Hint> {
         let written = self.written(node);
+        let source = self.document.file.slice(node.written());
         let example = self.structure.example(id).map(|example| format!("for example `{example}`"));
-        match &node.data {
+        let text = match &node.data {
+            Data::Text(text) if wanted.meets(Kinds::BOOL) => return boolean(text, source),
+            Data::Text(text) if wanted.meets(Kinds::NUMBER) => {
+                return digits(text, source, node.style, wanted);
+            }
             Data::Null if wanted.meets(Kinds::LIST) => {
                 Some("write `[]` for an empty list, or remove the key".into())
             }
             Data::Null => example.or(Some("write a value, or remove the key".into())),
-            Data::Text(text) if wanted.meets(Kinds::BOOL) => boolean(text),
-            Data::Text(text) if wanted.meets(Kinds::NUMBER) => digits(text, node.style, wanted),
             Data::Int(_) | Data::Decimal(_) | Data::Bool(_)
                 if example.is_none() && wanted.meets(Kinds::TEXT) =>
             {
@@ -142,7 +146,8 @@ impl Walk<'_> {
                 Some(self.map_of(id, &written))
             }
             _ => example,
-        }
+        };
+        text.map(Hint::from)
     }
 
     /// What to type where a map is wanted and a scalar stands: the map that has it under its one key, or the keys.
@@ -171,10 +176,13 @@ impl Walk<'_> {
 }
 
 /// What to type: the word that was meant, when it can be told, else an example.
-fn way_out(shape: &Shape, text: &str) -> Option<String> {
+fn way_out(shape: &Shape, text: &str) -> Option<Hint> {
     let meant = shape.format.as_ref().and_then(|format| repaired(format, text));
-    let meant = meant.map(|meant| format!("write `{meant}`"));
-    meant.or_else(|| shape.example.as_ref().map(|example| format!("write it like `{example}`")))
+    let meant = meant.map(|meant| Hint {
+        text: format!("write `{meant}`"),
+        meant: Some(Meant { written: text.to_owned(), meant, clear: true }),
+    });
+    meant.or_else(|| shape.example.as_ref().map(|example| format!("write it like `{example}`").into()))
 }
 
 /// Why a text does not fit the format or pattern of a shape.
@@ -188,27 +196,37 @@ fn refusal(shape: &Shape, text: &str) -> Option<String> {
 }
 
 /// Words that other languages, and older YAML, take for booleans.
-fn boolean(text: &str) -> Option<String> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "y" | "true" => Some("write `true`, without quotes".into()),
-        "no" | "off" | "n" | "false" => Some("write `false`, without quotes".into()),
-        _ => None,
-    }
+fn boolean(text: &str, source: &str) -> Option<Hint> {
+    let meant = match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "y" | "true" => "true",
+        "no" | "off" | "n" | "false" => "false",
+        _ => return None,
+    };
+    Some(rewritten(format!("write `{meant}`, without quotes"), source, meant.to_owned()))
 }
 
 /// The number that a text most likely is.
-fn digits(text: &str, style: ScalarStyle, wanted: Kinds) -> Option<String> {
+fn digits(text: &str, source: &str, style: ScalarStyle, wanted: Kinds) -> Option<Hint> {
     let plain = text.trim().trim_start_matches('+').replace('_', "");
     let number: Decimal = plain.parse().ok()?;
-    let whole = number.is_integer() || wanted.meets(Kinds::DECIMAL);
-    match style {
-        _ if !whole => None,
-        ScalarStyle::Plain => Some(format!(
-            "write `{}`: a plus, a leading zero or an underscore makes it text",
-            number.normalize()
-        )),
-        _ => Some(format!("write `{plain}`, without quotes")),
+    if !(number.is_integer() || wanted.meets(Kinds::DECIMAL)) {
+        return None;
     }
+    let normal = number.normalize().to_string();
+    Some(match style {
+        ScalarStyle::Plain => {
+            let help = format!("write `{normal}`: a plus, a leading zero or an underscore makes it text");
+            rewritten(help, source, normal)
+        }
+        // What would be text again without its quotes has no way out but a person's.
+        _ if plain != normal => format!("write `{plain}`, without quotes").into(),
+        _ => rewritten(format!("write `{plain}`, without quotes"), source, plain),
+    })
+}
+
+/// What to type for a scalar as it is written, quotes and all.
+fn rewritten(text: String, source: &str, meant: String) -> Hint {
+    Hint { text, meant: Some(Meant { written: source.to_owned(), meant, clear: true }) }
 }
 
 /// The first of many names.

@@ -6,7 +6,7 @@ use super::foreign;
 use super::kinds::Kinds;
 use super::shape::{Id, Rest, Shape, Structure};
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::nearest::{did_you_mean, nearest};
+use crate::nearest::{Hint, Meant, did_you_mean, nearest};
 use crate::yaml::{Data, Document, Entry, Node, Path, Seg};
 
 /// One check of one document.
@@ -198,7 +198,11 @@ impl<'a> Walk<'a> {
         let name = &entry.key.name;
         let is_near = nearest(name, known.iter().copied()).is_some();
         let elsewhere = if is_near { None } else { self.belongs(name, beside) };
-        let meant = || foreign::meant(name, known).map(|meant| format!("did you mean `{meant}`?"));
+        let meant = || {
+            let meant = foreign::meant(name, known)?.to_owned();
+            Some(Meant { written: name.to_string(), meant, clear: false }.asked())
+        };
+        let elsewhere = elsewhere.map(Hint::from);
         let help = elsewhere.or_else(meant).or_else(|| did_you_mean(name, known.iter().copied()));
         let fact = format!("`{name}` is not a known key of {}", self.subject());
         let finding =

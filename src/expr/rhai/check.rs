@@ -12,7 +12,7 @@ use super::text;
 use crate::expr::fault::{Fault, FaultKind};
 use crate::expr::functions;
 use crate::expr::names::{Names, Reference, ReferenceKind, ReferenceSeg};
-use crate::nearest::nearest;
+use crate::nearest::Meant;
 
 /// What was found in a script.
 #[derive(Default)]
@@ -437,13 +437,13 @@ impl<'a> Walk<'a> {
             }
             None => {
                 let ours = functions::FUNCTIONS.iter().map(|function| function.name);
-                let near = nearest(name, ours).or_else(|| {
+                let near = Meant::among(name, ours).or_else(|| {
                     let others = self.callable.0.keys().chain(self.own.keys()).map(String::as_str);
-                    nearest(name, others.filter(|name| rhai::is_valid_identifier(name)))
+                    Meant::among(name, others.filter(|name| rhai::is_valid_identifier(name)))
                 });
                 let fault = Fault::new(FaultKind::UnknownFunction, format!("there is no function `{name}`"));
                 match near {
-                    Some(near) => fault.help(format!("did you mean `{near}`?")),
+                    Some(near) => fault.meaning(near),
                     None => fault,
                 }
             }

@@ -191,6 +191,7 @@ impl Bench {
             broken: &[],
             vars: &["queue".into()],
             event: &[],
+            types: &[],
             object: &[],
             parts: &parts,
             ownership: &self.ownership,
