@@ -81,15 +81,14 @@ fn literals(list: &Term) -> Option<Vec<Value>> {
 
 fn compared(scope: &mut Scope, path: String, word: &Value, equal: bool) {
     match (word, equal) {
-        (Value::Null, false) => fact(scope, path).present = true,
-        (Value::Null, true) => {}
         (Value::Text(word), false) if word.is_empty() => {}
         (Value::Text(word), true) => only(scope, path, BTreeSet::from([Arc::clone(word)])),
         (Value::Text(word), false) => {
             fact(scope, path).not.insert(Arc::clone(word));
         }
-        (_, true) => fact(scope, path).present = true,
-        (_, false) => {}
+        // It is something when it is not nothing, and when it equals something.
+        _ if equal != word.is_nothing() => fact(scope, path).present = true,
+        _ => {}
     }
 }
 

@@ -42,11 +42,11 @@ impl Infer<'_> {
             ("datetime", 2) => self.see_told(&term.spot, &time_form(args), false),
             _ => {}
         }
-        self.function(name, args, &shapes)
+        Self::function(name, args, &shapes)
     }
 
     /// What a function gives for such arguments.
-    pub(super) fn function(&mut self, name: &str, args: &[Term], shapes: &[Shape]) -> Shape {
+    pub(super) fn function(name: &str, args: &[Term], shapes: &[Shape]) -> Shape {
         let first = shapes.first().unwrap_or(&Shape::UNKNOWN);
         match name {
             "money" => Shape::number(false, Unit::Major).with_absence(first.absence),
@@ -62,7 +62,7 @@ impl Infer<'_> {
             "first_name" | "last_name" | "digits" => Shape::text().with_absence(Absence::Unknown),
             "sha256" => text(Text { length: Some(64), ..Text::default() }).with_absence(first.absence),
             "join" | "to_string" | "sub_string" | "type_of" | "to_upper" | "to_lower" => Shape::text(),
-            "split" => Shape::list(Shape::text()),
+            "split" | "keys" => Shape::list(Shape::text()),
             "today" => text(Text { form: TextForm::Date, ..Text::default() }),
             "date" => told(&TimeForm::Date).with_absence(first.absence),
             "datetime" => told(&time_form(args)).with_absence(first.absence),
@@ -73,7 +73,6 @@ impl Infer<'_> {
                 Kind::Object(Object::Map(value)) => Shape::list(Shape::clone(value)),
                 _ => Shape::UNKNOWN,
             },
-            "keys" => Shape::list(Shape::text()),
             _ => Shape::UNKNOWN,
         }
     }
@@ -84,13 +83,11 @@ impl Infer<'_> {
         let element = if OF_EACH.contains(&name) { element_of(&list) } else { Shape::UNKNOWN };
         let mut given = Shape::UNKNOWN;
         for arg in rest {
-            given = match &arg.what {
-                What::Closure { .. } => self.closure(arg, std::slice::from_ref(&element)),
-                _ => {
-                    self.term(arg);
-                    given
-                }
-            };
+            if matches!(arg.what, What::Closure { .. }) {
+                given = self.closure(arg, std::slice::from_ref(&element));
+            } else {
+                self.term(arg);
+            }
         }
         match name {
             "filter" => list,

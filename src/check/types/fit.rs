@@ -57,11 +57,10 @@ pub(in crate::check) fn misfits(value: &Shape, target: &Shape) -> Vec<Misfit> {
 
 fn kinds(value: &Kind, target: &Kind, found: &mut Vec<Misfit>) {
     match (value, target) {
-        (Kind::Unknown, _) | (_, Kind::Unknown) => {}
         (Kind::List(value), Kind::List(target)) => kinds(&value.kind, &target.kind, found),
         (Kind::List(_), Kind::Text(_) | Kind::Number(_) | Kind::Boolean(_)) => found.push(Misfit::ListForOne),
         (Kind::Object(_), Kind::Text(_) | Kind::Number(_) | Kind::Boolean(_)) => {
-            found.push(Misfit::ObjectForOne)
+            found.push(Misfit::ObjectForOne);
         }
         (Kind::Text(_) | Kind::Number(_) | Kind::Boolean(_), Kind::List(_)) => found.push(Misfit::OneForList),
         (Kind::Number(value), Kind::Number(target)) => units(value.unit, target.unit, found),
@@ -109,8 +108,7 @@ fn texts(value: &Text, target: &Text, found: &mut Vec<Misfit>) {
 fn may_be_number(text: &Text) -> bool {
     match (&text.words, &text.form) {
         (Some(words), _) => words.iter().all(|word| word.trim().parse::<f64>().is_ok()),
-        (None, TextForm::Plain) => true,
-        (None, TextForm::Number(_)) => true,
+        (None, TextForm::Plain | TextForm::Number(_)) => true,
         (None, TextForm::Date | TextForm::DateTime | TextForm::Id(_)) => false,
     }
 }

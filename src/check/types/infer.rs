@@ -231,18 +231,18 @@ impl<'a> Infer<'a> {
     pub(super) fn member(&mut self, spot: &Spot, of: &Shape, key: &Arc<str>) -> Shape {
         match &of.kind {
             Kind::Object(Object::Map(value)) => under(of, value),
-            Kind::Object(Object::Record(record)) => match record.fields.get(key) {
-                Some(shape) => under(of, shape),
-                None => {
-                    if let (false, Some(name)) = (record.open, &record.name) {
-                        let near = nearest(key, record.fields.keys().map(|known| &**known));
-                        let near = near.map(ToOwned::to_owned);
-                        let miss = Miss { key: Arc::clone(key), of: name.to_string(), near, moved: None };
-                        self.see(spot, Sight::Missing(miss));
-                    }
-                    Shape::UNKNOWN
+            Kind::Object(Object::Record(record)) => {
+                if let Some(shape) = record.fields.get(key) {
+                    return under(of, shape);
                 }
-            },
+                if let (false, Some(name)) = (record.open, &record.name) {
+                    let near = nearest(key, record.fields.keys().map(|known| &**known));
+                    let near = near.map(ToOwned::to_owned);
+                    let miss = Miss { key: Arc::clone(key), of: name.to_string(), near, moved: None };
+                    self.see(spot, Sight::Missing(miss));
+                }
+                Shape::UNKNOWN
+            }
             Kind::Object(Object::Resource(resource)) => {
                 let resource = resource.clone();
                 self.member_of_resource(spot, of, &resource, key)
@@ -326,10 +326,10 @@ impl<'a> Infer<'a> {
         let mut shape = self.plain(of);
         self.tolerant -= usize::from(is_optional);
         for function in &by.transform {
-            shape = self.function(function, std::slice::from_ref(of), &[shape]);
+            shape = Self::function(function, std::slice::from_ref(of), &[shape]);
         }
         if let Some((spot, conversion)) = &by.conversion {
-            shape = self.converted(of, spot, conversion, shape);
+            shape = self.converted(of, spot, conversion, &shape);
         }
         shape = if by.conversion.is_none() { self.narrowed(of, shape) } else { shape };
         if let Some(default) = &by.default {
@@ -340,17 +340,17 @@ impl<'a> Infer<'a> {
         if by.required { shape.with_absence(Absence::Never) } else { shape }
     }
 
-    fn converted(&mut self, of: &Term, spot: &Spot, conversion: &Conversion, shape: Shape) -> Shape {
+    fn converted(&mut self, of: &Term, spot: &Spot, conversion: &Conversion, shape: &Shape) -> Shape {
         let absence = shape.absence;
         let given = match conversion {
             Conversion::Money(currency) => {
                 self.term(currency);
-                self.see_converted(spot, "money", &shape);
+                self.see_converted(spot, "money", shape);
                 Shape::number(false, Unit::Major)
             }
             Conversion::Minor(currency) => {
                 self.term(currency);
-                self.see_converted(spot, "minor", &shape);
+                self.see_converted(spot, "minor", shape);
                 Shape::number(true, Unit::Minor)
             }
             Conversion::Datetime { form, zone } => {
@@ -362,7 +362,7 @@ impl<'a> Infer<'a> {
             }
             Conversion::Table(table) => {
                 let narrowed = self.narrowed(of, shape.clone());
-                self.looked_up(spot, table, &shape, &narrowed)
+                self.looked_up(spot, table, shape, &narrowed)
             }
             Conversion::Truncate(longest) => truncated(shape, *longest),
         };
@@ -466,7 +466,7 @@ pub(super) fn told(form: &TimeForm) -> Shape {
     Shape::of(Kind::Text(Text { form, ..Text::default() }))
 }
 
-fn truncated(shape: Shape, longest: usize) -> Shape {
+fn truncated(shape: &Shape, longest: usize) -> Shape {
     let Kind::Text(text) = &shape.kind else {
         return Shape::of(Kind::Text(Text { length: Some(longest), ..Text::default() }));
     };

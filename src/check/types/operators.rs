@@ -81,12 +81,11 @@ impl Infer<'_> {
         }
         let mut all = Some(false);
         for word in words {
-            let one = match &word.what {
-                What::Literal(Value::Text(text)) => self.is_equal(item, &shape, word, text),
-                _ => {
-                    self.term(word);
-                    None
-                }
+            let one = if let What::Literal(Value::Text(text)) = &word.what {
+                self.is_equal(item, &shape, word, text)
+            } else {
+                self.term(word);
+                None
             };
             all = match (all, one) {
                 (_, Some(true)) | (Some(true), _) => Some(true),

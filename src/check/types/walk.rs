@@ -89,7 +89,7 @@ impl Walk<'_> {
         };
         let past = Shape { kind: past, absence: Absence::Possible };
         self.scope.roots = Arc::new(BTreeMap::from([
-            ("event".into(), self.with_object(event, &object)),
+            ("event".into(), with_object(event, &object)),
             ("previous".into(), past.clone()),
             ("before".into(), past),
             ("now".into(), Shape::number(true, Unit::UnixTime)),
@@ -104,16 +104,6 @@ impl Walk<'_> {
             let object = self.objects.record(&read.object, expand);
             Arc::make_mut(&mut self.scope.roots).insert("object".into(), object);
         }
-    }
-
-    /// The envelope with the object that it carries.
-    fn with_object(&self, event: Shape, object: &Shape) -> Shape {
-        let Kind::Object(Object::Record(record)) = &event.kind else { return event };
-        let mut record = Record::clone(record);
-        let data = IndexMap::from([(Arc::from("object"), object.clone())]);
-        let data = Record { name: None, fields: data, open: true };
-        record.fields.insert("data".into(), Shape::of(Kind::Object(Object::Record(Arc::new(data)))));
-        Shape::of(Kind::Object(Object::Record(Arc::new(record))))
     }
 
     /// The shape of the expression at a place.
@@ -332,6 +322,16 @@ fn event(types: Vec<&'static str>) -> Shape {
     let words = (!known.is_empty()).then_some(Words { known, open: false });
     let kind = Shape::of(Kind::Text(Text { words, ..Text::default() }));
     record_of([("type", kind), ("created", Shape::number(true, Unit::UnixTime))])
+}
+
+/// The envelope with the object that it carries.
+fn with_object(event: Shape, object: &Shape) -> Shape {
+    let Kind::Object(Object::Record(record)) = &event.kind else { return event };
+    let mut record = Record::clone(record);
+    let data = IndexMap::from([(Arc::from("object"), object.clone())]);
+    let data = Record { name: None, fields: data, open: true };
+    record.fields.insert("data".into(), Shape::of(Kind::Object(Object::Record(Arc::new(data)))));
+    Shape::of(Kind::Object(Object::Record(Arc::new(record))))
 }
 
 fn record_of<const N: usize>(fields: [(&str, Shape); N]) -> Shape {

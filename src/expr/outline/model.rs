@@ -213,8 +213,9 @@ impl Term {
             | What::First(parts)
             | What::List(parts)
             | What::And(parts)
-            | What::Or(parts) => parts.iter().collect(),
-            What::Block(parts) | What::Other(parts) => parts.iter().collect(),
+            | What::Or(parts)
+            | What::Block(parts)
+            | What::Other(parts) => parts.iter().collect(),
             What::Call { args, .. } => args.iter().collect(),
             What::Map(entries) => entries.iter().map(|(_, value)| value).collect(),
             What::Each { over, give, .. } => vec![over, give],
