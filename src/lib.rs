@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod nearest;
 pub mod poll;
 pub mod project;
+pub mod quota;
 pub mod rehearsal;
 pub mod runtime;
 pub mod sandbox;

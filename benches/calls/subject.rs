@@ -120,6 +120,9 @@ fn copy(client: &str, folder: &Path, edits: &[(&str, &str)]) {
     fs::create_dir_all(&to).unwrap();
     for file in fs::read_dir(from).unwrap() {
         let file = file.unwrap();
+        if file.path().is_dir() {
+            continue;
+        }
         let mut text = fs::read_to_string(file.path()).unwrap();
         for (from, to) in edits {
             text = text.replace(from, to);

@@ -29,6 +29,7 @@ pub fn check(data: &[u8]) {
         parts: Vec::new(),
         tests: Vec::new(),
         library: None,
+        schemas: Vec::new(),
         whole: true,
     };
     let checked = files.check(client, vec![manifest]);

@@ -27,6 +27,7 @@ fn checked(text: &str) -> lockstep::check::Checked {
         parts: Vec::new(),
         tests: Vec::new(),
         library: None,
+        schemas: Vec::new(),
         whole: true,
     };
     files.check(client, Vec::new())

@@ -7,12 +7,15 @@
 //!
 //! It reads no file, no environment and calls no system. Begin reading at [`check`].
 
+mod access;
 mod checked;
 mod connectors;
+mod constants;
 mod events;
 mod graph;
 mod judge;
 mod made_of;
+mod objects;
 mod rules;
 mod types;
 mod view;
@@ -22,3 +25,4 @@ pub use checked::{CheckError, Checked, Environments, check};
 pub use connectors::manifests;
 pub use graph::drawings;
 pub use made_of::MadeOf;
+pub use objects::objects_named;

@@ -8,7 +8,8 @@ use super::connectors::Connectors;
 use super::graph::Graph;
 use crate::catalog::Catalog;
 use crate::config::{
-    ClientDraft, ClientFile, ClientOverlay, ConnectionFile, DraftFile, Identifier, PartFile, Shared,
+    ClientDraft, ClientFile, ClientOverlay, ConnectionFile, ConnectionSchema, DraftFile, Identifier,
+    PartFile, Shared,
 };
 use crate::connector::file::Amounts;
 use crate::connector::{Abilities, Manifest};
@@ -82,6 +83,14 @@ impl<'a> View<'a> {
     /// The manifest behind a connection; nothing when it has none, or a broken one.
     pub(super) fn manifest(&self, connection: &ConnectionFile) -> Option<&'a Arc<Manifest>> {
         self.connectors.get(&connection.connector)
+    }
+
+    /// What the account behind a connection has, where it was pulled. An overlay may put another system in its place, of which
+    /// nothing is known then.
+    pub(super) fn schema(&self, connection: &Identifier) -> Option<&'a ConnectionSchema> {
+        let connector = &self.client.connections.get(connection)?.connector;
+        let named = self.draft.schemas.iter().filter(|schema| schema.connection == connection.0);
+        named.filter_map(|schema| schema.content.as_ref()).find(|schema| schema.connector == *connector)
     }
 
     /// What each connection can do, where that is known.

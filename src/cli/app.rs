@@ -17,6 +17,7 @@ use super::events::Events;
 use super::exit::ExitCode;
 use super::init::Init;
 use super::purge::Purge;
+use super::quota::Quota;
 use super::reports::Reports;
 use super::rules::Rules;
 use super::run::Run;
@@ -49,6 +50,8 @@ enum Command {
     DryRun(DryRun),
     /// Shows a pipeline in plain words, its mapping as a table
     Show(Show),
+    /// Tells what pipelines will cost: calls an event, the share of a system's quota, how long a backfill takes
+    Quota(Quota),
     /// Shows everything at work, with no account anywhere
     Demo(Demo),
     /// Takes webhooks in and carries the pipelines out: production
@@ -89,6 +92,7 @@ impl Command {
             Self::Test(command) => command.run(),
             Self::DryRun(command) => command.run(),
             Self::Show(command) => command.run(),
+            Self::Quota(command) => command.run(),
             Self::Demo(command) => command.run(),
             Self::Run(command) => command.run(),
             Self::Endpoints(command) => command.run(),

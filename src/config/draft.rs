@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, RulesFile, TestFile};
+use super::{ClientFile, ClientOverlay, ConnectionSchema, PartFile, PipelineFile, RulesFile, TestFile};
 use crate::connector::ManifestFile;
 use crate::diagnostic::{Diagnostic, Path, Place, SourceFile, Sources};
 use crate::yaml::Document;
@@ -57,6 +57,8 @@ pub struct ClientDraft {
     pub tests: Vec<DraftFile<TestFile>>,
     /// `lib.rhai`.
     pub library: Option<Arc<SourceFile>>,
+    /// `schemas/<connection>.json`: what the accounts behind its connections have. Nothing that runs depends on them.
+    pub schemas: Vec<SchemaDraft>,
     /// False when only some of the pipelines were asked for: what the others use cannot be told then.
     pub whole: bool,
 }
@@ -98,4 +100,15 @@ impl<T> DraftFile<T> {
     pub fn has(&self, path: &Path) -> bool {
         self.document.as_ref().is_some_and(|document| document.node(path).is_some())
     }
+}
+
+/// A file of `schemas/`.
+#[derive(Debug, Clone)]
+pub struct SchemaDraft {
+    /// The path, as output names it.
+    pub path: Arc<str>,
+    /// The connection that it is about: the file's name.
+    pub connection: Arc<str>,
+    /// What it says; nothing when it is not what `lockstep schema pull` writes. There is a finding then.
+    pub content: Option<ConnectionSchema>,
 }

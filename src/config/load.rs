@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::discover::{LoadError, Selection, Wanted, relative, select};
 use super::read::{FileType, read};
 use super::tree::{Disk, Entry, Kept, Tree};
-use super::{ClientDraft, ClientFile, Draft, DraftFile, FileSet, Shared};
+use super::{ClientDraft, ClientFile, ConnectionSchema, Draft, DraftFile, FileSet, SchemaDraft, Shared};
 use crate::connector::ManifestFile;
 use crate::diagnostic::{Code, Diagnostic, Place, SourceFile, Sources, Span};
 
@@ -55,6 +55,14 @@ pub(super) fn kind_of(name: &str) -> Kind<'_> {
         Some((stem, "test")) => Kind::Test(stem),
         Some(_) => Kind::Stray,
     }
+}
+
+/// The folder of a client in which [`ConnectionSchema`]s stand.
+pub(super) const SCHEMAS: &str = "schemas";
+
+/// The connection that a file of [`SCHEMAS`] is about; nothing for a file of another kind.
+pub(super) fn schema_of(name: &str) -> Option<&str> {
+    name.strip_suffix(".json")
 }
 
 /// The text of a file.
@@ -148,10 +156,13 @@ impl<'a> Loader<'a> {
             parts: Vec::new(),
             tests: Vec::new(),
             library: None,
+            schemas: Vec::new(),
             whole: matches!(wanted, Wanted::Whole),
         };
         for entry in &files {
-            if entry.is_folder {
+            if entry.is_folder && &*entry.name == SCHEMAS {
+                client.schemas = self.schemas(entry)?;
+            } else if entry.is_folder {
                 self.nested(entry)?;
             } else {
                 self.client_part(&mut client, entry, wanted)?;
@@ -223,6 +234,39 @@ impl<'a> Loader<'a> {
             Kind::Client | Kind::Test(_) | Kind::Other => {}
         }
         Ok(())
+    }
+
+    /// What is known of the accounts behind a client's connections.
+    fn schemas(&mut self, folder: &Entry) -> Result<Vec<SchemaDraft>, LoadError> {
+        let mut schemas = Vec::new();
+        for entry in self.tree.entries(&folder.path)?.iter().filter(|entry| !entry.is_folder) {
+            if let Some(connection) = schema_of(&entry.name) {
+                schemas.push(self.schema(&entry.path, connection)?);
+            } else if kind_of(&entry.name) != Kind::Other {
+                let label = "only what `lockstep schema pull` writes stands here";
+                self.stray(entry, label, "move it up into the client's folder");
+            }
+        }
+        Ok(schemas)
+    }
+
+    fn schema(&mut self, path: &Path, connection: &str) -> Result<SchemaDraft, LoadError> {
+        let Text { file, is_whole } = self.text(path)?;
+        self.sources.add(Arc::clone(&file));
+        let content = match ConnectionSchema::parse(file.text()) {
+            Ok(schema) => Some(schema),
+            Err(bad) => {
+                if is_whole {
+                    let fact = format!("this is not what `lockstep schema pull` writes: {}", bad.message);
+                    let place = Place::bytes(Arc::clone(file.path()), bad.span);
+                    let finding = Diagnostic::new(Code::BadSchema, place, fact)
+                        .help(format!("pull it again: `lockstep schema pull <client> {connection}`"));
+                    self.findings.push(finding);
+                }
+                None
+            }
+        };
+        Ok(SchemaDraft { path: Arc::clone(file.path()), connection: connection.into(), content })
     }
 
     /// A folder inside a client's may hold samples; pipelines in it would never be seen.

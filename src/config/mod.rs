@@ -5,6 +5,7 @@
 //! does. Begin reading at [`pipeline`] and [`step`].
 
 pub mod client;
+pub mod connection_schema;
 mod discover;
 mod draft;
 pub mod env;
@@ -25,8 +26,9 @@ pub mod trigger;
 
 pub use crate::{words, written};
 pub use client::{ClientFile, ClientOverlay, ConnectionFile, ConnectionOverlay, Owner, SharedOwner};
+pub use connection_schema::{ConnectionSchema, FieldKind, FieldSchema, ObjectSchema};
 pub use discover::{LoadError, find_root};
-pub use draft::{ClientDraft, Draft, DraftFile, Shared};
+pub use draft::{ClientDraft, Draft, DraftFile, SchemaDraft, Shared};
 pub use file_set::{FileSet, FileText};
 pub use load::{load, load_kept};
 pub use pipeline::{OrderFile, PartFile, PipelineFile, RetryFile, Stale, StaleFile};

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::LoadError;
 use super::env::{Environment, Template};
 use super::file_set::name;
-use super::load::{Kind, kind_of};
+use super::load::{Kind, SCHEMAS, kind_of, schema_of};
 use super::tree::{Disk, Entry, Tree};
 
 /// The client folders of the project at `root`, each with a hash over all that a check of it would read, what is missing
@@ -46,6 +46,9 @@ fn client(
             add(&mut hash, nested.name.as_bytes());
             add(&mut hash, entry.name.as_bytes());
         }
+        if &*nested.name == SCHEMAS {
+            add_schemas(&mut hash, &Disk.entries(&nested.path)?)?;
+        }
     }
     let mut has_client = false;
     for entry in files.iter().filter(|entry| !entry.is_folder) {
@@ -77,6 +80,15 @@ fn add_files(hash: &mut Sha256, entries: &[Entry]) -> Result<(), LoadError> {
     }
     // What stands here ends here.
     add(hash, b"");
+    Ok(())
+}
+
+/// What is known of the accounts behind a client's connections: its mappings are checked against that.
+fn add_schemas(hash: &mut Sha256, entries: &[Entry]) -> Result<(), LoadError> {
+    for entry in entries.iter().filter(|entry| !entry.is_folder && schema_of(&entry.name).is_some()) {
+        add(hash, entry.name.as_bytes());
+        add(hash, &Disk.read(&entry.path)?);
+    }
     Ok(())
 }
 
@@ -115,6 +127,7 @@ mod tests {
         ("pipelines/acme/client.yaml", "key: ${KEY}"),
         ("pipelines/acme/paid.yaml", "a"),
         ("pipelines/acme/samples/event.json", "a"),
+        ("pipelines/acme/schemas/crm.json", "a"),
         ("pipelines/beta/client.yaml", "key: ${OTHER:default}"),
         ("pipelines/broken/client.yaml", "key: ${"),
         ("pipelines/headless/paid.yaml", "a"),
@@ -145,6 +158,8 @@ mod tests {
             (("pipelines/acme/notes.md", "b"), &["KEY"], "1", &[]),
             (FILES[0], &["KEY", "OTHER"], "1", &[]),
             (("pipelines/acme/paid.yaml", "b"), &["KEY"], "1", &["acme"]),
+            (("pipelines/acme/schemas/crm.json", "b"), &["KEY"], "1", &["acme"]),
+            (("pipelines/acme/schemas/notes.md", "b"), &["KEY"], "1", &[]),
             (("pipelines/acme/paid.test.yaml", "b"), &["KEY"], "1", &["acme"]),
             (("pipelines/beta/client.sandbox.yaml", "b"), &["KEY"], "1", &["beta"]),
             (("pipelines/beta/samples/paid.yaml", "b"), &["KEY"], "1", &["beta"]),

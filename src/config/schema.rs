@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
-use super::{ClientFile, ClientOverlay, PartFile, PipelineFile, RulesFile, TestFile};
+use super::{ClientFile, ClientOverlay, ConnectionSchema, PartFile, PipelineFile, RulesFile, TestFile};
 use crate::connector::ManifestFile;
 
 /// A kind of file, and how its schema is made.
@@ -29,6 +29,11 @@ pub const FILE_KINDS: &[FileKind] = &[
     FileKind { name: "test", files: "*.test.yaml", make: of::<TestFile> },
     FileKind { name: "rules", files: "pipelines/rules.yaml", make: of::<RulesFile> },
     FileKind { name: "connector", files: "connectors/<name>.yaml", make: of::<ManifestFile> },
+    FileKind {
+        name: "connection-schema",
+        files: "pipelines/<client>/schemas/<connection>.json",
+        make: of::<ConnectionSchema>,
+    },
 ];
 
 impl FileKind {

@@ -184,6 +184,8 @@ pub struct ObjectFacts {
     pub created: Option<Arc<str>>,
     /// The fields that the system itself sets at each change.
     pub stamps: Vec<Arc<str>>,
+    /// True when the connector's `describe`, where it has one, can tell its fields.
+    pub described: bool,
 }
 
 impl ObjectFacts {
@@ -247,6 +249,8 @@ pub struct OperationFacts {
     pub open: bool,
     /// Of a list: how it is narrowed to what changed.
     pub since: Option<SinceFacts>,
+    /// Of a look-up: true when it gives a part of a record, and the rest is read by a second call.
+    pub partial: bool,
     /// Of a read: true when it can ask for some of the fields.
     pub selects: bool,
     /// How many calls of it go out as one request, at most; `None` when each goes alone.

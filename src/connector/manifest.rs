@@ -98,6 +98,8 @@ pub struct Manifest {
 pub(super) struct Limits {
     pub(super) rates: Vec<Rate>,
     pub(super) concurrency: u32,
+    /// How many calls it takes in a day, for estimates.
+    pub(super) daily: Option<u64>,
     pub(super) usage: Option<UsageSource>,
     /// What is kept of an operation's last good answer.
     pub(super) remember: Option<Expression>,
@@ -264,6 +266,11 @@ impl Manifest {
         self.description.as_deref()
     }
 
+    /// True when it can tell which fields an account has.
+    pub fn describes(&self) -> bool {
+        self.describe.is_some()
+    }
+
     /// What a connection has to be told.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -287,6 +294,11 @@ impl Manifest {
     /// How many requests may be under way at once.
     pub fn concurrency(&self) -> u32 {
         self.limits.concurrency
+    }
+
+    /// How many calls a usual account may make in a day, where no rate says it.
+    pub fn daily(&self) -> Option<u64> {
+        self.limits.daily
     }
 
     /// What it can do.
@@ -445,7 +457,7 @@ impl Limits {
             Some(UsageSource { header, pattern })
         });
         let concurrency = file.concurrency.unwrap_or(CONCURRENCY).max(1);
-        Self { rates: file.rates.clone(), concurrency, usage, remember }
+        Self { rates: file.rates.clone(), concurrency, daily: file.daily, usage, remember }
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Object {
     description: Option<Arc<str>>,
     created: Option<Arc<str>>,
     stamps: Vec<Arc<str>>,
+    /// False when `describe` cannot tell its fields.
+    described: bool,
     /// What operations see as `vars`.
     pub(super) vars: Value,
     /// What of its fields is not written as it is.
@@ -57,6 +59,7 @@ impl Object {
             description: layers.0.iter().find_map(|(_, layer)| layer.description.as_deref()).map(Arc::from),
             created: layers.created(),
             stamps: layers.stamps(),
+            described: layers.described(),
             vars: vars.into(),
             wire: Wire::compile(compiler, &layers.0, &names),
             find: Vec::new(),
@@ -151,6 +154,7 @@ impl Object {
                 .collect(),
             created: self.created.clone(),
             stamps: self.stamps.clone(),
+            described: self.described,
         }
     }
 }
@@ -199,6 +203,10 @@ impl<'a> Layers<'a> {
 
     fn created(&self) -> Option<Arc<str>> {
         self.0.iter().find_map(|(_, layer)| layer.created.as_deref()).map(Arc::from)
+    }
+
+    fn described(&self) -> bool {
+        self.0.iter().find_map(|(_, layer)| layer.described).unwrap_or(true)
     }
 
     fn relations(

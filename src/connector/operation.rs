@@ -205,6 +205,7 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         params: params.collect(),
         batch: None,
         open: role.kind.is_some() || uses(file, "rest"),
+        partial: file.response.partial,
         selects: uses(file, "select"),
         reads_params: uses(file, "params"),
         since: file.since.as_ref().map(|since| SinceFacts {

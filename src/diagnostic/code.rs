@@ -62,6 +62,7 @@ codes! {
     // Which files there are (src/config/load.rs).
     StrayFile "stray-file" Warning,
     MissingClient "missing-client" Error,
+    BadSchema "bad-schema" Error,
     // Looking at a client as a whole (src/check/rules/).
     NameDiffers "name-differs" Error,
     DuplicateName "duplicate-name" Error,
@@ -90,6 +91,14 @@ codes! {
     UnusedResult "unused-result" Warning,
     UnorderedUpdate "unordered-update" Warning,
     MixedModes "mixed-modes" Warning,
+    // Comparing writes and look-ups with what the account has (src/check/rules, by src/check/access.rs).
+    UnknownField "unknown-field" Error,
+    ReadOnlyField "read-only-field" Error,
+    MissingField "missing-field" Error,
+    UnknownOption "unknown-option" Error,
+    FieldType "field-type" Error,
+    TextTooLong "text-too-long" Error,
+    KeyNotUnique "key-not-unique" Warning,
     // Resolving the names of a pipeline (src/steps/lower.rs).
     UnknownConnection "unknown-connection" Error,
     UnknownObject "unknown-object" Error,

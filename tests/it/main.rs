@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod account_schemas;
 mod acme_saas;
 mod audit;
 mod batches;
@@ -33,6 +34,7 @@ mod pipedrive;
 mod pipelines;
 mod polls;
 mod postgres;
+mod quota;
 mod reload;
 mod replicas;
 mod rules;

@@ -76,6 +76,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
+    ("quota", &["config", "connector", "words"]),
     ("store", &["config", "failpoint", "steps", "value"]),
     (
         "engine",

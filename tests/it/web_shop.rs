@@ -42,6 +42,9 @@ fn example() -> String {
     let mut example = String::new();
     for file in fs::read_dir(folder).unwrap() {
         let file = file.unwrap();
+        if file.path().is_dir() {
+            continue;
+        }
         let (name, text) =
             (file.file_name().into_string().unwrap(), fs::read_to_string(file.path()).unwrap());
         let _ = write!(example, "# file: pipelines/web-shop/{name}\n{text}");

@@ -11,10 +11,13 @@ mod constant_condition;
 mod disabled_pipeline;
 mod duplicate_name;
 mod endless_loop;
+mod field_type;
 mod foreign_write;
 mod impossible_word;
+mod key_not_unique;
 mod map_words;
 mod minor_units;
+mod missing_field;
 mod mixed_modes;
 mod moved_field;
 mod name_differs;
@@ -24,14 +27,18 @@ mod not_expanded;
 mod partial_field;
 mod raw_time;
 mod read_only;
+mod read_only_field;
 mod retry_too_long;
 mod secret_written;
 mod short_interval;
 mod test_case;
+mod text_too_long;
 mod two_writers;
 mod unknown_api_version;
 mod unknown_connector;
 mod unknown_event;
+mod unknown_field;
+mod unknown_option;
 mod unknown_path;
 mod unknown_pipeline;
 mod unordered_update;
@@ -91,6 +98,13 @@ pub(super) const RULES: &[Rule] = &[
     bad_owner::RULE,
     foreign_write::RULE,
     read_only::RULE,
+    unknown_field::RULE,
+    read_only_field::RULE,
+    missing_field::RULE,
+    unknown_option::RULE,
+    field_type::RULE,
+    text_too_long::RULE,
+    key_not_unique::RULE,
     no_events::RULE,
     unknown_event::RULE,
     disabled_pipeline::RULE,

@@ -8,19 +8,16 @@ use clap::Args;
 use reqwest::Url;
 
 use super::needed::needed;
-use super::no_vault::NoVault;
 use super::settle::{Resolve, Told, settle};
 use crate::check::{self, Environments};
+use crate::cli::open::{around, open};
 use crate::cli::output::{Format, say, say_json};
 use crate::cli::{ExitCode, runtime};
-use crate::clock::SystemClock;
 use crate::config;
-use crate::config::env::System;
-use crate::connector::{Connection, ConnectionParts, Http, Surroundings, Wanted};
+use crate::connector::Wanted;
 use crate::diagnostic::Color;
 use crate::nearest::did_you_mean;
-use crate::project::{Client, ConnectionConfig};
-use crate::secret::Redactor;
+use crate::project::Client;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lockstep endpoints acme-saas --url https://hooks.example.com\n  \
@@ -71,13 +68,7 @@ impl EndpointsCommand {
                 self.client
             );
         }
-        let around = Surroundings {
-            http: Http::new()?,
-            clock: Arc::new(SystemClock),
-            redactor: Redactor::default(),
-            vault: Arc::new(NoVault),
-            commons: None,
-        };
+        let around = around()?;
         let resolve = if self.apply {
             Resolve::Apply { secret_file: self.secret_file.as_deref() }
         } else {
@@ -136,27 +127,6 @@ impl EndpointsCommand {
         };
         Ok(Ok(Arc::clone(client)))
     }
-}
-
-/// Opens a connection. What its webhooks are signed with need not be known: it is what a first endpoint tells.
-fn open(client: &Client, config: &ConnectionConfig, around: &Surroundings) -> anyhow::Result<Connection> {
-    let in_words = |problems: Vec<String>| anyhow::anyhow!(problems.join("; "));
-    let settings = client
-        .settings_at_hand(config, &System)
-        .map_err(|missing| in_words(missing.iter().map(ToString::to_string).collect()))?;
-    let parts = ConnectionParts {
-        client: Arc::clone(client.name()),
-        name: Arc::clone(&config.name),
-        manifest: Arc::clone(&config.manifest),
-        config: settings,
-        rate_limit: config.rate_limit,
-        concurrency: config.concurrency,
-        timeout: config.timeout,
-        read_only: config.read_only,
-        fields: config.fields.clone(),
-    };
-    Connection::open(parts, around.clone())
-        .map_err(|faults| in_words(faults.iter().map(ToString::to_string).collect()))
 }
 
 /// An address that `/hooks/...` can follow.

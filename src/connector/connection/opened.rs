@@ -240,10 +240,13 @@ impl Connection {
         self.carry_out(&call, plan).await.map(drop).map_err(|failure| self.redacted(failure))
     }
 
-    /// The fields of `object` as the account has them: a list of `{name, label, type, required, writable, unique,
-    /// options}`. `None` when the connector cannot tell, or not of this object.
+    /// The fields of `object` as the account has them: a list of maps, as `describe` of the manifest's format says. `None` when
+    /// the connector cannot tell, or not of this object.
     pub async fn describe(&self, object: &str) -> Result<Option<Value>, Failure> {
         let Some(operation) = &self.manifest.describe else { return Ok(None) };
+        if !self.manifest.abilities().object(object).is_some_and(|facts| facts.described) {
+            return Ok(None);
+        }
         let params = Value::map([("object", object)].map(|(key, value)| (key, Value::from(value))));
         let action = Action::Operation { name: "describe".into(), params };
         let call = Call::new(Arc::clone(&self.name), action);

@@ -89,7 +89,11 @@ pub struct ManifestFile {
     /// A harmless request that proves that the connection works.
     #[serde(default)]
     pub health: Option<OperationFile>,
-    /// The fields of `object`: a list of `{name, label, type, required, writable, unique, options}`.
+    /// What the account says of the fields of `object`: a list of maps, of which `name` and `type` are a must. `type` is one of text,
+    /// number, integer, boolean, date, datetime, option (one of `options`), options (any of them), reference (the id of a record),
+    /// other (not to be checked). Beside them: `label`; `required` (no record is created without it); `create` and `update` (false when
+    /// it cannot be given then); `unique` (left out when the system does not say); `multiple` (it holds several values); `length` of
+    /// a text; `options`, and `open` when other values are taken too; `also`, another name under which it may be written.
     #[serde(default)]
     pub describe: Option<OperationFile>,
     /// How the system's deliveries are known to be its own.
@@ -150,6 +154,9 @@ pub struct LimitsFile {
     /// How many requests may be under way at once; 16 when left out.
     #[schemars(range(min = 1, max = 1024))]
     pub concurrency: Option<u32>,
+    /// How many calls the system takes in a day, of an account such as most have: what `lockstep quota` compares with when no rate says
+    /// it. It holds nothing back.
+    pub daily: Option<u64>,
     /// Where the system says how much of a quota is used up.
     pub usage: Option<UsageFile>,
 }

@@ -38,6 +38,8 @@ pub struct ObjectFile {
     pub created: Option<String>,
     /// Fields that the system itself sets whenever a record changes: that they are others says nothing of what has changed.
     pub stamps: Vec<String>,
+    /// False when `describe` cannot tell the fields of such records; true when left out.
+    pub described: Option<bool>,
     /// Constants that the operations read as `vars.<name>`: what differs between objects of one shape.
     pub vars: IndexMap<Identifier, Value>,
     /// The ways to look a record up by its identity; the first that can look by all the given fields is taken.

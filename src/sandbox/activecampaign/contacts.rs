@@ -180,7 +180,23 @@ impl Account {
     /// `GET /fields`.
     pub(super) fn fields(&self, request: &Request) -> Json {
         let found = self.all("field").filter(|(_, field)| fits(request, &["perstag", "title"], field));
-        page(request, "fields", found.map(|(_, field)| field))
+        let (mut fields, mut options) = (Vec::new(), Vec::new());
+        for (id, field) in found {
+            // A field names its options by their ids; what they are stands beside it.
+            let told = |(index, value): (usize, &Json)| {
+                json!({"id": format!("{id}{index:02}"), "field": id.to_string(), "orderid": index.to_string(),
+                       "value": value, "label": value, "isdefault": "0"})
+            };
+            let values = field.get("options").and_then(Json::as_array).into_iter().flatten();
+            let own: Vec<Json> = values.enumerate().map(told).collect();
+            let mut field = field.clone();
+            field.insert("options".to_owned(), own.iter().map(|option| option["id"].clone()).collect());
+            fields.push(field);
+            options.extend(own);
+        }
+        let mut page = page(request, "fields", fields.iter());
+        page["fieldOptions"] = options.into();
+        page
     }
 
     /// `POST /fields`.

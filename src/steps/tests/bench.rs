@@ -95,6 +95,7 @@ fn object(consistent: bool) -> ObjectFacts {
         relations: indexmap::IndexMap::from([("tags".into(), None)]),
         many: indexmap::IndexMap::new(),
         stamps: Vec::new(),
+        described: true,
         description: None,
     }
 }

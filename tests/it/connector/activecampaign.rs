@@ -288,8 +288,14 @@ async fn the_fields_of_the_account_are_described_and_its_key_is_proved() {
     let fields = shop.connection.describe("contact").await.unwrap().unwrap();
     let names: Vec<&str> = fields.as_list().unwrap().iter().map(|field| text(field, "name")).collect();
     assert!(
-        names.contains(&"email") && names.contains(&"STRIPE_ID") && names.contains(&"Stripe ID"),
+        names.contains(&"email") && names.contains(&"STRIPE_ID") && names.contains(&"cdate"),
         "{names:?}"
+    );
+    let status = fields.as_list().unwrap().iter().find(|field| text(field, "name") == "SUBSCRIPTION_STATUS");
+    let told = |fact: &str| status.and_then(|field| field.get(fact)).map(Value::to_json).unwrap_or_default();
+    assert_eq!(
+        [told("also"), told("type"), told("options")],
+        [r#""Subscription status""#, r#""option""#, r#"["Trial","Active","Overdue","Paused","Ended"]"#]
     );
     assert_eq!(shop.connection.describe("deal").await.unwrap(), None, "it cannot tell");
     let client = Client::new();

@@ -392,7 +392,8 @@ async fn what_else_there_is_works() {
         field("UF_CRM_SUBSCRIPTION").get("options").unwrap().to_json(),
         r#"["Active","Trial","Overdue","Ended"]"#
     );
-    assert_eq!(field("DATE_CREATE").get("writable").unwrap().as_bool(), Some(false));
+    assert_eq!(field("DATE_CREATE").get("update").unwrap().as_bool(), Some(false));
+    assert_eq!(portal.connection.describe("user").await.unwrap(), None, "it cannot tell");
 }
 
 #[tokio::test]

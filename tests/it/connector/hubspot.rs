@@ -314,7 +314,7 @@ async fn custom_objects_go_by_their_own_names() {
     let code =
         described.as_list().unwrap().iter().find(|field| text(field, "name") == "code").unwrap().clone();
     assert_eq!(
-        (code.get("unique"), code.get("writable")),
+        (code.get("unique"), code.get("create")),
         (Some(&Value::from(true)), Some(&Value::from(true)))
     );
     let owners = account.call(find("owner", r#"{"email": "olga@sandbox.example"}"#)).await;

@@ -347,7 +347,7 @@ async fn an_object_describes_itself() {
     let fields = connection.describe("Account").await.unwrap().unwrap();
     let name = fields.as_list().unwrap().iter().find(|field| text(field, "name") == "Name").unwrap();
     assert_eq!(
-        (name.get("required"), name.get("writable")),
+        (name.get("required"), name.get("update")),
         (Some(&Value::Bool(true)), Some(&Value::Bool(true)))
     );
 }

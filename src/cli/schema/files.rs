@@ -1,4 +1,4 @@
-//! `lockstep schema`: the JSON Schemas of the files, for editors and other tools.
+//! The JSON Schemas of the files, for editors and other tools.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::ExitCode;
-use super::output::{remark, say};
+use crate::cli::ExitCode;
+use crate::cli::output::{remark, say};
 use crate::config::{FILE_KINDS, FileKind};
 use crate::nearest::did_you_mean;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lockstep schema pipeline > pipeline.schema.json\n  \
-                        lockstep schema --write schemas\n\n\
-                        A file that begins with\n  \
-                        # yaml-language-server: $schema=../../schemas/pipeline.schema.json\n\
-                        is completed and explained by editors that know JSON Schema.")]
-pub(super) struct Schema {
-    /// The kind of file: client, client-overlay, pipeline, part, test or connector; all kinds are listed without it
+pub(super) struct Files {
+    /// The kind of file: client, client-overlay, pipeline, part, test, connector or connection-schema; all kinds are listed without it
     #[arg(conflicts_with_all = ["write", "check"])]
     kind: Option<String>,
     /// Writes every schema into this folder
@@ -29,7 +24,7 @@ pub(super) struct Schema {
     check: Option<PathBuf>,
 }
 
-impl Schema {
+impl Files {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match (&self.kind, &self.write, &self.check) {
             (Some(kind), ..) => print(kind),

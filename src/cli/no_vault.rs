@@ -11,7 +11,8 @@ pub(super) struct NoVault;
 
 impl Vault for NoVault {
     fn ready(&self) -> Result<(), VaultError> {
-        let why = "its refresh tokens are kept by `lockstep run` alone: register the endpoint in the system's settings";
+        let why =
+            "its refresh tokens are kept by `lockstep run` alone, and one that is renewed here would be lost";
         Err(VaultError::Locked(why.into()))
     }
 
