@@ -149,7 +149,7 @@ pub(super) fn accesses<'a>(view: &View<'a>) -> Vec<Access<'a>> {
     let mut found = Vec::new();
     for (file, steps) in pipelines.chain(parts) {
         walk::steps(steps, &Path::root().key("steps"), &mut |path, step| {
-            of_step(view, file, path, step, &mut found)
+            of_step(view, file, path, step, &mut found);
         });
     }
     found

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::connectors::Connectors;
-use super::events::{Events, event_types};
+use super::events::Events;
 use super::graph::Graph;
 use super::judge::Judge;
 use super::made_of::MadeOf;
@@ -227,7 +227,6 @@ impl<'a> ClientCheck<'a> {
             broken: &view.broken_connections(),
             vars: &vars,
             event: &[],
-            types: &[],
             object: &[],
             parts: &parts,
             ownership: &view.client.ownership,
@@ -243,9 +242,7 @@ impl<'a> ClientCheck<'a> {
                 let event = file.content.as_ref().map_or(&[][..], |pipeline| events.keys(&pipeline.trigger));
                 let mut out = Compilation::default();
                 let version = Arc::clone(&set.version);
-                let known =
-                    file.content.as_ref().map(|it| event_types(view, &it.trigger)).unwrap_or_default();
-                let scope = ClientScope { event, types: &known, ..scope };
+                let scope = ClientScope { event, ..scope };
                 let pipeline = Pipeline::compile(scope, file, version, &mut out);
                 findings.append(&mut out.findings);
                 if let Some(written) = &file.content {

@@ -15,32 +15,6 @@ const REPORT: [&str; 5] = ["id", "type", "created", "object", SOURCE];
 /// What a listed record has.
 const LISTED: [&str; 7] = ["id", "type", "created", "record", "object", "previous", SOURCE];
 
-/// The type of a record that was listed, whoever lists it: polls, and what feeds all existing records through a pipeline.
-const LISTED_TYPE: &str = "listed";
-
-/// The types of the events that a trigger brings; none when they are not all known.
-pub(super) fn event_types(view: &View, trigger: &TriggerFile) -> Vec<Arc<str>> {
-    let mut types: Vec<Arc<str>> = vec![LISTED_TYPE.into()];
-    match trigger {
-        TriggerFile::Stripe(trigger) => {
-            let catalog = view.catalog(&trigger.connection);
-            for pattern in &trigger.events {
-                let before = types.len();
-                types.extend(catalog.events_matching(pattern).map(|event| event.name.as_str().into()));
-                if types.len() == before {
-                    return Vec::new();
-                }
-            }
-        }
-        TriggerFile::Lockstep(trigger) => {
-            return trigger.events.iter().map(|event| event.as_str().into()).collect();
-        }
-        // Of other systems, and of what a listing makes of a record, the words are not all known here.
-        TriggerFile::Webhook(_) | TriggerFile::Schedule(_) => return Vec::new(),
-    }
-    types
-}
-
 /// The keys of events, by who sends them.
 pub(super) struct Events {
     by_connection: BTreeMap<Arc<str>, Vec<Arc<str>>>,

@@ -32,14 +32,14 @@ pub(super) struct Quota {
     #[arg(long, value_name = "N", default_value_t = 1)]
     items: u64,
     /// The calls a day that a connection may make, where the connector's own figure is not the account's
-    #[arg(long, value_name = "CONNECTION=CALLS", value_parser = quota)]
-    quota: Vec<(String, u64)>,
+    #[arg(long = "quota", value_name = "CONNECTION=CALLS", value_parser = of_connection)]
+    given: Vec<(String, u64)>,
     /// How to answer
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-fn quota(text: &str) -> Result<(String, u64), String> {
+fn of_connection(text: &str) -> Result<(String, u64), String> {
     let (name, calls) = text.split_once('=').ok_or("write `salesforce=150000`")?;
     let calls = calls.parse().map_err(|_| format!("`{calls}` is not a number of calls"))?;
     Ok((name.to_owned(), calls))
@@ -49,7 +49,7 @@ impl Quota {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let draft = config::load(&self.paths, &std::env::current_dir()?)?;
         let manifests = check::manifests(&draft);
-        let quotas = self.quota.into_iter().collect();
+        let quotas = self.given.into_iter().collect();
         let budget = Budget { events: self.events, records: self.records, items: self.items, quotas };
         let named = |name: &str| {
             let clients = draft.clients.iter().filter_map(|client| client.file.content.as_ref());
@@ -153,7 +153,7 @@ mod tests {
         {
             assert_eq!(lasts(minutes), text);
         }
-        assert_eq!(quota("salesforce=150000"), Ok(("salesforce".to_owned(), 150_000)));
-        assert!(quota("salesforce").is_err() && quota("salesforce=many").is_err());
+        assert_eq!(of_connection("salesforce=150000"), Ok(("salesforce".to_owned(), 150_000)));
+        assert!(of_connection("salesforce").is_err() && of_connection("salesforce=many").is_err());
     }
 }

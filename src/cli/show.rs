@@ -71,18 +71,17 @@ fn draw(client: Option<&str>) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     let known = || drawings.keys().map(|name| &**name);
-    let drawing = match &name {
-        Some(name) => drawings.get(name.as_str()).with_context(|| {
+    let drawing = if let Some(name) = &name {
+        drawings.get(name.as_str()).with_context(|| {
             let help = did_you_mean(name, known()).map(|help| format!(": {help}")).unwrap_or_default();
             format!("there is no client `{name}`{help}")
-        })?,
-        None => {
-            let mut all = drawings.values();
-            match (all.next(), all.next()) {
-                (Some(only), None) => only,
-                (None, _) => bail!("no client could be read: `lockstep validate` says why"),
-                _ => bail!("name one of the clients: {}", known().collect::<Vec<_>>().join(", ")),
-            }
+        })?
+    } else {
+        let mut all = drawings.values();
+        match (all.next(), all.next()) {
+            (Some(only), None) => only,
+            (None, _) => bail!("no client could be read: `lockstep validate` says why"),
+            _ => bail!("name one of the clients: {}", known().collect::<Vec<_>>().join(", ")),
         }
     };
     say(drawing.trim_end())?;

@@ -110,7 +110,6 @@ codes! {
     LaterStep "later-step" Error,
     StepResult "step-result" Error,
     StepOutcome "step-outcome" Error,
-    ImpossibleEvent "impossible-event" Error,
     DuplicateStep "duplicate-step" Error,
     IncompleteFind "incomplete-find" Error,
     MixedEvents "mixed-events" Error,

@@ -88,7 +88,8 @@ struct Outcome {
 struct Location {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<usize>,
-    physical_location: Physical,
+    #[serde(rename = "physicalLocation")]
+    physical: Physical,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Message>,
 }
@@ -198,7 +199,7 @@ fn location(place: &Place, id: Option<usize>, message: Option<String>, sources: 
     let region = region(&place.file, sources.resolve(place), sources);
     let artifact_location = Artifact { uri: uri(&place.file) };
     let message = message.map(|text| Message { text });
-    Location { id, physical_location: Physical { artifact_location, region }, message }
+    Location { id, physical: Physical { artifact_location, region }, message }
 }
 
 fn region(file: &str, span: Span, sources: &Sources) -> Option<Region> {

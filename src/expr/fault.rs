@@ -55,8 +55,6 @@ pub enum FaultKind {
     UnknownResult,
     /// A word that a step's outcome can never be.
     UnknownOutcome,
-    /// A word that a value of the context can never be.
-    ImpossibleWord,
     /// Text that was most likely meant as an expression.
     LooksLikeExpression,
     /// A key beside `from:` or `script:` that is not a modifier.

@@ -11,8 +11,6 @@ use super::known::Known;
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     roots: BTreeMap<Arc<str>, Root>,
-    /// Below a top-level name, a key with the words that its value can be.
-    words: Option<(Arc<str>, Arc<str>, Vec<Arc<str>>)>,
     /// More steps, and more keys that come later, may be there than are known.
     incomplete: bool,
 }
@@ -48,8 +46,7 @@ const NOTHING: [&str; 7] = ["null", "nil", "none", "None", "NULL", "undefined", 
 impl Names {
     /// The given top-level names, with anything below them.
     pub fn new<'a>(roots: impl IntoIterator<Item = &'a str>) -> Self {
-        let roots = roots.into_iter().map(|name| (name.into(), Root::Open)).collect();
-        Self { roots, ..Self::default() }
+        Self { roots: roots.into_iter().map(|name| (name.into(), Root::Open)).collect(), incomplete: false }
     }
 
     /// Adds a top-level name: a loop variable, `found`, an argument of a part.
@@ -96,13 +93,6 @@ impl Names {
     ) -> Self {
         let (known, later) = (known.into_iter().collect(), later.into_iter().collect());
         self.roots.insert("steps".into(), Root::Steps { known, later });
-        self
-    }
-
-    /// Says which words the value of `root.key` can be; nothing is said when there are none.
-    #[must_use]
-    pub fn with_words(mut self, root: &str, key: &str, words: &[Arc<str>]) -> Self {
-        self.words = (!words.is_empty()).then(|| (root.into(), key.into(), words.to_vec()));
         self
     }
 
@@ -172,23 +162,10 @@ impl Names {
 
     /// Checks a word with which the value of a path is compared.
     pub(super) fn check_word(&self, path: &[&str], word: &str) -> Option<Fault> {
-        let [first, id, key] = path else { return self.check_key_word(path, word) };
+        let [first, id, key] = path else { return None };
         let Some(Root::Steps { known, .. }) = self.roots.get(*first) else { return None };
         let (_, gives) = known.iter().find(|(known, _)| **known == **id)?;
         gives.check_word(id, key, word)
-    }
-
-    fn check_key_word(&self, path: &[&str], word: &str) -> Option<Fault> {
-        let [root, key] = path else { return None };
-        let (of, named, words) = self.words.as_ref()?;
-        if **of != **root || **named != **key || words.iter().any(|known| **known == *word) {
-            return None;
-        }
-        let names: Vec<&str> = words.iter().map(|word| &**word).collect();
-        let fault = Fault::new(FaultKind::ImpossibleWord, format!("`{root}.{key}` is never `{word}` here"));
-        let fault =
-            if names.len() <= FEW { fault.help(format!("it is one of {}", names.join(", "))) } else { fault };
-        Some(fault.nearest(word, names))
     }
 
     fn unknown(&self, name: &str) -> Fault {

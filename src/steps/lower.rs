@@ -38,8 +38,6 @@ pub struct ClientScope<'a> {
     pub vars: &'a [Arc<str>],
     /// The keys of the event that starts the pipeline at hand; none when they are not known.
     pub event: &'a [Arc<str>],
-    /// The types of the events that start it; none when they are not known.
-    pub types: &'a [Arc<str>],
     /// The keys of the object of the pipeline at hand, when its schedule names them; none when anything may be there.
     pub object: &'a [Arc<str>],
     /// The parts it can use, by name: its own before those of all clients.
@@ -187,7 +185,7 @@ impl<'a> Lowering<'a> {
         match with {
             // A part is for pipelines of other triggers, too.
             Some(keys) => names.with_keys("with", keys.iter().map(|key| &**key)),
-            None => names.with_words("event", "type", self.scope.types),
+            None => names,
         }
     }
 
@@ -473,7 +471,6 @@ fn code_of(kind: FaultKind) -> Code {
         FaultKind::LaterStep => Code::LaterStep,
         FaultKind::UnknownResult => Code::StepResult,
         FaultKind::UnknownOutcome => Code::StepOutcome,
-        FaultKind::ImpossibleWord => Code::ImpossibleEvent,
         FaultKind::LooksLikeExpression => Code::LooksLikeExpression,
         FaultKind::UnknownModifier => Code::UnknownModifier,
         FaultKind::ModifierValue => Code::ModifierValue,

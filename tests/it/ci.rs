@@ -57,11 +57,13 @@ fn act(folder: &Path, inputs: &[(&str, &str)]) -> Output {
     };
     let steps = action.get("runs").and_then(|runs| runs.get("steps")).and_then(Value::as_list).unwrap();
     let mut last = None;
-    for step in steps.iter() {
+    for step in steps {
         assert_eq!(text(step, "shell"), "bash");
         let mut command = Command::new("bash");
         command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", text(step, "run")]);
-        let path = format!("{}:{}", binary_folder().display(), std::env::var("PATH").unwrap());
+        #[expect(clippy::disallowed_methods, reason = "where the tools of this machine are")]
+        let tools = std::env::var("PATH").unwrap();
+        let path = format!("{}:{tools}", binary_folder().display());
         command.env_clear().env("PATH", path).current_dir(folder);
         for (name, written) in step.get("env").and_then(Value::as_map).into_iter().flatten() {
             let written = written.as_str().unwrap();

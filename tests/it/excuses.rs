@@ -1,6 +1,7 @@
 //! What a project says about rules: in `pipelines/rules.yaml`, and by comments in one place.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -134,12 +135,12 @@ fn excused(code: Code) -> Option<String> {
         let path = file.path().split_once("pipelines/").map(|(_, inside)| format!("pipelines/{inside}"));
         let path =
             path.or_else(|| Some(format!("connectors/{}", file.path().split_once("connectors/")?.1)))?;
-        example.push_str(&format!("# file: {path}\n"));
+        writeln!(example, "# file: {path}").unwrap();
         let text = fs::read_to_string(folder.path().join(&path)).ok()?;
         for (index, line) in text.lines().enumerate() {
             if lines.get(&**file.path()).is_some_and(|lines| lines.contains(&(index + 1))) {
                 let indent = &line[..line.len() - line.trim_start().len()];
-                example.push_str(&format!("{indent}# lockstep: allow({code}) a test\n"));
+                writeln!(example, "{indent}# lockstep: allow({code}) a test").unwrap();
             }
             example.push_str(line);
             example.push('\n');

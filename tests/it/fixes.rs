@@ -27,7 +27,7 @@ const WRONG: &str = r#"
 # file: paid.yaml
 name: paid
 trigger: { stripe: { events: [invoice.payd] } }
-when: !object.paid
+when: !object.attempted
 retry: { attempts: "3", backoff: 2 s..15m }
 steps:
   - id: account
@@ -55,7 +55,7 @@ fn what_can_be_meant_in_one_way_only_is_put_right() {
         paid,
         r#"name: paid
 trigger: { stripe: { events: [invoice.paid] } }
-when: "!object.paid"
+when: "!object.attempted"
 retry: { attempts: 3, backoff: 2s..15m }
 steps:
   - id: account
@@ -84,7 +84,7 @@ steps:
 fn what_may_be_meant_otherwise_is_left_to_a_person() {
     for (example, left) in [
         (
-            "name: paid\ntrigger: { stripe: { events: [invoice.paid] } }\nif: object.paid\nsteps: [{ set: { a: 1 } }]\n",
+            "name: paid\ntrigger: { stripe: { events: [invoice.paid] } }\nif: object.attempted\nsteps: [{ set: { a: 1 } }]\n",
             "unknown-key",
         ),
         (

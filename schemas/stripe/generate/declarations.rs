@@ -224,7 +224,7 @@ impl<'f> Reader<'f> {
         let mut folder = None;
         while !matches!(self.tokens.get(self.at), Some(Token::Text(_)) | None) {
             match self.word(0) {
-                Some("from" | "type") => self.at += 1,
+                Some("from" | "type") | None => self.at += 1,
                 Some("as") => {
                     self.at += 1;
                     folder = Some(self.name());
@@ -239,7 +239,6 @@ impl<'f> Reader<'f> {
                     };
                     names.push((local, name));
                 }
-                None => self.at += 1,
             }
         }
         if let Some(Token::Text(from)) = self.tokens.get(self.at) {

