@@ -48,9 +48,10 @@ impl Outline<'_> {
     }
 
     fn statements<'s>(&self, statements: impl IntoIterator<Item = &'s Stmt>) -> Term {
+        // What Rhai does beforehand for a closure that captures names is nothing that was written.
         let mut terms: Vec<Term> = statements
             .into_iter()
-            .filter(|statement| !matches!(statement, Stmt::Noop(_)))
+            .filter(|statement| !matches!(statement, Stmt::Noop(_) | Stmt::Share(..)))
             .map(|statement| self.statement(statement))
             .collect();
         match terms.pop() {
