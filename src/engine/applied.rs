@@ -20,6 +20,10 @@ type Event = (Timestamp, u32);
 /// So many are kept after their commit: a few times as many as runs are in memory.
 const KEPT: usize = 4_096;
 
+/// What was handed over shows in the store when so much has been settled after it at the latest: commits come to disk in order,
+/// and each run in memory has no more than two of them on the way.
+const ON_THE_WAY: u64 = 2_048;
+
 /// When the store was asked something, counted by what had been applied before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Moment(u64);
@@ -143,7 +147,8 @@ impl Recent {
         }
         while self.settled.len() > KEPT {
             let Some((settled, key)) = self.settled.pop_front() else { break };
-            self.forgotten = self.forgotten.max(settled);
+            // Who asked soon after it was handed over was perhaps not shown it.
+            self.forgotten = self.forgotten.max(Moment(settled.0 + ON_THE_WAY));
             if self.all.get(&key).is_some_and(|entry| entry.commits == 0 && entry.settled == settled) {
                 self.all.remove(&key);
             }
@@ -211,14 +216,17 @@ mod tests {
     #[test]
     fn what_is_no_longer_known_is_said() {
         let recent = Unsettled::default();
-        let (early, mut late) = (recent.moment(), recent.moment());
+        let (mut early, mut late) = (recent.moment(), recent.moment());
         for number in 0..=KEPT {
             recent.begun(&applied(&format!("cus_{number}"), 1));
-            if number == 0 {
-                late = recent.moment();
+            match u64::try_from(number).unwrap() {
+                0 => early = recent.moment(),
+                ON_THE_WAY => late = recent.moment(),
+                _ => {}
             }
         }
-        assert_eq!(since(&recent, early, "cus_0"), Err(Forgotten));
+        assert_eq!(since(&recent, early, "cus_0"), Err(Forgotten), "perhaps it was not on disk yet");
+        assert_eq!(since(&recent, late, "cus_0"), Ok(None), "the store has shown it");
         assert_eq!(since(&recent, late, "cus_1"), Ok(Some(1)));
         let asked = recent.moment();
         recent.forget();
