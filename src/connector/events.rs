@@ -77,6 +77,38 @@ impl Envelope {
     }
 }
 
+/// What a connection expects of its events; nothing where its settings do not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    livemode: Option<bool>,
+    account: Option<Arc<str>>,
+    api_version: Option<Arc<str>>,
+}
+
+impl Expected {
+    /// Why an event cannot be used as it is: it is thin, or not one that the connection expects.
+    pub fn unfit(&self, envelope: &Envelope) -> Option<String> {
+        if envelope.thin {
+            let thin = "a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events";
+            return Some(thin.to_owned());
+        }
+        let mode = |live| if live { "live" } else { "test" };
+        if let Some((wanted, found)) = differ(self.livemode.as_ref(), envelope.livemode.as_ref()) {
+            return Some(format!("a {} mode event on a {} mode connection", mode(*found), mode(*wanted)));
+        }
+        if let Some((wanted, found)) = differ(self.account.as_ref(), envelope.account.as_ref()) {
+            return Some(format!("an event of the account {found}, and the connection is {wanted}'s"));
+        }
+        let (wanted, found) = differ(self.api_version.as_ref(), envelope.api_version.as_ref())?;
+        Some(format!("an event of API version {found}, and the mappings are written for {wanted}"))
+    }
+}
+
+/// What is wanted and what is found, where both are known and are not the same.
+fn differ<T: PartialEq>(wanted: Option<T>, found: Option<T>) -> Option<(T, T)> {
+    wanted.zip(found).filter(|(wanted, found)| wanted != found)
+}
+
 /// How the events of a connector read.
 #[derive(Debug)]
 pub struct Events {
@@ -257,7 +289,6 @@ impl Events {
         let (object, object_type) = (self.object.read(&context), maybe(&self.object_type).or_else(of_type));
         Ok(Envelope {
             stage: self.stage(object_type.as_deref(), &object),
-            object,
             previous: self.previous_of(&context),
             object_type,
             rank: self.rank(&kind),
@@ -266,7 +297,9 @@ impl Events {
             account: maybe(&self.account),
             api_version: maybe(&self.api_version),
             mark: maybe(&self.mark),
-            thin: self.thin.as_ref().is_some_and(|thin| thin.holds(&context)),
+            // An event that has its record is no address of one.
+            thin: object.as_map().is_none() && self.thin.as_ref().is_some_and(|thin| thin.holds(&context)),
+            object,
             id,
             kind,
             created,
@@ -286,41 +319,17 @@ impl Events {
         mark.to_text().filter(|mark| !mark.is_empty())
     }
 
-    /// Why an event cannot be used as it is: it is thin, or foreign to a connection of this `config`.
-    pub fn unfit(&self, envelope: &Envelope, config: &Map) -> Option<String> {
-        if envelope.thin {
-            let thin = "a thin event: it holds no record, only the address of one; subscribe the endpoint to snapshot events";
-            return Some(thin.to_owned());
-        }
-        self.foreign(envelope, config)
-    }
-
-    /// Why an event is not one that a connection of this `config` expects; `None` when it is.
-    pub fn foreign(&self, envelope: &Envelope, config: &Map) -> Option<String> {
+    /// What a connection of this `config` expects of its events.
+    pub fn expected(&self, config: &Map) -> Expected {
         let context = context([("config", Value::from(config.clone()))]);
-        let wanted = |part: &Option<Expression>| {
-            part.as_ref().map(|part| part.read(&context)).filter(|value| !value.is_blank())
-        };
-        if let (Some(Value::Bool(wanted)), Some(found)) = (wanted(&self.expect.livemode), envelope.livemode)
-            && wanted != found
-        {
-            let mode = |live| if live { "live" } else { "test" };
-            return Some(format!("a {} mode event on a {} mode connection", mode(found), mode(wanted)));
+        let wanted =
+            |part: &Option<Expression>| part.as_ref().map(|part| part.read(&context)).unwrap_or_default();
+        let text = |part| wanted(part).to_text().filter(|text| !text.trim().is_empty());
+        Expected {
+            livemode: wanted(&self.expect.livemode).as_bool(),
+            account: text(&self.expect.account),
+            api_version: text(&self.expect.api_version),
         }
-        let text = |part| wanted(part).and_then(|value| value.to_text());
-        if let Some(wanted) = text(&self.expect.account)
-            && let Some(found) = envelope.account.as_ref().filter(|found| **found != wanted)
-        {
-            return Some(format!("an event of the account {found}, and the connection is {wanted}'s"));
-        }
-        if let Some(wanted) = text(&self.expect.api_version)
-            && let Some(found) = envelope.api_version.as_ref().filter(|found| **found != wanted)
-        {
-            return Some(format!(
-                "an event of API version {found}, and the mappings are written for {wanted}"
-            ));
-        }
-        None
     }
 
     /// Where a type stands in a record's life.
@@ -347,17 +356,16 @@ impl Events {
 
 /// True when `kind` is what `pattern` stands for: `customer.*` for every type that begins with `customer.`.
 pub fn matches_type(pattern: &str, kind: &str) -> bool {
-    let Some((begin, rest)) = pattern.split_once('*') else { return pattern == kind };
+    let Some((begin, mut rest)) = pattern.split_once('*') else { return pattern == kind };
     let Some(mut kind) = kind.strip_prefix(begin) else { return false };
-    let parts: Vec<&str> = rest.split('*').collect();
-    let Some((last, middle)) = parts.split_last() else { return true };
-    for part in middle {
+    while let Some((part, after)) = rest.split_once('*') {
         match kind.find(part) {
             Some(at) => kind = &kind[at + part.len()..],
             None => return false,
         }
+        rest = after;
     }
-    kind.ends_with(last)
+    kind.ends_with(rest)
 }
 
 fn context<const N: usize>(entries: [(&'static str, Value); N]) -> Context {

@@ -66,7 +66,7 @@ pub use commons::{CommonPace, CommonTurns, Commons, Spacing, TakenTurns};
 pub use connection::{Connection, ConnectionParts, Surroundings};
 pub use connections::Connections;
 pub use endpoints::{Difference, Endpoints, Registered, Standing, Wanted};
-pub use events::{Envelope, EnvelopeError, EventType, Events, matches_type};
+pub use events::{Envelope, EnvelopeError, EventType, Events, Expected, matches_type};
 pub use failure::{Class, Done, Failure};
 pub use fault::Fault;
 pub use file::ManifestFile;

@@ -34,9 +34,9 @@ impl Context {
     /// A context over the top-level names of `root`, a map. Adds `now`: the frame's time in Unix seconds,
     /// comparable with a Stripe timestamp.
     pub fn new(root: Value, frame: Frame) -> Self {
-        let now = Value::Int(frame.now.as_second());
-        let context = Self { root, frame: Arc::new(frame) };
-        context.with("now", now)
+        let mut root = root;
+        top(&mut root).insert("now".into(), Value::Int(frame.now.as_second()));
+        Self { root, frame: Arc::new(frame) }
     }
 
     /// The same context in which `name` is `value`: a loop variable, `found`, an argument of a part.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{Delivery, Refusal};
-use crate::connector::{Connection, Posted, Webhook};
+use crate::connector::{Connection, Expected, Posted, Webhook};
 use crate::engine::Incoming;
 use crate::expr::pci;
 use crate::secret::Secret;
@@ -44,6 +44,7 @@ pub struct Hook {
     name: Arc<str>,
     connection: Arc<Connection>,
     secrets: Vec<Secret>,
+    expected: Expected,
     complained: AtomicI64,
 }
 
@@ -109,8 +110,10 @@ impl Hook {
     fn new(client: Arc<str>, connection: Arc<Connection>) -> Self {
         let webhook = connection.manifest().webhook();
         let secrets = webhook.map(|webhook| webhook.secrets(connection.config())).unwrap_or_default();
+        let events = connection.manifest().events();
+        let expected = events.map(|events| events.expected(connection.config())).unwrap_or_default();
         let name = Arc::clone(connection.name());
-        Self { client, name, connection, secrets, complained: AtomicI64::new(i64::MIN) }
+        Self { client, name, connection, secrets, expected, complained: AtomicI64::new(i64::MIN) }
     }
 
     /// The client.
@@ -143,7 +146,7 @@ impl Hook {
             let whole = (!read.repeats && same_nodes(&event, &read.value)).then_some(&delivery.body);
             let (event, body) = self.keep(webhook, &event, whole, now)?;
             let envelope = events.envelope(&event).map_err(|error| Refusal::NotAnEvent(error.to_string()))?;
-            let unfit = events.unfit(&envelope, self.connection.config());
+            let unfit = self.expected.unfit(&envelope);
             let event = events.told(event, &envelope);
             Ok(Incoming::of_envelope(
                 (&self.client, &self.name),

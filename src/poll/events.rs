@@ -84,7 +84,7 @@ impl EventsPoll<'_, '_> {
         self.round.tally.unchanged += known.len() as u64;
         let names = (&self.round.job.client.name, &self.job.connection);
         let incoming = wanted.into_iter().map(|(envelope, event)| {
-            let unfit = self.events.unfit(&envelope, &self.job.config);
+            let unfit = self.job.expected.unfit(&envelope);
             let body = Bytes::from(event.to_json());
             Incoming::of_envelope(names, envelope, (event, body), Source::Poll, unfit)
         });
@@ -151,7 +151,7 @@ impl EventsPoll<'_, '_> {
                 step.unstaged.push(seen.record);
                 // It was read once already.
                 let Ok(envelope) = self.events.envelope(&event) else { continue };
-                let unfit = self.events.unfit(&envelope, &self.job.config);
+                let unfit = self.job.expected.unfit(&envelope);
                 let names = (&self.round.job.client.name, &self.job.connection);
                 let body = seen.body.unwrap_or_default();
                 let incoming = Incoming::of_envelope(names, envelope, (event, body), Source::Poll, unfit);

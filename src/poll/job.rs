@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connector::Manifest;
+use crate::connector::{Expected, Manifest};
 use crate::project::{Schedule, Times};
 use crate::steps::ClientFacts;
 use crate::store::PollName;
-use crate::value::Map;
 
 /// What is polled, and when.
 pub struct Job {
@@ -45,8 +44,8 @@ pub struct EventsJob {
     pub connection: Arc<str>,
     /// How its events read.
     pub manifest: Arc<Manifest>,
-    /// Its settings, by which foreign events are known.
-    pub config: Map,
+    /// What it expects of its events.
+    pub expected: Expected,
     /// The types that pipelines want; in each, one `*` stands for any text.
     pub types: Vec<Arc<str>>,
 }

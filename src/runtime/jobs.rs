@@ -53,7 +53,11 @@ pub(super) fn jobs(
             subject: Subject::Events(EventsJob {
                 connection: Arc::clone(name),
                 manifest: Arc::clone(connection.manifest()),
-                config: connection.config().clone(),
+                expected: connection
+                    .manifest()
+                    .events()
+                    .map(|events| events.expected(connection.config()))
+                    .unwrap_or_default(),
                 types,
             }),
         });

@@ -229,5 +229,5 @@ async fn past_events_are_listed_and_read_like_delivered_ones() {
     let envelope = connection.manifest().events().unwrap().envelope(&page.records[0].fields).unwrap();
     assert_eq!((&*envelope.kind, envelope.object_id.as_deref()), ("customer.created", Some(&*id)));
     assert_eq!(envelope.mark.as_deref(), Some("lockstep-1"));
-    assert_eq!(connection.manifest().events().unwrap().foreign(&envelope, connection.config()), None);
+    assert_eq!(connection.manifest().events().unwrap().expected(connection.config()).unfit(&envelope), None);
 }

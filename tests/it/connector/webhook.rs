@@ -122,7 +122,7 @@ fn foreign_events_are_told_from_ones_own() {
     let manifest = stripe();
     let events = events(&manifest);
     let envelope = events.envelope(&json(EVENT)).unwrap();
-    let foreign = |config: &str| events.foreign(&envelope, &map(config));
+    let foreign = |config: &str| events.expected(&map(config)).unfit(&envelope);
     assert_eq!(
         foreign(r#"{"api_key": "sk_live_1", "api_version": "2026-10-28.endive", "account": "acct_1"}"#),
         None
