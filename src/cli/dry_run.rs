@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use indexmap::IndexMap;
 
 use super::ExitCode;
 use super::block_on::runtime;
+use super::given::given;
 use super::output::{Format, remark, say, say_json};
 use super::pipeline::{Chosen, choose};
 use crate::clock::SystemClock;
@@ -60,7 +61,7 @@ impl DryRun {
             );
         }
         let crm = systems(&client);
-        let given = self.given.as_deref().map_or_else(|| Ok(Vec::new()), |path| give(&crm, path))?;
+        let named = self.given.as_deref().map_or_else(|| Ok(Vec::new()), |path| give(&crm, path))?;
         let redactor = Redactor::default();
         let watch = Watch {
             connections: connections(&client, &redactor),
@@ -78,7 +79,7 @@ impl DryRun {
         let starts = occasion.kind;
         let ending = runtime()?.block_on(rehearsal.run("dry-run".into(), occasion.event, occasion.created));
         let asked = watch.asked.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for unused in given.iter().filter(|name| !asked.contains(*name)) {
+        for unused in named.iter().filter(|name| !asked.contains(*name)) {
             remark(unused_in_words(&client, unused));
         }
         let (outcome, reason) = told(ending);
@@ -113,23 +114,13 @@ impl DryRun {
 
 /// Puts the records of a file into the systems in memory, and gives the names that they stand under.
 fn give(crm: &Crm, path: &Path) -> anyhow::Result<Vec<String>> {
-    let name = path.display();
-    let text = std::fs::read(path).with_context(|| format!("{name} could not be read"))?;
-    let given = Value::from_json(&text).with_context(|| format!("{name} is not JSON"))?;
-    let Some(objects) = given.as_map() else {
-        bail!("{name} is not a map: connection and object -> records")
-    };
-    for (object, records) in objects {
-        let (Some((connection, object)), Some(records)) = (object.split_once('.'), records.as_list()) else {
-            bail!("{name}: `{object}` must be <connection>.<object> with a list of records");
-        };
+    let records = given(path)?;
+    for ((connection, object), records) in &records {
         for record in records {
-            let record =
-                record.as_map().with_context(|| format!("{name}: a record of {object} is not a map"))?;
             crm.give(connection, object, record);
         }
     }
-    Ok(objects.keys().map(ToString::to_string).collect())
+    Ok(records.keys().map(|(connection, object)| format!("{connection}.{object}")).collect())
 }
 
 /// Why records that were given were of no use.
@@ -154,6 +145,7 @@ struct Watch {
 impl Observer for Watch {
     fn saw(&self, step: &str, sight: &Sight<'_>) {
         let sight = match sight {
+            Sight::Took(_) => return,
             Sight::Condition { text, holds, values } => Value::map([
                 ("condition", Value::from(*text)),
                 ("holds", Value::from(*holds)),

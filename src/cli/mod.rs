@@ -22,6 +22,7 @@ mod endpoints;
 mod events;
 mod exit;
 mod fix;
+mod given;
 mod help;
 mod init;
 mod look;

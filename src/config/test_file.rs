@@ -31,6 +31,11 @@ pub struct TestCase {
     /// Several events, one after another, in place of `event`.
     #[serde(default)]
     pub events: Vec<TestEvent>,
+    /// True: the events are tried in other orders too, twice, and with a process that dies before and after each call. All of it
+    /// must leave the same records behind, with as many creates. An event that does not say when it was `created` happens a
+    /// second after the one before it.
+    #[serde(default)]
+    pub converge: bool,
     /// In place of an event, of a pipeline with a schedule: the records that a poll lists, as the system gives them. There
     /// was a poll before it, which listed nothing.
     #[serde(default)]

@@ -192,6 +192,14 @@ impl Sources {
         is_shown.then_some(Replacement { file, span, text: &edit.new })
     }
 
+    /// Line and column of a place; the first of an unknown file.
+    pub fn position(&self, place: &Place) -> Position {
+        let start = self.resolve(place).start;
+        self.files
+            .get(&place.file)
+            .map_or(Position { line: 1, column: 1 }, |source| source.file().position(start))
+    }
+
     /// The bytes of a place. An unknown file has none.
     pub fn resolve(&self, place: &Place) -> Span {
         match &place.spot {

@@ -18,6 +18,7 @@ use super::journal::RunJournal;
 use super::lanes::{Carried, Queued};
 use super::limits::Limits;
 use super::runnable::Runnable;
+use super::stale::overtaken;
 use super::verdict::{Case, Verdict};
 use crate::clock::SharedClock;
 use crate::config::{RetryFile, Stale};
@@ -273,12 +274,8 @@ impl Workshop {
             let queued = self.unsettled.newest(&run.client, &run.pipeline, object);
             self.store.applied(&run.client, &run.pipeline, object).await?.max(queued)
         };
-        let newer = applied.filter(|applied| *applied > (run.place.created, run.place.rank));
         let begun = run.stale == Stale::Skip && !body.journal.is_empty();
-        let rest = if begun { "; what this run has done before stays" } else { "" };
-        Ok(newer.map(|(created, _)| {
-            format!("a newer event about {object}, of {created}, was applied already{rest}")
-        }))
+        Ok(overtaken(object, (run.place.created, run.place.rank), applied, begun))
     }
 
     /// The newest that was applied, from what the store told earlier and what is known to have come since.

@@ -95,7 +95,7 @@ impl Journal for RunJournal {
             Entry { fingerprint: outcome.fingerprint, state: EntryState::Done(outcome.result.clone()) };
         self.entries().insert(outcome.call.clone(), entry);
         // From its first write on an older event is stale: a run that is held or waits half-way is not written over.
-        let wrote = outcome.audit.is_some() || !outcome.identified.is_empty();
+        let wrote = outcome.wrote();
         let applied = if wrote { self.still_applies() } else { None };
         if let Some(applied) = &applied {
             self.unsettled.begun(applied);

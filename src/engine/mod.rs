@@ -29,6 +29,7 @@ mod limits;
 mod polled;
 mod runnable;
 mod scheduler;
+mod stale;
 mod verdict;
 
 pub use api::{AcceptError, Engine, EngineOptions};
@@ -39,3 +40,5 @@ pub use jitter::Jitter;
 pub use limits::Limits;
 pub use polled::{Listed, Torn};
 pub use runnable::{Cause, Changed, Runnable, Runnables};
+pub(crate) use stale::{Standing, overtaken};
+pub(crate) use verdict::{Case, Verdict};

@@ -15,7 +15,7 @@ use crate::value::Value;
 
 /// What becomes of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It has ended.
     End {
         outcome: Outcome,
@@ -50,7 +50,7 @@ impl Verdict {
 
 /// What a held run waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Until {
+pub(crate) enum Until {
     /// A time.
     Due(Timestamp),
     /// A connection that is paused.
@@ -59,17 +59,17 @@ pub(super) enum Until {
 
 /// What is known of the run that is judged.
 #[derive(Debug, Clone)]
-pub(super) struct Case {
+pub(crate) struct Case {
     /// Failed attempts before this one.
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     /// What steps with rules of their own have used up before this one.
-    pub(super) spent: Spent,
+    pub(crate) spent: Spent,
     /// The present.
-    pub(super) now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The pipeline's rule.
-    pub(super) retry: RetryFile,
+    pub(crate) retry: RetryFile,
     /// When the connection that failed is tried next, if it is paused.
-    pub(super) paused_until: Option<Timestamp>,
+    pub(crate) paused_until: Option<Timestamp>,
 }
 
 /// The first delay when somebody else holds a record: locks last for moments.
@@ -96,7 +96,7 @@ const WAIT_LONGEST: Duration = Duration::from_mins(10);
 
 impl Case {
     /// Judges how one execution ended.
-    pub(super) fn judge(&self, ending: Ending, jitter: &Jitter) -> Verdict {
+    pub(crate) fn judge(&self, ending: Ending, jitter: &Jitter) -> Verdict {
         match ending {
             Ending::Succeeded => self.end(Outcome::Succeeded, String::new()),
             Ending::Missed => self.end(Outcome::Succeeded, MISSED.to_owned()),

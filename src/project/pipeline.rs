@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::schedule::Schedule;
 use crate::config::{DraftFile, LockstepTrigger, PipelineFile, Stale, StaleFile};
 use crate::diagnostic::Path;
-use crate::expr::Expr;
-use crate::steps::{self, ClientScope, Compilation, Program};
+use crate::expr::{Context, Expr, Frame};
+use crate::steps::{self, ClientFacts, ClientScope, Compilation, EventInput, Program};
+use crate::value::Value;
 
 /// A pipeline that can run.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ pub enum Trigger {
 #[derive(Debug)]
 pub struct Order {
     /// Runs with an equal key go one at a time; `None` for the trigger's own key.
-    pub key: Option<Expr>,
+    key: Option<Expr>,
     /// The lane that its runs stand in.
     pub lane: Arc<str>,
     stale: Option<StaleFile>,
@@ -115,9 +118,37 @@ impl Pipeline {
 }
 
 impl Order {
-    /// What an event of this type does that is older than one already applied; `None` where the pipeline leaves it
-    /// to what is usual for the type.
-    pub fn stale(&self, event_type: &str) -> Option<Stale> {
+    /// The key of the run that an event starts; `own`, the event's own, where the pipeline names none. An expression that
+    /// fails says why.
+    pub fn key_of(
+        &self,
+        event: &EventInput,
+        client: &ClientFacts,
+        now: Timestamp,
+        own: &Arc<str>,
+    ) -> Result<Arc<str>, String> {
+        let Some(key) = &self.key else { return Ok(Arc::clone(own)) };
+        let root = Value::map([
+            ("object", event.object.clone()),
+            ("previous", event.previous.clone()),
+            ("event", event.envelope.clone()),
+            ("vars", client.vars.clone()),
+            ("client", Value::from(Arc::clone(&client.name))),
+        ]);
+        let context = Context::new(root, Frame::new(now, client.zone.clone()));
+        let value = key.eval(&context).map_err(|error| error.to_string())?;
+        // A key that is nothing would put unlike events into one lane: each goes by the trigger's own key then.
+        Ok(value.to_text().filter(|text| !text.trim().is_empty()).unwrap_or_else(|| Arc::clone(own)))
+    }
+
+    /// What an event of this type does that is older than one already applied. Where the pipeline does not say, an
+    /// `occurrence` (a refund) is applied, and what tells a state (updated) is skipped.
+    pub fn stale(&self, event_type: &str, occurrence: bool) -> Stale {
+        let usual = if occurrence { Stale::Apply } else { Stale::Skip };
+        self.stale_written(event_type).unwrap_or(usual)
+    }
+
+    fn stale_written(&self, event_type: &str) -> Option<Stale> {
         match self.stale.as_ref()? {
             StaleFile::All(stale) => Some(*stale),
             StaleFile::ByType(types) => {

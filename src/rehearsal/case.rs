@@ -1,16 +1,21 @@
 //! One case of a pipeline test: its events, one after another, over what the systems hold.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 
-use super::crm::{Crm, Write};
-use super::event::{self, EventError};
+use super::compare::Comparison;
+use super::converge::{Tried, converge, run_id};
+use super::crm::Crm;
+use super::event::{self, EventError, Occasion};
 use super::expect;
 use super::journal::Memory;
 use super::listing::Polls;
+use super::timeline::{Timeline, next_second};
+use super::witness::{Made, Seen, Taken, Witness};
 use crate::clock::FixedClock;
 use crate::config::test_file::{ExpectedOutcome, PollCase, TestCase};
 use crate::project::{Client, Pipeline, Schedule, Trigger};
@@ -25,9 +30,24 @@ pub struct CaseResult {
     /// Why, where the ending has words.
     pub reason: Option<String>,
     /// All writes, in order.
-    pub writes: Vec<Write>,
-    /// What was expected and is not so, a line or a few each; a case without any passes.
+    pub made: Vec<Made>,
+    /// What was expected of the end and is not so, a line each.
     pub problems: Vec<String>,
+    /// Expected and real writes, where writes are expected.
+    pub comparison: Option<Comparison>,
+    /// In how many ways it was tried, and where it ended otherwise.
+    pub tried: Option<Tried>,
+    /// The ways that were taken through the pipeline.
+    pub taken: BTreeSet<Taken>,
+}
+
+impl CaseResult {
+    /// True when everything is as expected.
+    pub fn passed(&self) -> bool {
+        self.problems.is_empty()
+            && self.comparison.as_ref().is_none_or(Comparison::agrees)
+            && self.tried.as_ref().is_none_or(|tried| tried.diverged.is_none())
+    }
 }
 
 /// Runs a case with the code of production. `folder` is where the test file stands.
@@ -37,26 +57,85 @@ pub async fn run_case(
     folder: &Path,
     case: &TestCase,
 ) -> Result<CaseResult, EventError> {
-    let crm = systems(client);
-    for (object, records) in &case.given {
-        for record in records {
-            let record: Map =
-                record.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect();
-            crm.give(&object.connection, &object.object, &record);
-        }
-    }
-    let memory = Memory::default();
-    let rehearsal = Rehearsal { client, pipeline, crm: &crm, memory: &memory, observer: None };
+    let scene = Scene::of(client, pipeline, folder, case)?;
+    let (crm, memory) = (scene.systems(), Memory::default());
+    let witness = Witness::new(&crm);
+    let rehearsal = scene.rehearsal(&crm, &memory, Some(&witness));
     let Came { outcome, reason, mut problems } = match &pipeline.trigger {
         Trigger::Schedule(schedule) => match &schedule.listing {
             Some(listing) => polls(rehearsal, schedule, listing, case).await?,
-            None => events(&rehearsal, folder, case).await?,
+            None => events(&rehearsal, &scene).await,
         },
-        Trigger::Events { .. } | Trigger::Reports(_) => events(&rehearsal, folder, case).await?,
+        Trigger::Events { .. } | Trigger::Reports(_) => events(&rehearsal, &scene).await,
     };
-    let writes = crm.writes();
-    problems.extend(expect::differences(&case.expect, outcome, reason.as_deref(), &writes));
-    Ok(CaseResult { outcome, reason, writes, problems })
+    let Seen { made, taken, .. } = witness.told();
+    problems.extend(expect::differences(&case.expect, outcome, reason.as_deref()));
+    let comparison = case.expect.writes.as_ref().map(|wanted| Comparison::of(wanted, &made));
+    let tried = if case.converge && problems.is_empty() { Some(converge(&scene).await) } else { None };
+    Ok(CaseResult { outcome, reason, made, problems, comparison, tried, taken })
+}
+
+/// A case, ready to be lived through: its events, and what the systems hold before.
+pub(super) struct Scene<'a> {
+    client: &'a Client,
+    pipeline: &'a Pipeline,
+    case: &'a TestCase,
+    /// The events that start the pipeline, each with the time at which it comes in.
+    pub(super) occasions: Vec<(Occasion, Timestamp)>,
+    /// Events that do not start it.
+    strays: Vec<String>,
+}
+
+impl<'a> Scene<'a> {
+    fn of(
+        client: &'a Client,
+        pipeline: &'a Pipeline,
+        folder: &Path,
+        case: &'a TestCase,
+    ) -> Result<Self, EventError> {
+        let mut scene = Self { client, pipeline, case, occasions: Vec::new(), strays: Vec::new() };
+        let mut before = None;
+        for written in case.event.iter().chain(&case.events) {
+            let mut occasion = event::of_test(client, pipeline, folder, written)?;
+            if let (true, Some(time)) = (case.converge, before)
+                && let Some(later) = event::created_at(written, next_second(time))
+            {
+                occasion = event::of_test(client, pipeline, folder, &later)?;
+            }
+            before = Some(occasion.created);
+            if let Trigger::Events { connection, .. } = &pipeline.trigger
+                && !pipeline.starts_on(connection, &occasion.kind)
+            {
+                scene.strays.push(format!("`{}` does not start this pipeline", occasion.kind));
+                continue;
+            }
+            let now = case.now.unwrap_or(occasion.created);
+            scene.occasions.push((occasion, now));
+        }
+        Ok(scene)
+    }
+
+    /// The client's systems, with what the case gives.
+    pub(super) fn systems(&self) -> Crm {
+        let crm = systems(self.client);
+        for (object, records) in &self.case.given {
+            for record in records {
+                let record: Map =
+                    record.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect();
+                crm.give(&object.connection, &object.object, &record);
+            }
+        }
+        crm
+    }
+
+    pub(super) fn rehearsal<'b>(
+        &'b self,
+        crm: &'b Crm,
+        memory: &'b Memory,
+        observer: Option<&'b dyn Observer>,
+    ) -> Rehearsal<'b> {
+        Rehearsal { client: self.client, pipeline: self.pipeline, crm, memory, observer }
+    }
 }
 
 /// What came of the runs of a case.
@@ -67,23 +146,15 @@ struct Came {
 }
 
 /// The events of a case, one after another.
-async fn events(rehearsal: &Rehearsal<'_>, folder: &Path, case: &TestCase) -> Result<Came, EventError> {
-    let (client, pipeline) = (rehearsal.client, rehearsal.pipeline);
-    let mut problems = Vec::new();
-    let mut ending = Ending::Succeeded;
-    for (number, written) in case.event.iter().chain(&case.events).enumerate() {
-        let occasion = event::of_test(client, pipeline, folder, written)?;
-        if let Trigger::Events { connection, .. } = &pipeline.trigger
-            && !pipeline.starts_on(connection, &occasion.kind)
-        {
-            problems.push(format!("`{}` does not start this pipeline", occasion.kind));
-            continue;
-        }
-        let now = case.now.unwrap_or(occasion.created);
-        ending = rehearsal.run(format!("run-{}", number + 1).into(), occasion.event, now).await;
+async fn events(rehearsal: &Rehearsal<'_>, scene: &Scene<'_>) -> Came {
+    let mut timeline = Timeline::new(rehearsal, None);
+    for (number, (occasion, now)) in scene.occasions.iter().enumerate() {
+        timeline.deliver(&run_id(number), occasion, *now);
+        timeline.settle().await;
     }
-    let (outcome, reason) = told(ending);
-    Ok(Came { outcome, reason, problems })
+    let last = scene.occasions.len().checked_sub(1).and_then(|last| timeline.result(&run_id(last)));
+    let (outcome, reason) = last.cloned().unwrap_or((ExpectedOutcome::Succeeded, None));
+    Came { outcome, reason, problems: scene.strays.clone() }
 }
 
 /// When a case begins that does not say so.

@@ -13,8 +13,8 @@ use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 
 use crate::connector::{
-    Abilities, Action, Call, Class, Failure, Fields, Gateway, IdForm, ObjectFacts, Record, Reply, Select,
-    values_after,
+    Abilities, Action, Call, Class, Failure, Fields, Gateway, IdForm, ObjectFacts, Record, Repeat, Reply,
+    Select, values_after,
 };
 use crate::steps::same_identity;
 use crate::value::{Map, Value};
@@ -26,10 +26,19 @@ pub struct Crm {
 }
 
 /// Connection and object.
-type ObjectName = (Arc<str>, Arc<str>);
+pub(super) type ObjectName = (Arc<str>, Arc<str>);
 
 /// Connection, object, id and relation.
-type SetName = (Arc<str>, Arc<str>, Arc<str>, Arc<str>);
+pub(super) type SetName = (Arc<str>, Arc<str>, Arc<str>, Arc<str>);
+
+/// What systems hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    /// Records by connection and object, then by id.
+    pub(super) objects: BTreeMap<ObjectName, IndexMap<Arc<str>, Map>>,
+    /// What is in the sets of a record.
+    pub(super) links: BTreeMap<SetName, Vec<Value>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -37,6 +46,8 @@ struct State {
     objects: BTreeMap<ObjectName, IndexMap<Arc<str>, Map>>,
     /// What is in the sets of a record.
     links: BTreeMap<SetName, Vec<Value>>,
+    /// What calls with idempotency keys were answered, by connection and key.
+    answered: BTreeMap<(Arc<str>, Arc<str>), Reply>,
     writes: Vec<Write>,
     created: usize,
 }
@@ -87,6 +98,22 @@ impl Crm {
         records.map(|record| Value::from(record.clone())).collect()
     }
 
+    /// What was written from the write of this number on.
+    pub(super) fn writes_from(&self, first: usize) -> Vec<Write> {
+        self.state().writes.get(first..).map(<[Write]>::to_vec).unwrap_or_default()
+    }
+
+    /// How many writes there were.
+    pub(super) fn written(&self) -> usize {
+        self.state().writes.len()
+    }
+
+    /// Everything that the systems hold: records by object, and what is in the sets of records.
+    pub(super) fn held(&self) -> Held {
+        let state = self.state();
+        Held { objects: state.objects.clone(), links: state.links.clone() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // The state is whole between any two calls, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -106,15 +133,27 @@ impl Crm {
             .connections
             .get(&call.connection)
             .ok_or_else(|| Failure::permanent(format!("there is no connection `{}`", call.connection)))?;
-        if abilities.of(&call.action).is_none() {
+        let Some(facts) = abilities.of(&call.action) else {
             return Err(Failure::permanent(format!("`{}` cannot do that", call.connection)));
+        };
+        // A system that knows idempotency keys answers a repeat with the first result.
+        let key =
+            call.idempotency_key.as_ref().filter(|_| matches!(facts.repeat, Repeat::HarmlessWithKey(_)));
+        let key = key.map(|key| (Arc::clone(&call.connection), Arc::clone(key)));
+        if let Some(first) = key.as_ref().and_then(|key| self.state().answered.get(key).cloned()) {
+            return Ok(first);
         }
         let id_field = match call.action.object() {
             Some(object) => self.id_field(&call.connection, object),
             None => "id".into(),
         };
         let facts = call.action.object().and_then(|object| abilities.object(object));
-        self.state().act(&call.connection, (&id_field, abilities.ids(), facts), &call.action)
+        let mut state = self.state();
+        let reply = state.act(&call.connection, (&id_field, abilities.ids(), facts), &call.action)?;
+        if let Some(key) = key {
+            state.answered.insert(key, reply.clone());
+        }
+        Ok(reply)
     }
 }
 

@@ -25,6 +25,22 @@ pub struct Occasion {
     pub kind: Arc<str>,
     /// When it happened.
     pub created: Timestamp,
+    /// Where it stands among others.
+    pub(super) place: Place,
+}
+
+/// Where an event stands among others, as its system tells it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    /// The kind and the id of the object that it is about.
+    pub(super) object_kind: Option<Arc<str>>,
+    pub(super) object: Option<Arc<str>>,
+    /// The order key of pipelines that name none; nothing when it is the event's own.
+    pub(super) key: Option<Arc<str>>,
+    /// Its rank among the events of one moment.
+    pub(super) rank: u32,
+    /// True when it tells that something happened, false when it tells a state.
+    pub(super) occurrence: bool,
 }
 
 /// An event that cannot be made, or not be read.
@@ -101,6 +117,17 @@ pub fn of_test(
     }
 }
 
+/// The event of a test as it would be at `created`; nothing where the test says itself when it happened.
+pub(super) fn created_at(written: &TestEvent, created: Timestamp) -> Option<TestEvent> {
+    let TestEvent::Given(given) = written else { return None };
+    if given.envelope.contains_key("created") {
+        return None;
+    }
+    let mut given = given.clone();
+    given.envelope.insert("created".to_owned(), Value::from(created.as_second()));
+    Some(TestEvent::Given(given))
+}
+
 /// The event in a file, as its system sends it.
 pub fn of_file(client: &Client, pipeline: &Pipeline, path: &Path) -> Result<Occasion, EventError> {
     let text =
@@ -143,13 +170,20 @@ fn of_system(client: &Client, connection: &Arc<str>, event: Value) -> Result<Occ
     let read = events
         .envelope(&event)
         .map_err(|source| EventError::NotAnEvent { connection: Arc::clone(connection), source })?;
+    let place = Place {
+        object_kind: read.object_type.clone(),
+        object: read.object_id.clone(),
+        key: Some(Arc::clone(&read.order_key)),
+        rank: read.standing(),
+        occurrence: read.occurrence,
+    };
     let input = EventInput {
         envelope: events.told(event, &read),
         object: read.object,
         previous: read.previous,
         source: "webhook".into(),
     };
-    Ok(Occasion { event: Arc::new(input), kind: read.kind, created: read.created })
+    Ok(Occasion { event: Arc::new(input), kind: read.kind, created: read.created, place })
 }
 
 /// A webhook's event: what is given, and of its object the id.
@@ -164,8 +198,10 @@ fn of_webhook(given: &GivenEvent) -> Occasion {
     let created = created.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_default();
     let previous = envelope.shift_remove("previous").unwrap_or_default();
     let kind = given.event_type.as_str().into();
+    let object_id = envelope.get("object_id").and_then(Value::to_text);
+    let place = Place { key: object_id.clone(), object: object_id, ..Place::default() };
     let input = EventInput { envelope: envelope.into(), object, previous, source: "webhook".into() };
-    Occasion { event: Arc::new(input), kind, created }
+    Occasion { event: Arc::new(input), kind, created, place }
 }
 
 /// A report of lockstep itself: its facts are the object.
@@ -181,7 +217,8 @@ fn of_report(event: &Value) -> Occasion {
         previous: Value::Null,
         source: "lockstep".into(),
     };
-    Occasion { event: Arc::new(input), kind: text("type").unwrap_or_default(), created }
+    let place = Place { occurrence: true, ..Place::default() };
+    Occasion { event: Arc::new(input), kind: text("type").unwrap_or_default(), created, place }
 }
 
 /// A record as a poll lists it.
@@ -194,7 +231,8 @@ fn of_record(record: Value) -> Occasion {
         created: Timestamp::default(),
     };
     let event = poll::listed(&"listed-sample".into(), &listed);
-    Occasion { event: Arc::new(event), kind: "listed".into(), created: listed.created }
+    let place = Place { key: listed.record.clone(), object: listed.record, ..Place::default() };
+    Occasion { event: Arc::new(event), kind: "listed".into(), created: listed.created, place }
 }
 
 /// The time of a schedule that lists nothing.
@@ -202,5 +240,6 @@ fn of_time(given: &Value) -> Occasion {
     let created = given.get("created").and_then(|time| time_of(time, &TimeZone::UTC)).unwrap_or_default();
     let time = poll::Occasion { record: None, object: Value::Null, previous: Value::Null, created };
     let event = poll::listed(&"time-sample".into(), &time);
-    Occasion { event: Arc::new(event), kind: "time".into(), created }
+    let place = Place { occurrence: true, ..Place::default() };
+    Occasion { event: Arc::new(event), kind: "time".into(), created, place }
 }

@@ -4,14 +4,23 @@
 //! or a store. Begin reading at [`run_case`].
 
 mod case;
+mod compare;
+mod converge;
+mod crash;
 mod crm;
+mod end_state;
 mod event;
 mod expect;
 mod journal;
 mod listing;
+mod timeline;
+mod witness;
 
 pub use case::{CaseResult, Rehearsal, run_case, systems, told};
+pub use compare::{Agreement, Comparison, FieldPair, Pair, shown};
+pub use converge::{Divergence, Tried};
 pub use crm::{Crm, Write};
 pub use event::{EventError, Occasion, of_file, of_test};
-pub use expect::{shown, word};
+pub use expect::word;
 pub use journal::{Memory, RunJournal};
+pub use witness::{Made, Taken};

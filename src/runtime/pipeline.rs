@@ -8,7 +8,6 @@ use crate::clock::SharedClock;
 use crate::config::{LockstepTrigger, RetryFile, Stale};
 use crate::connector::{Connections, Gateway};
 use crate::engine::{Cause, Changed, Incoming, Runnable};
-use crate::expr::{Context, Frame};
 use crate::poll;
 use crate::project::{Pipeline, Trigger};
 use crate::steps::{self, ClientFacts, Ending, EventInput, Journal, RecordName, RunInput, World};
@@ -55,26 +54,17 @@ impl Runnable for ClientPipeline {
     }
 
     fn order_key(&self, incoming: &Incoming) -> Result<Arc<str>, String> {
-        let Some(key) = &self.pipeline.order.key else { return Ok(Arc::clone(&incoming.key)) };
-        let root = Value::map([
-            ("object", incoming.object.clone()),
-            ("previous", incoming.previous.clone()),
-            ("event", incoming.event.clone()),
-            ("vars", self.client.vars.clone()),
-            ("client", Value::from(Arc::clone(&self.client.name))),
-        ]);
-        let context = Context::new(root, Frame::new(self.clock.now(), self.client.zone.clone()));
-        let value = key.eval(&context).map_err(|error| error.to_string())?;
-        // A key that is nothing would put unlike events into one lane: each goes by the trigger's own key then.
-        Ok(value
-            .to_text()
-            .filter(|text| !text.trim().is_empty())
-            .unwrap_or_else(|| Arc::clone(&incoming.key)))
+        let event = EventInput {
+            envelope: incoming.event.clone(),
+            object: incoming.object.clone(),
+            previous: incoming.previous.clone(),
+            source: incoming.source.word().into(),
+        };
+        self.pipeline.order.key_of(&event, &self.client, self.clock.now(), &incoming.key)
     }
 
     fn stale(&self, incoming: &Incoming) -> Stale {
-        let usual = if incoming.occurrence { Stale::Apply } else { Stale::Skip };
-        self.pipeline.order.stale(&incoming.kind).unwrap_or(usual)
+        self.pipeline.order.stale(&incoming.kind, incoming.occurrence)
     }
 
     fn retry(&self) -> RetryFile {

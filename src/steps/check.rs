@@ -5,6 +5,7 @@ use super::ending::Ending;
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::lower::Lowering;
+use super::ways::Way;
 use crate::config::step::CheckStep;
 use crate::config::step::Otherwise;
 use crate::diagnostic::Path;
@@ -26,6 +27,7 @@ impl Check {
         if holds {
             return Ok(Given::new(Outcome::Done).into());
         }
+        run.took(&at.step.label, Way::CheckFails);
         let reason = run.reason(at, self.reason.as_ref(), words, &[])?;
         Err(match self.otherwise {
             Otherwise::Conflict => Box::new(Ending::Conflict { reason, candidates: Vec::new() }),

@@ -4,6 +4,7 @@ use super::calls::At;
 use super::execute::{Execution, Stop};
 use super::given::{Given, Outcome};
 use super::program::Step;
+use super::ways::Way;
 use crate::expr::Condition;
 use crate::value::Value;
 
@@ -29,10 +30,12 @@ impl Choose {
                 }
             };
             if holds {
+                run.took(&at.step.label, Way::Branch(number));
                 run.steps(&branch.steps, &format!("{}.{number}.", at.call)).await?;
                 return Ok(Given::new(Outcome::Done).into());
             }
         }
+        run.took(&at.step.label, Way::NoBranch);
         Ok(Given::new(Outcome::Skipped).into())
     }
 }

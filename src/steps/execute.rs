@@ -14,6 +14,7 @@ use super::observe::Sight;
 use super::program::{Program, Step};
 use super::reads::Reads;
 use super::run::{EventInput, RunInput, World};
+use super::ways::Way;
 use crate::config::step::OnError;
 use crate::connector::{Class, Failure};
 use crate::expr::{Condition, Context, Frame};
@@ -115,6 +116,7 @@ impl Execution<'_> {
         if let Some(when) = &program.when {
             let (holds, reason) = self.decide(TRIGGER, when).map_err(|error| trigger_failed(&error))?;
             if !holds {
+                self.took(TRIGGER, Way::WhenFalse);
                 return Err(Box::new(Ending::Skipped { reason }));
             }
         }
@@ -143,10 +145,12 @@ impl Execution<'_> {
             let (holds, _) =
                 self.decide(&step.label, when).map_err(|error| at.refuse(format!("when: {error}")))?;
             if !holds {
+                self.took(&step.label, Way::WhenFalse);
                 self.give(step, Given::new(Outcome::Skipped).into(), false);
                 return Ok(());
             }
         }
+        self.took(&step.label, Way::Performed);
         if let Some(given) = self.failed_before(at) {
             self.give(step, given, true);
             return Ok(());
@@ -188,6 +192,7 @@ impl Execution<'_> {
         if at.step.on_error != OnError::Continue || !self.is_final(at, failure.class) {
             return Err(stop);
         }
+        self.took(&at.step.label, Way::GoesOn);
         self.record_failed(at, failure).await
     }
 
@@ -246,6 +251,11 @@ impl Execution<'_> {
         let values = condition.explain(&self.context);
         self.saw(label, &Sight::Condition { text: condition.source(), holds, values: &values });
         Ok((holds, in_words(condition.source(), &values)))
+    }
+
+    /// A way that the file writes down was taken.
+    pub(super) fn took(&self, label: &str, way: Way) {
+        self.saw(label, &Sight::Took(way));
     }
 
     pub(super) fn saw(&self, label: &str, sight: &Sight<'_>) {

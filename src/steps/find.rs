@@ -10,6 +10,7 @@ use super::lower_steps::Selecting;
 use super::mapping::Mapping;
 use super::target::Target;
 use super::uses::Role;
+use super::ways::Way;
 use crate::config::step::FindStep;
 use crate::config::step::ManyFound;
 use crate::config::{Match, ObjectRef};
@@ -84,6 +85,7 @@ impl Find {
         words: String,
         candidates: Vec<Value>,
     ) -> Result<Hit, Stop> {
+        run.took(&at.step.label, Way::ManyFound);
         let reason = self.reason.as_ref();
         match self.many {
             ManyFound::First => Ok(first),

@@ -93,6 +93,13 @@ pub struct CallOutcome {
     pub durability: Durability,
 }
 
+impl CallOutcome {
+    /// True when something was written, or found to be what the call would have written: the event is applied from here on.
+    pub(crate) fn wrote(&self) -> bool {
+        self.audit.is_some() || !self.identified.is_empty()
+    }
+}
+
 /// When an outcome must be on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {

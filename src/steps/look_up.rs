@@ -10,6 +10,7 @@ use super::identity;
 use super::journal::Identity;
 use super::reads;
 use super::target::Target;
+use super::ways::Way;
 use crate::connector::{Action, ActionKind, Call, Class, Failure, Fields, Select};
 use crate::expr::Expr;
 use crate::value::Value;
@@ -175,6 +176,7 @@ impl Execution<'_> {
         reason: Option<&Expr>,
         words: String,
     ) -> Result<Value, Stop> {
+        self.took(&at.step.label, Way::NoneFound);
         let reason = || self.reason(at, reason, words, &[]);
         match none {
             NoneFound::Continue => Ok(Given::new(Outcome::Missing).into()),

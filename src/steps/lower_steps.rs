@@ -45,6 +45,7 @@ impl Lowering<'_> {
         }
         let label = self.label(&path.key(written.verb.name()), id.as_deref());
         let script = matches!(written.verb, config::Verb::Script(_));
+        let ways = self.ways(path, written);
         Some(Step {
             id,
             label,
@@ -52,6 +53,7 @@ impl Lowering<'_> {
             retry: written.retry,
             on_error: written.on_error,
             remembered: script,
+            ways,
             verb: verb?,
         })
     }

@@ -50,6 +50,7 @@ mod update;
 mod upsert;
 mod use_part;
 mod uses;
+mod ways;
 
 #[cfg(test)]
 mod tests;
@@ -71,3 +72,4 @@ pub use program::Program;
 pub use run::{ClientFacts, EventInput, RunInput, World};
 pub use spent::Spent;
 pub use target::Target;
+pub use ways::{Way, WayAt};

@@ -1,5 +1,6 @@
 //! Watching a run: what a dry run shows and a test can look at.
 
+use super::ways::Way;
 use crate::connector::{Call, Failure, Reply};
 use crate::expr::Trace;
 use crate::value::Value;
@@ -36,6 +37,8 @@ pub enum Sight<'a> {
         /// What came of it.
         answer: &'a Result<Reply, Failure>,
     },
+    /// A way was taken that the pipeline's file writes down.
+    Took(Way),
     /// The step was done.
     Gave {
         /// What later steps read as `steps.<id>`.

@@ -9,13 +9,14 @@ use super::lower::{ClientScope, Lowering, Wrong};
 use super::lower_steps;
 use super::ownership::Origins;
 use super::target::Target;
+use super::ways::Way;
 use super::{
     call, check, choose, create, delete, find, for_each, get, link, list, read, script, set, update, upsert,
     use_part,
 };
 use crate::config::step::OnError;
 use crate::config::{PipelineFile, RetryFile};
-use crate::diagnostic::Path;
+use crate::diagnostic::{Path, Place};
 use crate::expr::Condition;
 use crate::value::Value;
 
@@ -28,6 +29,8 @@ pub struct Program {
     pub(super) read: Option<read::Read>,
     /// The pipeline's condition.
     pub(super) when: Option<Condition>,
+    /// Where it is written.
+    pub(super) when_at: Option<Place>,
     /// How often and how long a failed run is tried again.
     pub retry: RetryFile,
     /// True when it asks what the object was before: `previous`, `before`, `changed(..)`.
@@ -48,6 +51,8 @@ pub(super) struct Step {
     pub(super) on_error: OnError,
     /// True when a later branch, loop or script reads what it gave: then another attempt must get the same.
     pub(super) remembered: bool,
+    /// The ways that it can take, each with its place; the first is its being performed.
+    pub(super) ways: Vec<(Way, Place)>,
     pub(super) verb: Verb,
 }
 
@@ -148,6 +153,7 @@ impl Program {
             pipeline: Arc::clone(&written.name.0),
             read: read.ok()?,
             when: when.ok()?,
+            when_at: written.when.as_ref().map(|_| Place::key(Arc::clone(file), top.key("when"))),
             retry: written.retry,
             reads_past,
             steps: steps?,

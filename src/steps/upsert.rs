@@ -16,6 +16,7 @@ use super::reads;
 use super::target::Target;
 use super::update::Change;
 use super::uses::Role;
+use super::ways::Way;
 use crate::config::step::UpsertStep;
 use crate::connector::{Action, ActionKind, Call, Class, Failure, Fields, Reply, Select};
 use crate::diagnostic::Path;
@@ -125,6 +126,7 @@ impl Work<'_> {
         if holds {
             return Ok(Some(hit));
         }
+        run.took(&at.step.label, Way::GuardFails);
         let words = format!(
             "the {} {} that was found is not as the guard demands: {}",
             upsert.target,

@@ -6,6 +6,7 @@ mod account_schemas;
 mod acme_saas;
 mod audit;
 mod batches;
+mod cases;
 mod ci;
 mod connector;
 mod crash;

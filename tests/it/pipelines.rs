@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::example::project;
 
 /// Runs the binary in a project: exit code, standard output, standard error.
-fn lockstep(project: &TempDir, arguments: &[&str]) -> (i32, String, String) {
+pub(super) fn lockstep(project: &TempDir, arguments: &[&str]) -> (i32, String, String) {
     let output = Command::cargo_bin("lockstep")
         .unwrap()
         .current_dir(project.path())
@@ -75,9 +75,11 @@ fn a_test_that_fails_shows_what_differs_and_where() {
             at pipelines/acme/paid.test.yaml:3
             expected the outcome skipped, and it is succeeded
             the writes are not as expected (- expected, + written):
-            - update salesforce.Account { Status__c: "Open" (!), Total__c: 45.00 }
-            + update salesforce.Account 001A { Status__c: "Paid", Total__c: 45.00 }
-            - create salesforce.Task
+              update salesforce.Account 001A, by steps[1].update at pipelines/acme/paid.yaml:8
+            -     Status__c: "Open"
+            +     Status__c: "Paid"
+                  Total__c: 45.00
+            - create salesforce.Task, which was not written
 
     0 passed, 1 failed
     "#);

@@ -56,7 +56,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "rehearsal",
-        &["catalog", "clock", "config", "connector", "expr", "poll", "project", "steps", "value", "words"],
+        &[
+            "catalog",
+            "clock",
+            "config",
+            "connector",
+            "engine",
+            "expr",
+            "poll",
+            "project",
+            "steps",
+            "value",
+            "words",
+        ],
     ),
     ("project", &["config", "connector", "cron", "diagnostic", "expr", "steps", "value", "words"]),
     (

@@ -86,6 +86,11 @@ impl<'a> Cases<'a> {
             }
             _ => {}
         }
+        if case.converge {
+            let fact =
+                "`converge` is of cases with events: polls see what is there, whatever happened before";
+            self.report(&at.key("converge"), true, fact);
+        }
     }
 
     fn event(&mut self, event: &TestEvent, at: &Path) {

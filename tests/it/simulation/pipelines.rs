@@ -174,8 +174,7 @@ impl Runnable for Watched {
     }
 
     fn stale(&self, incoming: &Incoming) -> Stale {
-        let usual = if incoming.occurrence { Stale::Apply } else { Stale::Skip };
-        self.pipeline.order.stale(&incoming.kind).unwrap_or(usual)
+        self.pipeline.order.stale(&incoming.kind, incoming.occurrence)
     }
 
     fn retry(&self) -> RetryFile {
