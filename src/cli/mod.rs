@@ -5,6 +5,7 @@
 //! and its name in a group of `help.rs`. No command decides anything that another part of lockstep would need to
 //! know.
 
+mod account;
 mod address;
 mod app;
 mod audit;
@@ -27,6 +28,7 @@ mod help;
 mod init;
 mod look;
 mod no_vault;
+mod online;
 mod open;
 mod output;
 mod pipeline;

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::ExitCode;
 use super::fix::{Fixer, fixable};
+use super::online::check_online;
 use super::output::{remark, say};
 use crate::check::{self, Checked, Environments};
 use crate::config;
@@ -34,6 +35,10 @@ pub(super) struct Validate {
     /// Puts right in the files what can have been meant in one way only, says what it did, and checks again
     #[arg(long)]
     fix: bool,
+    /// Asks the accounts behind the connections, too: whether they let us in, and which objects and fields they have now, in
+    /// place of what was pulled. Nothing is written; secrets have to be set
+    #[arg(long, conflicts_with = "fix")]
+    online: bool,
 }
 
 /// What else is taken for an error.
@@ -85,6 +90,9 @@ impl Validate {
     }
 
     fn check(&self, here: &Path) -> anyhow::Result<Checked> {
+        if self.online {
+            return check_online(&self.paths, here, self.env.as_deref());
+        }
         let environments = self.env.as_deref().map_or(Environments::All, Environments::One);
         Ok(check::check(config::load(&self.paths, here)?, environments)?)
     }

@@ -73,18 +73,24 @@ struct Normal {
 
 impl Normal {
     fn of(key: &str) -> Self {
+        let normal = if key.is_ascii() {
+            let letters = key.bytes().filter(u8::is_ascii_alphanumeric);
+            Self::of_letters(letters.map(|letter| Some(letter.to_ascii_lowercase())))
+        } else {
+            let letters = key.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase);
+            Self::of_letters(letters.map(|letter| u8::try_from(letter).ok()))
+        };
+        normal.unwrap_or(Self { letters: [0; LONGEST], length: 0 })
+    }
+
+    /// `None` when there are too many, or one is of none of the lists.
+    fn of_letters(letters: impl Iterator<Item = Option<u8>>) -> Option<Self> {
         let mut normal = Self { letters: [0; LONGEST], length: 0 };
-        for char in key.chars().filter(|char| char.is_alphanumeric()) {
-            for letter in char.to_lowercase() {
-                let place = normal.letters.get_mut(normal.length);
-                let (Some(place), Ok(letter)) = (place, u8::try_from(letter)) else {
-                    return Self { letters: [0; LONGEST], length: 0 };
-                };
-                *place = letter;
-                normal.length += 1;
-            }
+        for letter in letters {
+            *normal.letters.get_mut(normal.length)? = letter?;
+            normal.length += 1;
         }
-        normal
+        Some(normal)
     }
 
     fn is_in(&self, list: &[&str]) -> bool {

@@ -180,3 +180,64 @@ async fn what_cannot_be_pulled_says_why() {
     assert!(error.contains("crm.Nothing__c is left out: the account has no such object"), "{error}");
     assert_eq!(code, 0, "the others are pulled");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn online_the_accounts_themselves_are_asked() {
+    let world = World::with(ACME).await;
+    let (code, shown, error) = told(&world.lockstep(&["validate", "--online"]));
+    assert_eq!((code, &*error), (0, ""), "{shown}");
+    let org = world.sandbox().salesforce();
+    org.declare(
+        "Account",
+        "Subscription_Status__c",
+        FieldShape { updateable: false, ..FieldShape::of("string") },
+    );
+    assert_eq!(told(&world.lockstep(&["validate"])).0, 0, "nothing was pulled");
+    let (code, shown, _) = told(&world.lockstep(&["validate", "--online"]));
+    assert!(shown.contains("error[read-only-field]"), "{shown}");
+    assert!(shown.contains("pipelines/acme/paid.yaml:6:"), "{shown}");
+    assert_eq!(code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_changed_since_it_was_pulled_is_told_of() {
+    let world = World::with(ACME).await;
+    assert_eq!(told(&world.lockstep(&["schema", "pull", "acme", "crm"])).0, 0);
+    world.sandbox().salesforce().declare("Account", "Industry_Code__c", FieldShape::of("string"));
+    let (code, _, error) = told(&world.lockstep(&["validate", "--online"]));
+    assert_eq!(
+        (code, &*error),
+        (
+            0,
+            "acme.crm: the account has changed since it was pulled; `lockstep schema diff acme crm` tells how\n"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn online_an_account_that_lets_nobody_in_is_found() {
+    let world = World::with(&ACME.replace("\"Lead\"", "\"Leed\"")).await;
+    let (code, shown, _) = told(&world.lockstep(&["validate", "--online"]));
+    assert!(
+        shown.contains("error[unknown-object]: the account behind `crm` has no object `Leed`"),
+        "{shown}"
+    );
+    assert!(shown.contains("pipelines/acme/client.yaml:4:3"), "{shown}");
+    assert_eq!(code, 1);
+    let wrong = [("SF_SECRET", "not-the-secret"), ("ACME_KEY", "sk_test_of_nobody")];
+    let output = world.command(&["validate", "--online"]).envs(wrong).output().unwrap();
+    let (code, shown, error) = told(&output);
+    for connection in ["stripe", "crm"] {
+        let fact =
+            format!("error[connection-config]: the account behind `{connection}` could not be asked: ");
+        assert!(shown.contains(&fact), "{shown}");
+    }
+    assert!(!format!("{shown}{error}").contains("not-the-secret"), "{shown}{error}");
+    assert_eq!(code, 1);
+    let output = world.command(&["validate", "--online"]).env_remove("SF_ID").output().unwrap();
+    let (code, shown, _) = told(&output);
+    assert!(shown.contains("could not be asked: ") && shown.contains("SF_ID"), "{shown}");
+    assert_eq!(code, 1);
+    let both = world.lockstep(&["validate", "--online", "--fix"]);
+    assert_eq!(both.status.code(), Some(2));
+}

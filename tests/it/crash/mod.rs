@@ -6,7 +6,7 @@
 //!
 //! `kill`: SIGKILL at each named point and at moments that nobody chose. `trio`: of three processes that share a store, one
 //! after another. `stop`: asked to stop, and killed in the middle
-//! of a thousand events. `power`: all that was not synced is gone. `disk`: full, read-only, damaged. `clock`: set ahead
+//! of a thousand events. `sweep`: in the middle of erasing what is old. `power`: all that was not synced is gone. `disk`: full, read-only, damaged. `clock`: set ahead
 //! and back. `database`: it goes away and comes back.
 
 mod clock;
@@ -30,6 +30,8 @@ mod project;
 mod sender;
 mod shim;
 mod stop;
+#[cfg(feature = "failpoints")]
+mod sweep;
 #[cfg(feature = "failpoints")]
 mod trio;
 #[cfg(feature = "failpoints")]
