@@ -85,6 +85,7 @@ fn asked(connector: &str, config: &str) -> Vec<Asked> {
         (
             "list",
             Action::List {
+                job: None,
                 object: object.into(),
                 filter: fields.clone(),
                 since: None,
@@ -129,8 +130,15 @@ fn good(reply: &Reply, status: u16, asked: &Asked) {
     let Some(cursor) = reply.next.clone() else { return };
     // The next page is asked for with what this one said, whatever it said.
     let (object, filter) = (object.clone(), filter.clone());
-    let next =
-        Action::List { object, filter, since: None, select: Select::All, limit: 100, cursor: Some(cursor) };
+    let next = Action::List {
+        job: None,
+        object,
+        filter,
+        since: None,
+        select: Select::All,
+        limit: 100,
+        cursor: Some(cursor),
+    };
     drop(asked.connection.preview(&Call::new("crm", next)));
 }
 

@@ -53,6 +53,7 @@ fn call(manifest: Manifest) {
         [
             Action::Find { object: object.clone(), identity: fields.clone(), select: Select::All, limit: 2 },
             Action::List {
+                job: None,
                 object: object.clone(),
                 filter: fields.clone(),
                 since: Some(Since { field: "Changed".into(), at: Timestamp::UNIX_EPOCH }),

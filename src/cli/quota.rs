@@ -93,7 +93,11 @@ fn pipeline(quota: &PipelineQuota, width: usize) -> String {
     let calls = calls.collect::<Vec<_>>().join(", ");
     let calls = if calls.is_empty() { "no calls".to_owned() } else { format!("{calls} an event") };
     let polls = quota.polls_a_day.as_ref();
-    let polls = polls.map(|poll| format!("; polls {} {} a day", poll.connection, grouped(poll.calls)));
+    let polls = polls.map(|poll| {
+        let jobs = poll.jobs.map(|jobs| format!(", for {} jobs", grouped(jobs.a_day)));
+        let jobs = jobs.unwrap_or_default();
+        format!("; polls {} {} a day{jobs}", poll.connection, grouped(poll.calls))
+    });
     let backfill = match quota.backfill_minutes {
         0 => String::new(),
         minutes => format!("; backfill up to {}", lasts(minutes)),
@@ -111,8 +115,15 @@ fn connection(quota: &ConnectionQuota, width: usize) -> String {
         (Some(of), Some(percent)) => format!(", up to {percent} % of {}", grouped(of)),
         _ => String::new(),
     };
+    let jobs = quota.jobs.map(|jobs| match jobs.quota {
+        Some(of) => format!("; {} jobs a day of {}", grouped(jobs.a_day), grouped(of)),
+        None => format!("; {} jobs a day", grouped(jobs.a_day)),
+    });
     let pace = format!("{}.{}", quota.calls_in_1000_s / 1000, quota.calls_in_1000_s % 1000 / 100);
-    format!("{connection:<width$}  {calls} calls a day{share}; {pace} calls a second can be kept up")
+    format!(
+        "{connection:<width$}  {calls} calls a day{share}{}; {pace} calls a second can be kept up",
+        jobs.unwrap_or_default()
+    )
 }
 
 /// `1,234,567`.

@@ -56,6 +56,10 @@ pub struct ListFile {
     /// Only records that changed since the last poll: the field that tells when a record changed.
     #[serde(default)]
     pub since: Option<SinceFile>,
+    /// True to have the system list in the background, where its connector says that it can: for some ten thousand records and more.
+    /// Such a poll takes the minutes that the system takes, and goes on with the same listing when lockstep is stopped meanwhile.
+    #[serde(default)]
+    pub bulk: bool,
     /// The fields that are asked for, besides the id and the field of `since`; all of them when left out. Systems that give
     /// fewer records a call when all fields are asked for give more, and what changes beside these fields starts nothing.
     #[serde(default)]

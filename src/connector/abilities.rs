@@ -249,6 +249,8 @@ pub struct OperationFacts {
     pub open: bool,
     /// Of a list: how it is narrowed to what changed.
     pub since: Option<SinceFacts>,
+    /// Of a list: what is known of how the system does it in the background, where it can.
+    pub job: Option<Arc<JobFacts>>,
     /// Of a look-up: true when it gives a part of a record, and the rest is read by a second call.
     pub partial: bool,
     /// Of a read: true when it can ask for some of the fields.
@@ -266,6 +268,24 @@ pub struct SinceFacts {
     pub fields: Vec<Arc<str>>,
     /// For how long a change may be listed late.
     pub overlap: Duration,
+}
+
+/// What is known of listings that a system makes in the background.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by its name")]
+pub struct JobFacts {
+    /// True when the fields have to be named.
+    pub named: bool,
+    /// How long one may take.
+    pub within: Duration,
+    /// True when one can be thrown away.
+    pub ends: bool,
+    /// How many the system takes in a day, where that is known.
+    pub daily: Option<u64>,
+    /// True when it can ask for some of the fields.
+    pub selects: bool,
+    /// True when it reads what is passed as `params`.
+    pub reads_params: bool,
 }
 
 /// One parameter of an operation.

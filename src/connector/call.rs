@@ -58,6 +58,8 @@ pub enum Action {
         select: Select,
         limit: u32,
         cursor: Option<Value>,
+        /// A step of a listing that the system makes in the background; `None` for one that it answers at once.
+        job: Option<JobStep>,
     },
     /// Reads one page of the system's past events, newest first.
     Events {
@@ -177,6 +179,47 @@ impl ActionKind {
     }
 }
 
+/// A step of a listing that the system makes in the background, with the job's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobStep {
+    /// Begins the job; [`Reply::id`] is its id.
+    Start,
+    /// Asks how far it is: [`Reply::job`].
+    Ask(Arc<str>),
+    /// Reads a page of its records.
+    Page(Arc<str>),
+    /// Throws it away.
+    End(Arc<str>),
+    /// Stops it.
+    Abort(Arc<str>),
+}
+
+impl JobStep {
+    /// The job's id, once it has one.
+    pub fn id(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Start => None,
+            Self::Ask(id) | Self::Page(id) | Self::End(id) | Self::Abort(id) => Some(id),
+        }
+    }
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobState {
+    /// The system works on it.
+    UnderWay,
+    /// Its records can be read.
+    Done,
+    /// It has ended, and there is nothing to read: the system's word for that, and why.
+    Failed {
+        /// The word.
+        word: Arc<str>,
+        /// Why, where the system says it.
+        why: Option<Arc<str>>,
+    },
+}
+
 /// A moment, by a field of the records that are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Since {
@@ -211,6 +254,8 @@ pub struct Reply {
     pub created: Option<bool>,
     /// The cursor of the next page; `None` after the last one.
     pub next: Option<Value>,
+    /// How far a job is that was asked after.
+    pub job: Option<JobState>,
 }
 
 /// One record of a listing, with its id taken out by the manifest.

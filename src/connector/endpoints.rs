@@ -217,6 +217,7 @@ impl Endpoints {
         let (mut all, mut cursor) = (Vec::new(), None);
         loop {
             let page = |object| Action::List {
+                job: None,
                 object,
                 filter: Map::new(),
                 since: None,

@@ -358,6 +358,7 @@ impl Manifest {
             Action::Find { identity, .. } => object.finder(identity),
             Action::Link { relation, .. } => object.link.get(relation),
             Action::Unlink { relation, .. } => object.unlink.get(relation),
+            Action::List { job: Some(step), .. } => object.job().and_then(|job| job.operation(step)),
             _ => action.kind().and_then(|kind| object.actions.get(&kind)),
         };
         let operation = operation.ok_or_else(|| Failure::permanent(self.cannot(action, name)))?;
@@ -372,6 +373,9 @@ impl Manifest {
             }
             Action::Link { relation, .. } | Action::Unlink { relation, .. } => {
                 format!("{} has no relation `{relation}` of {object}", self.title)
+            }
+            Action::List { job: Some(_), .. } => {
+                format!("{} does not list {object} by a job that this could be done with", self.title)
             }
             _ => {
                 let word = action.kind().map_or("do", super::call::ActionKind::word);

@@ -33,6 +33,7 @@ pub mod file;
 mod form;
 mod gateway;
 mod http;
+mod job;
 mod language;
 mod limit;
 mod mail;
@@ -48,6 +49,7 @@ mod redirect;
 mod rename;
 mod request;
 mod response;
+mod rows;
 mod sends;
 mod settings;
 mod smtp;
@@ -56,12 +58,12 @@ mod webhook;
 mod wire;
 
 pub use abilities::{
-    ANY_OBJECT, Abilities, AfterUnknown, EventFacts, Finder, IdForm, ObjectFacts, OperationFacts, ParamFacts,
-    Repeat, SinceFacts,
+    ANY_OBJECT, Abilities, AfterUnknown, EventFacts, Finder, IdForm, JobFacts, ObjectFacts, OperationFacts,
+    ParamFacts, Repeat, SinceFacts,
 };
 pub use auth::{Kept, MemoryVault, Origin, Vault, VaultError};
 pub use builtin::{Builtin, builtin, builtins};
-pub use call::{Action, ActionKind, Call, Fields, Record, Reply, Select, Since};
+pub use call::{Action, ActionKind, Call, Fields, JobState, JobStep, Record, Reply, Select, Since};
 pub use commons::{CommonPace, CommonTurns, Commons, Spacing, TakenTurns};
 pub use connection::{Connection, ConnectionParts, Surroundings};
 pub use connections::Connections;

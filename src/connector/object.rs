@@ -10,6 +10,7 @@ use super::call::{ActionKind, Fields};
 use super::compile::Compiler;
 use super::fault::Fault;
 use super::file::{ManifestFile, ObjectFile, OperationFile};
+use super::job::Job;
 use super::operation::{Operation, Role};
 use super::wire::Wire;
 use crate::diagnostic::Path;
@@ -115,10 +116,16 @@ impl Object {
         self.find.iter().find(|way| finder(way).fits(&fields))
     }
 
+    /// How it is listed in the background, where the system does that.
+    pub(super) fn job(&self) -> Option<&Job> {
+        self.actions.get(&ActionKind::List)?.job.as_deref()
+    }
+
     /// Everything that can be done with it.
     pub(super) fn operations(&self) -> impl Iterator<Item = &Operation> {
         let relations = self.link.values().chain(self.unlink.values());
-        self.find.iter().chain(self.actions.values()).chain(relations)
+        let jobs = self.job().into_iter().flat_map(Job::operations);
+        self.find.iter().chain(self.actions.values()).chain(relations).chain(jobs)
     }
 
     pub(super) fn facts(&self) -> ObjectFacts {

@@ -12,7 +12,8 @@ use super::classify::Errors;
 use super::compile::Compiler;
 use super::failure::Failure;
 use super::fault::Fault;
-use super::file::{IdempotencyFile, OperationFile, RepeatFile, Transport};
+use super::file::{IdempotencyFile, OperationFile, RepeatFile, RowFormat, Transport};
+use super::job::Job;
 use super::prelude;
 use super::request::Defaults;
 use super::response::Response;
@@ -38,6 +39,8 @@ pub(super) struct Operation {
     /// The fields that a find can look up by; `None` for any.
     pub(super) by: Option<Vec<Arc<str>>>,
     pub(super) rate: Option<Rate>,
+    /// How the system lists in the background.
+    pub(super) job: Option<Box<Job>>,
     /// How several calls of it go out as one request.
     pub(super) batch: Option<Arc<str>>,
     /// The preludes that its request or its answer reads.
@@ -88,6 +91,9 @@ impl Operation {
         let mut facts = facts(file, role);
         let batch = Self::batch(compiler, at, file, role, &facts);
         facts.batch = batch.as_ref().and_then(|name| Some(role.batches.get(name)?.max));
+        let job = file.job.as_ref().filter(|_| role.kind == Some(ActionKind::List));
+        let job = job.and_then(|job| Job::compile(compiler, &at.key("job"), (job, file), role));
+        facts.job = job.as_ref().map(|job| Arc::clone(&job.facts));
         let by = file.by.as_ref().map(|by| by.iter().map(|name| Arc::from(name.as_str())).collect());
         Some(Self {
             sends: sends?,
@@ -96,6 +102,7 @@ impl Operation {
             facts,
             by,
             rate: file.rate,
+            job: job.map(Box::new),
             batch,
             needs: prelude::named_in(written(file)),
             place: at.to_string().into(),
@@ -166,6 +173,15 @@ impl Operation {
                 compiler.fault(&at.key("since").key("overlap"), "more than a day");
             }
         }
+        if file.job.is_some() && kind != Some(ActionKind::List) {
+            compiler.fault(&at.key("job"), "only a list is made by a job");
+        }
+        if file.response.types.is_some() && file.response.format != Some(RowFormat::Csv) {
+            compiler.fault(
+                &at.key("response").key("types"),
+                "only the values of `format: csv` come without a type",
+            );
+        }
         if file.response.exact && kind != Some(ActionKind::Find) {
             compiler.fault(&at.key("response").key("exact"), "only a find compares what it found");
         }
@@ -204,6 +220,7 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
         single: file.single,
         params: params.collect(),
         batch: None,
+        job: None,
         open: role.kind.is_some() || uses(file, "rest"),
         partial: file.response.partial,
         selects: uses(file, "select"),
@@ -219,7 +236,8 @@ fn facts(file: &OperationFile, role: &Role<'_>) -> OperationFacts {
 fn written(file: &OperationFile) -> impl Iterator<Item = &Value> {
     let response = &file.response;
     let parts = [&response.id, &response.record, &response.records, &response.result, &response.created];
-    let told = parts.into_iter().flatten().chain(&response.next).chain(&response.next_url);
+    let parts = parts.into_iter().chain([&response.types]);
+    let told = parts.flatten().chain(&response.next).chain(&response.next_url);
     asked(file).chain(told.map(|written| &written.0))
 }
 
@@ -237,7 +255,7 @@ fn asked(file: &OperationFile) -> impl Iterator<Item = &Value> {
 }
 
 /// True when an expression of what is sent names `word`: `rest`, the parameters that the operation does not declare.
-fn uses(file: &OperationFile, word: &str) -> bool {
+pub(super) fn uses(file: &OperationFile, word: &str) -> bool {
     let Ok(word) = Regex::new(&format!(r"\b{word}\b")) else { return false };
     asked(file).any(|written| word.is_match(&written.to_json()))
 }

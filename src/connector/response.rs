@@ -1,14 +1,16 @@
 //! What a good answer says: ids, records, the next page.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::call::{Action, Record, Reply};
+use super::call::{Action, JobStep, Record, Reply};
 use super::classify::Circumstances;
 use super::compile::Compiler;
 use super::expression::{Check, Expression};
 use super::failure::{Class, Done, Failure};
-use super::file::{BodyKind, ResponseFile};
+use super::file::{BodyKind, ResponseFile, RowFormat};
+use super::rows;
 use super::wire::Wire;
 use crate::diagnostic::Path;
 use crate::expr::{Context, Names};
@@ -22,6 +24,8 @@ pub(super) const NEXT_URL: &str = "next_url";
 pub(super) struct Response {
     success: Option<Check>,
     body: BodyKind,
+    format: Option<RowFormat>,
+    types: Option<Expression>,
     id: Option<Expression>,
     record: Option<Expression>,
     records: Option<Expression>,
@@ -41,6 +45,8 @@ impl Response {
         Self {
             success,
             body: file.body.unwrap_or(BodyKind::Json),
+            format: file.format,
+            types: part("types", file.types.as_ref()),
             id: part("id", file.id.as_ref()),
             record: part("record", file.record.as_ref()),
             records: part("records", file.records.as_ref()),
@@ -51,6 +57,17 @@ impl Response {
             drop: file.drop.clone(),
             next: part("next", file.next.as_ref()),
             next_url: part("next_url", file.next_url.as_ref()),
+        }
+    }
+
+    /// The answer as it is read: rows of text as the records that they are. What cannot be read so stays as it is, and is then
+    /// not of the kind that the system answers with.
+    pub(super) fn formed<'a>(&self, answer: &'a Answer, context: &Context) -> Cow<'a, Answer> {
+        let Some(format) = self.format.filter(|_| answer.is_success()) else { return Cow::Borrowed(answer) };
+        let types = self.types.as_ref().map(|types| types.read(context)).unwrap_or_default();
+        match rows::read(answer, format, &types) {
+            Some(read) => Cow::Owned(read),
+            None => Cow::Owned(Answer { kind: BodyKind::Text, ..answer.clone() }),
         }
     }
 
@@ -89,7 +106,17 @@ impl Response {
                     });
                 }
             }
-            Action::List { .. } | Action::Events { .. } => {
+            Action::List { job: Some(JobStep::Start), .. } => {
+                reply.id = self.read_id(id, &reply, context);
+                if reply.id.is_none() {
+                    return Err(unreadable(answer, "id of the job"));
+                }
+            }
+            Action::List { job: Some(JobStep::Ask(_)), .. } => {
+                reply.result = self.read_result(answer, context);
+            }
+            Action::List { job: Some(JobStep::End(_) | JobStep::Abort(_)), .. } => {}
+            Action::List { job: None | Some(JobStep::Page(_)), .. } | Action::Events { .. } => {
                 reply.records = self.read_records(id, answer, context)?;
                 reply.next = self.read_next(context);
             }

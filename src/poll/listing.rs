@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
+use super::bulk::{self, OwnJob};
 use super::compare::{difference, digest, key, short_id};
 use super::event::{Occasion, Origin};
 use super::job::ScheduleJob;
 use super::round::{Reached, Round, Trouble};
 use super::shared::Shared;
 use crate::config::{Gone, Start};
-use crate::connector::{Action, Call, Fields, Record, Since};
+use crate::connector::{Action, Call, Fields, JobStep, Record, Since};
 use crate::engine::{Listed, storable};
 use crate::expr::time_of;
 use crate::failpoint::failpoint;
@@ -37,15 +38,21 @@ const FAILED_BEFORE: &str = "failed in an earlier poll";
 
 /// Polls what a schedule lists.
 pub(super) async fn poll(round: &mut Round<'_>, job: &ScheduleJob) -> Result<Reached, Trouble> {
-    let Some(listing) = &job.schedule.listing else { return time(round, job).await };
-    let now = round.began;
-    let asked = listing.ask(&round.job.client, now);
-    let (filter, params) = asked.map_err(|(key, error)| Trouble::Failed(format!("`{key}`: {error}")))?;
-    let since = since(round, job, listing);
+    let Some(listing) = &job.schedule.listing else {
+        bulk::abandon(round).await?;
+        return time(round, job).await;
+    };
+    let asked = if let Some(facts) = listing.by_job() {
+        bulk::ready(round, job, listing, facts).await?
+    } else {
+        bulk::abandon(round).await?;
+        Asked::at(round.began, round, job, listing)?
+    };
+    let step = round.own.as_ref().map(OwnJob::page);
     let mut poll = ListingPoll::new(round, job, listing);
     let mut cursor = None;
     loop {
-        let call = poll.call(&filter, &params, since.as_ref(), cursor.take());
+        let call = asked.call(listing, step.clone(), cursor.take());
         let page = poll.round.ask(&call).await?;
         let empty = page.records.is_empty();
         poll.page(page.records).await?;
@@ -76,15 +83,48 @@ async fn time(round: &mut Round<'_>, job: &ScheduleJob) -> Result<Reached, Troub
     Ok(Reached::default())
 }
 
-/// From when on changes are asked for; nothing for a poll that lists everything.
-fn since(round: &Round<'_>, job: &ScheduleJob, listing: &Listing) -> Option<Since> {
-    let (field, overlap) = listing.since.as_ref()?;
-    let from = match (round.state.cursor, job.schedule.start) {
-        (Some(cursor), _) => cursor,
-        (None, Start::Now) => round.began,
-        (None, Start::All) => return None,
-    };
-    Some(Since { field: Arc::clone(field), at: before(from, *overlap) })
+/// What a poll asks for.
+pub(super) struct Asked {
+    pub(super) filter: Fields,
+    pub(super) params: Value,
+    /// From when on changes are asked for; nothing for a poll that lists everything.
+    pub(super) since: Option<Since>,
+}
+
+impl Asked {
+    /// What a poll asks for that began at `began`.
+    pub(super) fn at(
+        began: Timestamp,
+        round: &Round<'_>,
+        job: &ScheduleJob,
+        listing: &Listing,
+    ) -> Result<Self, Trouble> {
+        let asked = listing.ask(&round.job.client, began);
+        let (filter, params) = asked.map_err(|(key, error)| Trouble::Failed(format!("`{key}`: {error}")))?;
+        let since = listing.since.as_ref().and_then(|(field, overlap)| {
+            let from = match (round.state.cursor, job.schedule.start) {
+                (Some(cursor), _) => cursor,
+                (None, Start::Now) => began,
+                (None, Start::All) => return None,
+            };
+            Some(Since { field: Arc::clone(field), at: before(from, *overlap) })
+        });
+        Ok(Self { filter, params, since })
+    }
+
+    /// The call for a page, or for a step of the job that lists.
+    pub(super) fn call(&self, listing: &Listing, job: Option<JobStep>, cursor: Option<Value>) -> Call {
+        let action = Action::List {
+            object: Arc::clone(listing.object()),
+            filter: self.filter.clone(),
+            since: self.since.clone(),
+            select: listing.select.clone(),
+            limit: LISTED_MAX,
+            cursor,
+            job,
+        };
+        Call { params: self.params.clone(), ..Call::new(Arc::clone(listing.connection()), action) }
+    }
 }
 
 /// `span` before `moment`.
@@ -146,18 +186,6 @@ impl<'r, 'a> ListingPoll<'r, 'a> {
             newest: None,
             place: 0,
         }
-    }
-
-    fn call(&self, filter: &Fields, params: &Value, since: Option<&Since>, cursor: Option<Value>) -> Call {
-        let action = Action::List {
-            object: Arc::clone(self.listing.object()),
-            filter: filter.clone(),
-            since: since.cloned(),
-            select: self.listing.select.clone(),
-            limit: LISTED_MAX,
-            cursor,
-        };
-        Call { params: params.clone(), ..Call::new(Arc::clone(self.listing.connection()), action) }
     }
 
     /// One page: what is new starts runs, or waits until everything is listed.

@@ -10,6 +10,7 @@
 //! connector's manifest. Begin reading at [`Poller`], then `listing`.
 
 mod ask;
+mod bulk;
 mod compare;
 mod event;
 mod events;

@@ -228,12 +228,14 @@ async fn poll(around: &Around, job: &Job, since: Timestamp, duty: Duty) -> Optio
         }
     };
     let due = match state.began {
+        // It waits for its system, or was cut off while it read what that had listed.
+        _ if state.job.is_some() && !state.reported => now,
         Some(began) => plan::next(&job.times, zone, began, state.failures)?,
         None => plan::first(&job.times, zone, since)?,
     };
     if due > now {
         return Some(due);
     }
-    let Over { began, failures } = Round::begin(around, job, state, duty).run().await;
-    plan::next(&job.times, zone, began, failures)
+    let Over { began, failures, later } = Round::begin(around, job, state, duty).run().await;
+    later.or_else(|| plan::next(&job.times, zone, began, failures))
 }

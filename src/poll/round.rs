@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::bulk::{self, OwnJob};
 use super::job::{Job, Subject};
 use super::{events, listing, report};
 use crate::clock::SharedClock;
-use crate::connector::Failure;
+use crate::connector::{Class, Failure};
 use crate::engine::{AcceptError, Duty, Engine, Jitter, Listed};
 use crate::failpoint::failpoint;
 use crate::metrics::Metrics;
-use crate::store::{PollEnd, PollId, PollState, PollStep, ReportRow, Store, StoreError, Tally};
+use crate::store::{JobNote, PollEnd, PollId, PollState, PollStep, ReportRow, Store, StoreError, Tally};
 
 /// What polls work with.
 pub(super) struct Around {
@@ -32,8 +33,13 @@ pub(super) struct Round<'a> {
     pub(super) id: PollId,
     /// How far the polls before have got.
     pub(super) state: PollState,
-    /// When it began; later than every poll before it, whatever the clock says.
+    /// When it began; later than every poll before it, whatever the clock says. One that goes on with the job of an earlier
+    /// poll began with that.
     pub(super) began: Timestamp,
+    /// When this process took it up.
+    taken_up: Timestamp,
+    /// The job by which the system lists for it.
+    pub(super) own: Option<OwnJob>,
     pub(super) tally: Tally,
     /// True when a run counts for it.
     pub(super) started: bool,
@@ -56,6 +62,12 @@ pub(super) enum Trouble {
     /// Something that the report tells.
     #[error("{0}")]
     Failed(String),
+    /// The same, of what is expected to pass: the next poll goes on with the job that lists, if there is one.
+    #[error("{0}")]
+    Passing(String),
+    /// The system works on the listing: the poll is come back to then.
+    #[error("the listing is not done before {0}")]
+    Later(Timestamp),
     /// What it found could not be kept; nor can a report be.
     #[error(transparent)]
     Kept(#[from] AcceptError),
@@ -69,7 +81,17 @@ pub(super) enum Trouble {
 
 impl Trouble {
     pub(super) fn failed(failure: &Failure) -> Self {
-        Self::Failed(failure.to_string())
+        match failure.class {
+            Class::Transient
+            | Class::Unknown
+            | Class::Locked
+            | Class::Throttled
+            | Class::Expired
+            | Class::ConnectionDown => Self::Passing(failure.to_string()),
+            Class::Missing | Class::Duplicate | Class::Permanent | Class::Partial => {
+                Self::Failed(failure.to_string())
+            }
+        }
     }
 }
 
@@ -80,6 +102,8 @@ pub(super) struct Over {
     pub(super) began: Timestamp,
     /// How many in a row have failed.
     pub(super) failures: u32,
+    /// When it goes on, where it is not at its end.
+    pub(super) later: Option<Timestamp>,
 }
 
 impl<'a> Round<'a> {
@@ -91,7 +115,18 @@ impl<'a> Round<'a> {
         let number = if state.reported { state.number + 1 } else { state.number.max(1) };
         let started = !state.reported && state.number > 0;
         let id = PollId { name: job.name.clone(), number };
-        Self { around, job, id, state, began, tally: Tally::default(), started, duty }
+        Self {
+            around,
+            job,
+            id,
+            state,
+            began,
+            taken_up: began,
+            own: None,
+            tally: Tally::default(),
+            started,
+            duty,
+        }
     }
 
     /// Polls, and says how it ended.
@@ -104,8 +139,16 @@ impl<'a> Round<'a> {
         let (name, listed) = (self.id.name.clone(), self.tally.listed);
         let over = match reached {
             Ok(reached) => self.end(reached, None).await,
-            Err(Trouble::Failed(why)) => {
+            Err(Trouble::Later(at)) => {
+                return Over { began: self.began, failures: self.state.failures, later: Some(at) };
+            }
+            Err(trouble @ (Trouble::Failed(_) | Trouble::Passing(_))) => {
+                let why = trouble.to_string();
                 tracing::warn!(client = %name.client, poll = %name.poll, error = why, "poll failed");
+                if matches!(trouble, Trouble::Passing(_)) {
+                    self.own = None;
+                }
+                self.began = self.taken_up;
                 self.end(Reached { cursor: self.state.cursor, forget_before: None }, Some(why)).await
             }
             Err(trouble) => Err(trouble),
@@ -121,7 +164,7 @@ impl<'a> Round<'a> {
         };
         let outcome = if failures == 0 { "ok" } else { "failed" };
         metrics.polled(&name.client, &name.poll, outcome, listed, clock.elapsed());
-        Over { began, failures }
+        Over { began, failures, later: None }
     }
 
     /// A part of this poll.
@@ -135,7 +178,8 @@ impl<'a> Round<'a> {
             && step.staged.is_empty()
             && step.unstaged.is_empty()
             && step.gone.is_empty()
-            && step.again.is_empty();
+            && step.again.is_empty()
+            && step.job.is_none();
         if empty {
             return Ok(());
         }
@@ -148,15 +192,16 @@ impl<'a> Round<'a> {
     }
 
     /// Whoever was taken for dead may have a successor.
-    fn is_ours(&self) -> Result<(), Trouble> {
+    pub(super) fn is_ours(&self) -> Result<(), Trouble> {
         if self.duty.is_held() { Ok(()) } else { Err(Trouble::TakenOver) }
     }
 
-    /// Ends it; gives how many in a row have failed.
+    /// Ends it, and the job that listed for it; gives how many in a row have failed.
     async fn end(&mut self, reached: Reached, error: Option<String>) -> Result<u32, Trouble> {
         self.is_ours()?;
         let failures = if error.is_some() { self.state.failures + 1 } else { 0 };
         let mut step = self.step();
+        step.job = self.own.as_ref().map(|_| JobNote::Over);
         let row = ReportRow {
             id: self.id.clone(),
             connection: self.job.connection().cloned(),
@@ -181,6 +226,9 @@ impl<'a> Round<'a> {
         failpoint!("before-report");
         self.around.engine.take_polled(Vec::new(), step, told).await?;
         failpoint!("after-report");
+        if let Some(own) = self.own.take() {
+            bulk::throw_away(self, &own).await;
+        }
         if !self.started && self.job.reports_to_file() {
             report::append(&self.around.root, &row).await;
         }

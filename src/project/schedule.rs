@@ -105,6 +105,9 @@ impl fmt::Display for Schedule {
             None => {}
         }
         f.write_str(".")?;
+        if listing.by_job().is_some() {
+            f.write_str(" The system lists in the background.")?;
+        }
         if let Some(unique) = &listing.unique {
             let kept = match unique.keep {
                 Keep::None => "all of them are conflicts",

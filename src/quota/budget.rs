@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::calls::{Calls, Counts};
 use super::pipeline::per_event;
 use crate::config::{ClientDraft, ClientFile, PipelineFile, Shared, TriggerFile};
-use crate::connector::{Abilities, Manifest};
+use crate::connector::{Abilities, ActionKind, Manifest};
 use crate::words::Rate;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -64,7 +64,22 @@ pub struct Poll {
     pub connection: Arc<str>,
     /// How often.
     pub calls: u64,
+    /// The jobs by which the system lists for them, where it does so in the background.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<Jobs>,
 }
+
+/// Jobs by which a system lists in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Jobs {
+    /// How many in a day.
+    pub a_day: u64,
+    /// How many the system takes in a day, where that is known.
+    pub quota: Option<u64>,
+}
+
+/// A job is begun, asked after, and one page of its records is read.
+const CALLS_OF_A_JOB: u64 = 3;
 
 /// What of a system's calls a client uses up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,6 +92,9 @@ pub struct ConnectionQuota {
     pub quota: Option<u64>,
     /// How much of it is used up at the most, in hundredths, rounded up.
     pub percent: Option<u64>,
+    /// The jobs of all its polls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<Jobs>,
     /// What it takes in a second, in thousandths of a call: the tightest of its limits, or as many as can be under way at once.
     pub calls_in_1000_s: u64,
 }
@@ -103,7 +121,7 @@ impl ClientQuota {
                     pipeline: Arc::clone(&pipeline.name.0),
                     reports,
                     backfill_minutes: if reports { 0 } else { systems.backfill(&calls_an_event, budget) },
-                    polls_a_day: polls(pipeline),
+                    polls_a_day: polls(pipeline, &systems.abilities),
                     calls_an_event,
                 }
             })
@@ -119,22 +137,47 @@ impl ClientQuota {
                 all.add(&poll.connection, Calls::new(poll.calls, poll.calls));
             }
         }
-        let connections = all.0.into_iter().map(|(name, calls)| systems.connection(name, calls, budget));
-        Some(Self { client: Arc::clone(&client.name.0), pipelines, connections: connections.collect() })
+        let connections = all.0.into_iter().map(|(name, calls)| {
+            let jobs = jobs(&name, &pipelines);
+            systems.connection(name, (calls, jobs), budget)
+        });
+        let connections = connections.collect();
+        Some(Self { client: Arc::clone(&client.name.0), pipelines, connections })
     }
 }
 
+/// The jobs that all pipelines together have a connection list by.
+fn jobs(connection: &str, pipelines: &[PipelineQuota]) -> Option<Jobs> {
+    let polls = pipelines.iter().filter_map(|pipeline| pipeline.polls_a_day.as_ref());
+    let jobs = polls.filter(|poll| *poll.connection == *connection).filter_map(|poll| poll.jobs);
+    jobs.reduce(|all, more| Jobs { a_day: all.a_day + more.a_day, quota: all.quota.or(more.quota) })
+}
+
 /// How often a pipeline asks for something, each time a page.
-fn polls(pipeline: &PipelineFile) -> Option<Poll> {
+fn polls(pipeline: &PipelineFile, abilities: &IndexMap<Arc<str>, Arc<Abilities>>) -> Option<Poll> {
     let often =
         |every: Duration| u64::try_from(DAY.as_millis() / every.as_millis().max(1)).unwrap_or(u64::MAX);
     if let (Some(every), Some(listening)) = (pipeline.trigger.polled(), pipeline.trigger.listening()) {
-        return Some(Poll { connection: Arc::clone(&listening.connection.0), calls: often(every) });
+        return Some(Poll {
+            connection: Arc::clone(&listening.connection.0),
+            calls: often(every),
+            jobs: None,
+        });
     }
     let schedule = pipeline.trigger.schedule()?;
-    let connection = Arc::clone(&schedule.list.as_ref()?.object.connection);
+    let list = schedule.list.as_ref()?;
+    let connection = Arc::clone(&list.object.connection);
     // Of `cron` the times are not counted: they are few.
-    Some(Poll { connection, calls: schedule.every.map_or(1, |every| often(every.0)) })
+    let polls = schedule.every.map_or(1, |every| often(every.0));
+    let facts = abilities.get(&connection).and_then(|abilities| abilities.object(&list.object.object));
+    let job = facts.and_then(|facts| facts.action(ActionKind::List)?.job.clone()).filter(|_| list.bulk);
+    Some(match job {
+        Some(job) => {
+            let calls = polls.saturating_mul(CALLS_OF_A_JOB + u64::from(job.ends));
+            Poll { connection, calls, jobs: Some(Jobs { a_day: polls, quota: job.daily }) }
+        }
+        None => Poll { connection, calls: polls, jobs: None },
+    })
 }
 
 /// The systems behind a client's connections.
@@ -178,12 +221,18 @@ impl<'a> Systems<'a> {
         budget.quotas.get(connection).copied().or_else(known)
     }
 
-    fn connection(&self, name: Arc<str>, calls: Calls, budget: &Budget) -> ConnectionQuota {
+    fn connection(
+        &self,
+        name: Arc<str>,
+        (calls, jobs): (Calls, Option<Jobs>),
+        budget: &Budget,
+    ) -> ConnectionQuota {
         let quota = self.quota(&name, budget);
         let micros = self.interval(&name).as_micros().max(1);
         ConnectionQuota {
             calls_a_day: calls,
             quota,
+            jobs,
             percent: quota.filter(|quota| *quota > 0).map(|quota| (calls.most * 100).div_ceil(quota)),
             calls_in_1000_s: u64::try_from(1_000_000_000 / micros).unwrap_or(u64::MAX),
             connection: name,

@@ -10,6 +10,6 @@ mod calls;
 mod pipeline;
 mod walk;
 
-pub use budget::{Budget, ClientQuota, ConnectionQuota, PipelineQuota};
+pub use budget::{Budget, ClientQuota, ConnectionQuota, Jobs, PipelineQuota};
 pub use calls::{Calls, Counts};
 pub use pipeline::per_event;

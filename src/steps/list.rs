@@ -55,6 +55,7 @@ impl List {
         let mut cursor = None;
         loop {
             let action = Action::List {
+                job: None,
                 object: Arc::clone(&self.target.object),
                 filter: filter.clone(),
                 since: None,

@@ -9,7 +9,7 @@ use super::run::ClientFacts;
 use super::target::Target;
 use super::uses::Role;
 use crate::config::{Compared, Keep, ListFile, SinceFile, UniqueFile};
-use crate::connector::{ActionKind, Fields, Record, Select, SinceFacts};
+use crate::connector::{ActionKind, Fields, JobFacts, Record, Select, SinceFacts};
 use crate::diagnostic::{Code, Diagnostic, Path};
 use crate::expr::{Context, EvalError, Expr, Frame, Names};
 use crate::nearest::did_you_mean;
@@ -27,6 +27,8 @@ pub struct Listing {
     pub unique: Option<Unique>,
     /// The fields that are asked for.
     pub select: Select,
+    /// What is known of the job by which the system lists, where it is to do so.
+    job: Option<Arc<JobFacts>>,
 }
 
 /// A value that no two records may have.
@@ -50,6 +52,11 @@ impl Listing {
         &self.target.object
     }
 
+    /// What is known of the job by which the system lists, where it is to do so.
+    pub fn by_job(&self) -> Option<&Arc<JobFacts>> {
+        self.job.as_ref()
+    }
+
     /// As the YAML names it: `salesforce.Opportunity`.
     pub fn target(&self) -> &Target {
         &self.target
@@ -71,7 +78,7 @@ impl Listing {
             Select::All => Vec::new(),
             Select::Fields(fields) => {
                 let id = Arc::from(self.id_field());
-                fields.iter().map(Arc::clone).chain([id]).collect()
+                fields.iter().map(top).map(Arc::from).chain([id]).collect()
             }
         }
     }
@@ -111,6 +118,11 @@ impl Listing {
     }
 }
 
+/// The key of a record under which a field is: `Owner.Email` is in `Owner`.
+fn top(field: &Arc<str>) -> &str {
+    field.split('.').next().unwrap_or(field)
+}
+
 impl Unique {
     /// The value of a record that no other may have; nothing when it has none.
     pub fn value(
@@ -147,7 +159,11 @@ pub fn listing(
     let target = lowering.target(&at.key("object"), &list.object, ActionKind::List);
     let conditions = lowering.entries(&at.key("where"), &list.conditions);
     let params = lowering.entries(&at.key("params"), &list.params);
-    if let Some(target) = target.as_ref().filter(|_| !list.params.is_empty()) {
+    let job = match &target {
+        Some(target) if list.bulk => lowering.job(&at, list, target).map(Some),
+        _ => Some(None),
+    };
+    if let Some(target) = target.as_ref().filter(|_| !list.params.is_empty() && !list.bulk) {
         lowering.list_reads_params(&at.key("params"), target);
     }
     let since = match (&list.since, &target) {
@@ -162,7 +178,7 @@ pub fn listing(
     let names = lowering.everywhere.clone();
     lowering.everywhere = match (&select, &target) {
         (Some(Select::Fields(fields)), Some(target)) => {
-            names.with_keys("object", fields.iter().map(|name| &**name).chain([target.id_field()]))
+            names.with_keys("object", fields.iter().map(top).chain([target.id_field()]))
         }
         _ => names.with("object"),
     };
@@ -185,6 +201,7 @@ pub fn listing(
         since: since?,
         unique: unique?,
         select: select?,
+        job: job?,
     };
     (!failed).then_some(listing)
 }
@@ -242,6 +259,33 @@ impl Lowering<'_> {
         }
     }
 
+    /// The job by which the system lists, when it can do so what is asked for.
+    fn job(&mut self, path: &Path, list: &ListFile, target: &Target) -> Option<Arc<JobFacts>> {
+        let Some(job) = target.action(ActionKind::List).and_then(|facts| facts.job.clone()) else {
+            let fact = format!("`{target}` cannot be listed in the background");
+            let finding = Diagnostic::new(Code::PollUnable, self.key(&path.key("bulk")), fact)
+                .label("its connector knows no job that lists it")
+                .help("leave `bulk` out: it is then listed page by page");
+            self.find(finding);
+            return None;
+        };
+        if job.named && list.fields.is_empty() {
+            let fact = format!("in the background, `{target}` is listed only with the fields that are named");
+            let finding = Diagnostic::new(Code::PollUnable, self.key(&path.key("bulk")), fact)
+                .label("`fields` is left out, and stands for all of them")
+                .help("write `fields: [...]` with those that the pipeline reads");
+            self.find(finding);
+        }
+        if !list.params.is_empty() && !job.reads_params {
+            let fact = format!("the job that lists `{target}` takes no parameters");
+            let finding = Diagnostic::new(Code::CallParams, self.key(&path.key("params")), fact);
+            self.find(
+                finding.help("leave `params` out; which records are listed is said by fields, in `where`"),
+            );
+        }
+        Some(job)
+    }
+
     /// The fields that are named, and those that the poll itself reads.
     fn select(
         &mut self,
@@ -253,7 +297,11 @@ impl Lowering<'_> {
         if list.fields.is_empty() {
             return Some(Select::All);
         }
-        if !target.action(ActionKind::List).is_some_and(|facts| facts.selects) {
+        let selects = target.action(ActionKind::List).is_some_and(|facts| match &facts.job {
+            Some(job) if list.bulk => job.selects,
+            _ => facts.selects,
+        });
+        if !selects {
             let fact = format!("`{target}` is always listed with all of its fields");
             let finding = Diagnostic::new(Code::PollUnable, self.value(path), fact);
             self.find(finding.help("leave `fields` out"));

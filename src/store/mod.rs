@@ -43,8 +43,8 @@ pub use note::{ErasableNote, ErasingNotes, NoteId, NoteKind, NotePage};
 pub use open::{Access, open};
 pub use parts::{PARTS, Part, Parts};
 pub use poll::{
-    Digest, DueReport, Effect, Find, PollEnd, PollId, PollName, PollState, PollStep, ReportEnd, ReportFilter,
-    ReportRow, Seen, SeenBy, SeenRow, Staged, StagedBy, Tally,
+    Digest, DueReport, Effect, Find, JobNote, PollEnd, PollId, PollJob, PollName, PollState, PollStep,
+    ReportEnd, ReportFilter, ReportRow, Seen, SeenBy, SeenRow, Staged, StagedBy, Tally,
 };
 pub use query::{
     AuditFilter, AuditRow, CallRow, Counts, EventDetail, EventFilter, EventRow, Origin, PageLimit, RunDetail,

@@ -75,6 +75,73 @@ pub struct PollState {
     pub cursor: Option<Timestamp>,
     /// How many polls in a row have failed.
     pub failures: u32,
+    /// The job by which the system makes the listing, while it is under way or its records are read.
+    pub job: Option<PollJob>,
+}
+
+/// A job by which a system makes the listing of a poll: after a stop its poll goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollJob {
+    /// The system's id of it.
+    pub id: Arc<str>,
+    /// The connection that it was begun on.
+    pub connection: Arc<str>,
+    /// The object that it lists.
+    pub object: Arc<str>,
+    /// What was asked for: one that asks for something else is of no use.
+    pub asked: Digest,
+    /// When the poll began that began it.
+    pub began: Timestamp,
+}
+
+impl PollJob {
+    /// As a column keeps it.
+    pub(super) fn to_column(&self) -> String {
+        let text = |text: &Arc<str>| Value::from(Arc::clone(text));
+        let asked = Value::list(self.asked.0.map(|byte| Value::Int(byte.into())));
+        let parts = [
+            ("id", text(&self.id)),
+            ("connection", text(&self.connection)),
+            ("object", text(&self.object)),
+            ("asked", asked),
+            ("began", Value::Int(self.began.as_microsecond())),
+        ];
+        Value::map(parts).to_json()
+    }
+
+    /// What [`to_column`](Self::to_column) has written; `None` for anything else, and then another job is begun.
+    pub(super) fn of_column(text: &str) -> Option<Self> {
+        let value = Value::from_json(text.as_bytes()).ok()?;
+        let part = |key: &str| value.get(key)?.to_text();
+        let asked = value.get("asked")?.as_list()?.iter();
+        let asked: Vec<u8> = asked.map(|byte| u8::try_from(byte.as_i64()?).ok()).collect::<Option<_>>()?;
+        Some(Self {
+            id: part("id")?,
+            connection: part("connection")?,
+            object: part("object")?,
+            asked: Digest::of_column(&asked)?,
+            began: Timestamp::from_microsecond(value.get("began")?.as_i64()?).ok()?,
+        })
+    }
+}
+
+/// What becomes of the job of a poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobNote {
+    /// It was begun.
+    Begun(PollJob),
+    /// Nobody will ask for it any more.
+    Over,
+}
+
+impl JobNote {
+    /// As a column keeps it.
+    pub(super) fn column(&self) -> Option<String> {
+        match self {
+            Self::Begun(job) => Some(job.to_column()),
+            Self::Over => None,
+        }
+    }
 }
 
 /// What a poll saw of a record.
@@ -166,6 +233,8 @@ pub struct PollStep {
     pub gone: Vec<Arc<str>>,
     /// Runs that died or met a conflict, each with its record: they go again.
     pub again: Vec<(RunId, Arc<str>)>,
+    /// What becomes of the job that lists for it.
+    pub job: Option<JobNote>,
     /// How the poll ended, with its last step.
     pub end: Option<PollEnd>,
 }
@@ -181,6 +250,7 @@ impl PollStep {
             unstaged: Vec::new(),
             gone: Vec::new(),
             again: Vec::new(),
+            job: None,
             end: None,
         }
     }
@@ -372,6 +442,21 @@ mod tests {
     use pretty_assertions::assert_eq;
 
     use super::*;
+
+    #[test]
+    fn a_job_reads_back_as_it_was_written() {
+        let job = PollJob {
+            id: "750\"1".into(),
+            connection: "crm".into(),
+            object: "Account".into(),
+            asked: Digest([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 254, 255]),
+            began: "2026-11-22T06:00:00.123456Z".parse().unwrap(),
+        };
+        assert_eq!(PollJob::of_column(&job.to_column()), Some(job));
+        for other in ["", "{}", r#"{"id":"1","connection":"c","object":"o","asked":[1],"began":0}"#] {
+            assert_eq!(PollJob::of_column(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_tally_reads_back_as_it_was_written() {

@@ -120,6 +120,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "steps",
             "store",
             "value",
+            "words",
         ],
     ),
     ("metrics", &[]),

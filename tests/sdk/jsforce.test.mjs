@@ -80,6 +80,31 @@ test('an upsert by external id creates, then changes', async () => {
   assert.equal(read.Name, 'Upserted again');
 });
 
+test('a query job is begun, asked after and read as CSV', async () => {
+  for (const n of [1, 2, 3]) await conn.sobject('Lead').create({ LastName: `Bulk "${n}"`, Company: 'Acme, Inc' });
+  conn.bulk2.pollInterval = 10;
+  const soql = "SELECT Id, LastName, Company, Owner.Name, CreatedDate, IsConverted, AnnualRevenue FROM Lead WHERE LastName LIKE 'Bulk%'";
+  const records = await (await conn.bulk2.query(soql)).toArray();
+  assert.deepEqual(records.map((record) => record.LastName).sort(), ['Bulk "1"', 'Bulk "2"', 'Bulk "3"']);
+  const [record] = records;
+  assert.equal(record.Company, 'Acme, Inc');
+  assert.ok(record['Owner.Name']);
+  assert.match(record.CreatedDate, /\.000Z$/);
+  assert.equal(record.IsConverted, 'false');
+  assert.equal(record.AnnualRevenue, '');
+  const job = new (conn.bulk2.job('query', { id: '750000000000000AAA' }).constructor)(conn, {
+    bodyParams: { operation: 'query', query: soql }, pollingOptions: conn.bulk2 });
+  const begun = await job.open();
+  assert.equal(begun.state, 'UploadComplete');
+  await assert.rejects(job.delete(), { errorCode: 'INVALIDJOBSTATE' });
+  assert.equal((await job.abort()).state, 'Aborted');
+  await assert.rejects(job.poll(), /aborted/);
+  await job.delete();
+  await assert.rejects(job.check(), { errorCode: 'NOT_FOUND' });
+  await assert.rejects(conn.bulk2.query('SELECT Nope FROM Lead'), { errorCode: 'API_ERROR' });
+  await assert.rejects(conn.bulk2.query('SELECT COUNT() FROM Lead'), { errorCode: 'API_ERROR' });
+});
+
 test('describe tells the fields', async () => {
   const described = await conn.sobject('Account').describe();
   const field = described.fields.find((field) => field.name === 'Stripe_Customer_Id__c');

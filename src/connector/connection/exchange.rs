@@ -10,13 +10,14 @@ use super::opened::Connection;
 use crate::connector::abilities::Repeat;
 use crate::connector::answer::Answer;
 use crate::connector::auth::{Asking, Auth, Credential, Grant, Way};
-use crate::connector::call::{Action, ActionKind, Call, Reply};
+use crate::connector::call::{Action, ActionKind, Call, JobStep, Reply};
 use crate::connector::classify::{self, Circumstances, classify};
 use crate::connector::commons::Commons;
 use crate::connector::failure::{Class, Done, Failure};
 use crate::connector::file::Holds;
 use crate::connector::limit::Pace;
 use crate::connector::manifest::Plan;
+use crate::connector::object::Object;
 use crate::connector::operation::Operation;
 use crate::connector::prelude::Freshness;
 use crate::connector::redirect::REDIRECTS_MAX;
@@ -73,6 +74,7 @@ impl Connection {
         answer: &Answer,
         circumstances: Circumstances,
     ) -> Result<Reply, Failure> {
+        let answer = &*plan.operation.response.formed(answer, context);
         let context = context.with("response", answer.to_value());
         if plan.operation.response.is_success(answer, &context) {
             if let Some(remember) = &self.manifest.limits.remember {
@@ -80,7 +82,13 @@ impl Connection {
             }
             let (id, wire) = (["id".to_owned()], Wire::default());
             let object = plan.object.map_or((&id[..], &wire), |object| (&object.id[..], &object.wire));
-            return plan.operation.response.read(&call.action, object, answer, &context, circumstances);
+            let mut reply =
+                plan.operation.response.read(&call.action, object, answer, &context, circumstances)?;
+            if let Action::List { job: Some(JobStep::Ask(_)), .. } = &call.action {
+                let job = plan.object.and_then(Object::job);
+                reply.job = job.map(|job| job.state(&reply.result, &context));
+            }
+            return Ok(reply);
         }
         let last = self.last().get(&plan.operation.own).cloned();
         let context = context.with("last", last.unwrap_or_default());
@@ -221,6 +229,11 @@ impl Connection {
                 | Action::Delete { .. }
                 | Action::Link { .. }
                 | Action::Unlink { .. }
+                // What is not there is the job.
+                | Action::List {
+                    job: Some(JobStep::Ask(_) | JobStep::Page(_) | JobStep::End(_) | JobStep::Abort(_)),
+                    ..
+                }
         );
         let (repeat, has_key) = (operation.facts.repeat, call.idempotency_key.is_some());
         Circumstances {

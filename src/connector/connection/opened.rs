@@ -14,7 +14,7 @@ use reqwest::header::HeaderMap;
 use crate::clock::SharedClock;
 use crate::connector::answer::Answer;
 use crate::connector::auth::{Credential, OAuth2, Tokens, Vault};
-use crate::connector::call::{Action, Call, Record, Reply};
+use crate::connector::call::{Action, Call, JobState, Record, Reply};
 use crate::connector::commons::{Commons, Slots};
 use crate::connector::failure::Failure;
 use crate::connector::fault::Fault;
@@ -321,6 +321,13 @@ impl Connection {
             record: reply.record.map(|record| self.clean_value(record)),
             records: records.map(|it| Record { fields: self.clean_value(it.fields), ..it }).collect(),
             result: self.clean_value(reply.result),
+            job: reply.job.map(|job| match job {
+                JobState::Failed { word, why } => {
+                    let why = why.map(|why| self.around.redactor.redact(&why).into());
+                    JobState::Failed { word, why }
+                }
+                JobState::UnderWay | JobState::Done => job,
+            }),
             ..reply
         }
     }

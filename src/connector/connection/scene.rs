@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::opened::Connection;
-use crate::connector::call::{Action, Call, Fields, Select};
+use crate::connector::call::{Action, Call, Fields, JobStep, Select};
 use crate::connector::manifest::Plan;
 use crate::connector::operation::Operation;
 use crate::expr::{Context, Frame};
@@ -49,7 +49,8 @@ pub(super) fn describe_action(root: &mut Map, action: &Action, operation: &Opera
             put("id", Arc::clone(id).into());
             put("select", selected(select));
         }
-        Action::List { filter, since, select, limit, cursor, .. } => {
+        Action::List { filter, since, select, limit, cursor, job, .. } => {
+            put("job", Value::from(job.as_ref().and_then(JobStep::id).cloned()));
             put("filter", filter.clone().into());
             put("since", since.as_ref().map_or(Value::Null, |since| moment(Some(&since.field), since.at)));
             put("select", selected(select));

@@ -9,6 +9,7 @@ mod batch;
 mod endpoints;
 mod errors;
 mod events;
+mod job;
 mod mail;
 mod manifest;
 mod object;
@@ -24,6 +25,7 @@ pub use events::{
     DeliveryBody, EventRankFile, EventTypeFile, EventsFile, ExpectFile, SignatureEncoding, SignatureFile,
     SignatureScheme, SignedPart, StagesFile, WebhookFile,
 };
+pub use job::JobFile;
 pub use mail::{MailFile, Transport};
 pub use manifest::{
     Amounts, DefaultsFile, IdempotencyFile, LanguageFile, LimitsFile, ListLiteralFile, ManifestFile,
@@ -31,5 +33,5 @@ pub use manifest::{
 };
 pub use object::{FieldFile, ManyFile, ObjectFile};
 pub use operation::{OperationFile, ParamFile, ParamKind, RepeatFile};
-pub use request::{Encoding, Method, RequestFile, ResponseFile};
+pub use request::{Encoding, Method, RequestFile, ResponseFile, RowFormat};
 pub use setting::{SettingFile, SettingKind};

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::errors::ErrorsFile;
+use super::job::JobFile;
 use super::mail::MailFile;
 use super::request::{RequestFile, ResponseFile};
 use crate::connector::AfterUnknown;
@@ -59,6 +60,9 @@ pub struct OperationFile {
     /// for: `since.field`, `since.at` (RFC 3339, UTC, whole seconds), and both as one condition `since.from`, a map.
     #[serde(default)]
     pub since: Option<SinceFile>,
+    /// Of a list of an object: how the system does it in the background, for listings that are large.
+    #[serde(default)]
+    pub job: Option<JobFile>,
     /// How several calls of it go out as one request: one of `batches`.
     #[serde(default)]
     pub batch: Option<Identifier>,

@@ -42,6 +42,16 @@ pub struct RequestFile {
     pub timeout: Option<Span>,
 }
 
+/// How rows of text are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowFormat {
+    /// Values with commas between them, below a row of names (RFC 4180). `Account.Name` is the `Name` of what `Account` refers to.
+    Csv,
+    /// A map of JSON in each line.
+    JsonLines,
+}
+
 /// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -86,6 +96,11 @@ pub struct ResponseFile {
     /// What kind of body a success has; JSON when left out. Any other kind (a proxy's page) is a failure, an empty
     /// body never.
     pub body: Option<BodyKind>,
+    /// How a body that is rows of text is read: expressions then see it as a list of records.
+    pub format: Option<RowFormat>,
+    /// With `format: csv`, of what type each field is, so that `true` and `45.00` are not texts: a list of maps with `name` and `type`,
+    /// as `describe` gives it. Without it, and where a value is not of its field's type, it is text. An empty cell is nothing.
+    pub types: Option<Written>,
     /// The record's id. Of a find or a list: the id of each `record`, where it is not the object's `id` field.
     pub id: Option<Written>,
     /// The record, of a get or of a write that answers with it.

@@ -34,6 +34,11 @@ impl ApiError {
         self
     }
 
+    /// What it says to people.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn not_found() -> Self {
         Self::new("NOT_FOUND", "The requested resource does not exist").status(404)
     }

@@ -2,8 +2,10 @@
 //!
 //! A request walks `simulator.rs` (session, limits) -> `router.rs` (which call it is) -> `write.rs` or `query.rs` over
 //! the one `Org`. What objects and fields there are stands in `objects.json` (a clean org) and `custom.json` (what
-//! the examples add); a test declares more. The Bulk API is not simulated.
+//! the examples add); a test declares more. Of the Bulk API 2.0 there are query jobs
+//! (`bulk.rs`); what loads records is not simulated.
 
+mod bulk;
 mod collections;
 mod composite;
 mod convert;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json, json};
 
+use super::bulk::{QueryJob, Works};
 use super::convert;
 use super::duplicates::DuplicateRule;
 use super::error::ApiError;
@@ -41,6 +42,9 @@ pub(super) struct Org {
     pub(super) records: Records,
     pub(super) sessions: Sessions,
     pub(super) queries: HashMap<String, super::query::Open>,
+    /// Query jobs of the Bulk API, and how they are worked on.
+    pub(super) jobs: IndexMap<String, QueryJob>,
+    pub(super) works: Works,
     pub(super) counts: Counts,
     pub(super) duplicate_rules: Vec<DuplicateRule>,
     /// Rows of one page of a query, when a test wants it shorter than what the client asks for.
@@ -61,6 +65,8 @@ impl Org {
             records: Records::default(),
             sessions,
             queries: HashMap::new(),
+            jobs: IndexMap::new(),
+            works: Works { questions: 1, failure: None },
             counts: Counts::default(),
             duplicate_rules: Vec::new(),
             page_length: None,

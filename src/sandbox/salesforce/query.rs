@@ -83,6 +83,16 @@ impl Org {
     }
 
     fn rows(&self, query: &Query, deleted: bool, version: u32) -> Result<Vec<Json>, ApiError> {
+        let (shape, found) = self.found(query, deleted)?;
+        found.into_iter().map(|record| self.shown(&query.select, shape, record, version)).collect()
+    }
+
+    /// The records that a statement is about, in its order. `deleted`: those of the recycle bin too.
+    pub(super) fn found(
+        &self,
+        query: &Query,
+        deleted: bool,
+    ) -> Result<(&ObjectShape, Vec<&Record>), ApiError> {
         let shape = self.schema.object(&query.object).ok_or_else(|| {
             let message = format!(
                 "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to append \
@@ -113,7 +123,7 @@ impl Org {
             });
         }
         let wanted = found.into_iter().skip(query.offset).take(query.limit.unwrap_or(usize::MAX));
-        wanted.map(|record| self.shown(&query.select, shape, record, version)).collect()
+        Ok((shape, wanted.collect()))
     }
 
     /// Every field that is named exists and can be used so.
@@ -174,7 +184,7 @@ impl Org {
     }
 
     /// The value at a path; null as soon as there is nothing.
-    fn value(&self, shape: &ObjectShape, record: &Record, path: &[String]) -> Json {
+    pub(super) fn value(&self, shape: &ObjectShape, record: &Record, path: &[String]) -> Json {
         match path {
             [name] => {
                 let name = shape.field(name).map_or(name.as_str(), |(name, _)| name);

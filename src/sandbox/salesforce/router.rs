@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::bulk;
 use super::collections::Action;
 use super::describe::{VERSIONS, resources};
 use super::error::ApiError;
@@ -91,6 +92,9 @@ fn call(org: &mut Org, request: &Request, version: u32, path: &[&str]) -> Result
         }
         ("POST", ["composite", "batch"]) => org.composite_batch(request, &body(request)?),
         ("POST", ["composite"]) => org.composite(request, &body(request)?),
+        (method, ["jobs", "query", rest @ ..]) => {
+            bulk::route(org, method, rest, (request, version), || body(request))
+        }
         (_, ["composite", "sobjects", rest @ ..]) => collections(org, request, &method, rest, manner),
         _ => Err(ApiError::not_found()),
     }

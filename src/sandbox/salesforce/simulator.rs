@@ -180,6 +180,26 @@ impl Salesforce {
         self.site.org().page_length = Some(rows.max(1));
     }
 
+    /// How often a query job of the Bulk API is asked after and found to be under way before it is done; once unless it is said.
+    pub fn job_questions(&self, questions: u32) {
+        self.site.org().works.questions = questions;
+    }
+
+    /// Query jobs fail with these words from now on; with none they do not.
+    pub fn jobs_fail(&self, failure: Option<&str>) {
+        self.site.org().works.failure = failure.map(str::to_owned);
+    }
+
+    /// The ids of the query jobs that were not thrown away, oldest first.
+    pub fn jobs(&self) -> Vec<String> {
+        self.site.org().jobs.keys().cloned().collect()
+    }
+
+    /// A query job goes as if it had grown too old.
+    pub fn forget_job(&self, id: &str) {
+        self.site.org().jobs.shift_remove(id);
+    }
+
     /// The answer to a write that met another one on the same parent.
     pub fn row_lock() -> Fault {
         let error = ApiError::new("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record");

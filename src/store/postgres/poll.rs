@@ -13,9 +13,9 @@ use super::fault::Fault;
 use crate::store::columns::{self, candidates_json, micros};
 use crate::store::poll::REPORTS_KEPT;
 use crate::store::{
-    Accepted, Digest, DueReport, Effect, NewEvent, Outcome, PollEnd, PollId, PollName, PollState, PollStep,
-    ReportEnd, ReportFilter, ReportRow, RunId, Seen, SeenBy, SeenRow, Staged, StagedBy, StoreError, Tally,
-    Version,
+    Accepted, Digest, DueReport, Effect, NewEvent, Outcome, PollEnd, PollId, PollJob, PollName, PollState,
+    PollStep, ReportEnd, ReportFilter, ReportRow, RunId, Seen, SeenBy, SeenRow, Staged, StagedBy, StoreError,
+    Tally, Version,
 };
 
 /// A part of a poll: what it found, what it saw, how far it has got. Within the transaction under way.
@@ -37,6 +37,13 @@ pub(super) async fn step(pipe: Pipe<'_>, step: &PollStep) -> Result<(), Fault> {
     forget(pipe, "poll_staged", &step.id.name, &step.unstaged).await?;
     forget(pipe, "poll_seen", &step.id.name, &step.gone).await?;
     again(pipe, step).await?;
+    if let Some(note) = &step.job {
+        let sql = "UPDATE lockstep.poll SET job = $3 WHERE client = $1 AND poll = $2";
+        let job = note.column();
+        let values: Values<'_> =
+            &[(&&**client, Type::TEXT), (&&**poll, Type::TEXT), (&clean_option(job.as_deref()), Type::TEXT)];
+        pipe.change(sql, values).await?;
+    }
     match &step.end {
         Some(end) => ended(pipe, step, end).await,
         None => Ok(()),
@@ -284,7 +291,7 @@ pub(super) async fn report_ended(pipe: Pipe<'_>, end: &ReportEnd) -> Result<(), 
 
 /// How far a poll has got.
 pub(super) async fn poll(db: &Db, name: &PollName) -> Result<Option<PollState>, StoreError> {
-    let sql = "SELECT number, reported, primed, began, cursor, failures FROM lockstep.poll
+    let sql = "SELECT number, reported, primed, began, cursor, failures, job FROM lockstep.poll
         WHERE client = $1 AND poll = $2";
     let rows = db.rows(sql, &[(&&*name.client, Type::TEXT), (&&*name.poll, Type::TEXT)]).await?;
     let state = |cells: Cells<'_>| {
@@ -295,6 +302,7 @@ pub(super) async fn poll(db: &Db, name: &PollName) -> Result<Option<PollState>, 
             began: cells.int_option(3)?.map(columns::time),
             cursor: cells.int_option(4)?.map(columns::time),
             failures: cells.small(5)?,
+            job: cells.str_option(6)?.and_then(PollJob::of_column),
         })
     };
     rows.first().map(|row| state(Cells(row))).transpose()

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_polls.sql"),
     include_str!("migrations/0009_agreed.sql"),
     include_str!("migrations/0010_notes.sql"),
+    include_str!("migrations/0011_poll_job.sql"),
 ];
 
 /// Marks an SQLite file as ours: "LKST".

@@ -10,8 +10,8 @@ use super::write::{Batch, Written, one_row};
 use crate::store::columns::candidates_json;
 use crate::store::poll::REPORTS_KEPT;
 use crate::store::{
-    Accepted, Digest, DueReport, Effect, Find, PollEnd, PollId, PollName, PollState, PollStep, ReportEnd,
-    ReportFilter, ReportRow, RunId, Seen, SeenBy, SeenRow, Staged, StagedBy, Tally, Version,
+    Accepted, Digest, DueReport, Effect, Find, PollEnd, PollId, PollJob, PollName, PollState, PollStep,
+    ReportEnd, ReportFilter, ReportRow, RunId, Seen, SeenBy, SeenRow, Staged, StagedBy, Tally, Version,
 };
 
 impl Batch<'_> {
@@ -43,6 +43,10 @@ impl Batch<'_> {
         }
         for (run, record) in &step.again {
             self.again(step, *run, record)?;
+        }
+        if let Some(note) = &step.job {
+            let sql = "UPDATE poll SET job = ?3 WHERE client = ?1 AND poll = ?2";
+            self.connection.prepare_cached(sql)?.execute(params![client, poll, note.column()])?;
         }
         step.end.as_ref().map_or(Ok(()), |end| self.poll_ended(step, end))
     }
@@ -197,7 +201,7 @@ impl Batch<'_> {
 /// How far a poll has got.
 pub(super) fn poll(connection: &Connection, name: &PollName) -> Result<Option<PollState>> {
     let mut statement = connection.prepare_cached(
-        "SELECT number, reported, primed, began, cursor, failures FROM poll WHERE client = ?1 AND poll = ?2",
+        "SELECT number, reported, primed, began, cursor, failures, job FROM poll WHERE client = ?1 AND poll = ?2",
     )?;
     let state = statement.query_row([&name.client, &name.poll], |row| {
         Ok(PollState {
@@ -207,6 +211,7 @@ pub(super) fn poll(connection: &Connection, name: &PollName) -> Result<Option<Po
             began: row.get::<_, Option<i64>>(3)?.map(time),
             cursor: row.get::<_, Option<i64>>(4)?.map(time),
             failures: small(row.get(5)?),
+            job: row.get::<_, Option<String>>(6)?.as_deref().and_then(PollJob::of_column),
         })
     });
     state.optional()

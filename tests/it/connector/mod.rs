@@ -3,6 +3,7 @@
 mod activecampaign;
 mod bitrix24;
 mod hubspot;
+mod jobs;
 mod own;
 mod pages;
 mod salesforce;
@@ -123,6 +124,7 @@ pub(crate) fn get(object: &str, id: &str) -> Action {
 
 pub(crate) fn list(object: &str, filter: &str, limit: u32, cursor: Option<Value>) -> Action {
     Action::List {
+        job: None,
         object: object.into(),
         filter: map(filter),
         since: None,

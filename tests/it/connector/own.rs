@@ -16,21 +16,21 @@ use super::*;
 
 /// One request that a small server got.
 #[derive(Debug, Clone)]
-struct Got {
-    method: Method,
-    uri: String,
+pub(super) struct Got {
+    pub(super) method: Method,
+    pub(super) uri: String,
     headers: HeaderMap,
-    body: String,
+    pub(super) body: String,
 }
 
 /// A server that answers every request by a function, and remembers them.
-struct Server {
-    url: String,
+pub(super) struct Server {
+    pub(super) url: String,
     got: Arc<Mutex<Vec<Got>>>,
 }
 
 impl Server {
-    async fn answering(answer: impl Fn(&Got) -> Response + Send + Sync + 'static) -> Self {
+    pub(super) async fn answering(answer: impl Fn(&Got) -> Response + Send + Sync + 'static) -> Self {
         let got = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&got), Arc::new(answer));
         let app = Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
@@ -46,7 +46,7 @@ impl Server {
         Self { url, got }
     }
 
-    fn got(&self) -> Vec<Got> {
+    pub(super) fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 
@@ -56,11 +56,11 @@ impl Server {
     }
 }
 
-fn ok(body: &str) -> Response {
+pub(super) fn ok(body: &str) -> Response {
     (StatusCode::OK, [("content-type", "application/json")], body.to_owned()).into_response()
 }
 
-fn manifest(yaml: &str) -> Arc<Manifest> {
+pub(super) fn manifest(yaml: &str) -> Arc<Manifest> {
     match Manifest::read("own.yaml", yaml) {
         Ok(manifest) => Arc::new(manifest),
         Err(faults) => panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),

@@ -294,6 +294,7 @@ async fn a_listing_is_walked_to_its_end() {
         loop {
             let filter = map(r#"{"Phone": "1"}"#);
             let action = Action::List {
+                job: None,
                 object: "Account".into(),
                 filter,
                 since: None,

@@ -150,6 +150,7 @@ async fn lists_go_page_by_page_to_their_end_and_refuse_what_would_be_passed_over
 
     let at: Timestamp = "2026-02-03T10:16:00Z".parse().unwrap();
     let since = Action::List {
+        job: None,
         object: "deal".into(),
         filter: lockstep::value::Map::new(),
         since: Some(Since { field: "update_time".into(), at }),

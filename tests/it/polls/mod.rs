@@ -1,5 +1,6 @@
 //! Triggers that poll, through the binary and real HTTP: what a system lists, and the events that nobody posted.
 
+mod bulk;
 mod changed;
 mod erased;
 mod events;
