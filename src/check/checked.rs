@@ -49,6 +49,9 @@ pub struct Checked {
     pub broken: BTreeSet<Arc<str>>,
     /// Everything that was found.
     pub report: Report,
+    /// The files that nobody could look into any further, because of what was found in them: of a client without a sound
+    /// `client.yaml`, all.
+    pub unread: Vec<Arc<str>>,
     /// The files, to draw the report with.
     pub sources: Sources,
 }
@@ -96,7 +99,18 @@ pub fn check(draft: Draft, environments: Environments) -> Result<Checked, CheckE
         sources.blot(place);
     }
     let report = Report::new(findings, &sources);
-    Ok(Checked { project: Project::of_checked(root, passed), made_of, broken, report, sources })
+    let unread = clients.iter().flat_map(unread).collect();
+    Ok(Checked { project: Project::of_checked(root, passed), made_of, broken, report, unread, sources })
+}
+
+/// The files of a client whose meaning was not looked at.
+fn unread(client: &ClientDraft) -> Vec<Arc<str>> {
+    let headless = client.file.content.is_none();
+    let pipelines = client.pipelines.iter().map(|it| (&it.path, it.content.is_some()));
+    let parts = client.parts.iter().map(|it| (&it.path, it.content.is_some()));
+    let tests = client.tests.iter().map(|it| (&it.path, it.content.is_some()));
+    let all = std::iter::once((&client.file.path, !headless)).chain(pipelines).chain(parts).chain(tests);
+    all.filter(|(_, is_read)| headless || !is_read).map(|(path, _)| Arc::clone(path)).collect()
 }
 
 /// True when all was looked at that could find something in a file: the client whose it is, or all of them.

@@ -58,7 +58,7 @@ enum Command {
     Run(Run),
     /// Registers where a system sends its events: one endpoint a connection, with what its pipelines need
     Endpoints(EndpointsCommand),
-    /// Starts local simulators of Stripe, Salesforce and Slack
+    /// Starts local simulators of Stripe, Salesforce, HubSpot, ActiveCampaign, Bitrix24, Slack and a mail server
     Sandbox(SandboxCommand),
     /// Lists the events that came in; `show` says what each pipeline made of one, and why
     Events(Events),

@@ -85,6 +85,10 @@ impl Validate {
         if self.format == Form::Human && !self.fix && fixable > 0 {
             say(format_args!("`lockstep validate --fix` puts {fixable} of them right"))?;
         }
+        if self.format == Form::Human && !checked.unread.is_empty() {
+            let unread = checked.unread.iter().map(|path| &**path).collect::<Vec<_>>().join(", ");
+            remark(format_args!("not looked into any further until that is mended: {unread}"));
+        }
         let denied = report.errors() > 0 || (self.deny.is_some() && report.warnings() > 0);
         Ok(if denied { ExitCode::Found } else { ExitCode::Fine })
     }

@@ -316,7 +316,7 @@ fn lockstep(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn a_client_to_start_from_has_no_findings_and_is_never_overwritten() {
-    for crm in ["http", "salesforce"] {
+    for crm in ["activecampaign", "bitrix24", "http", "hubspot", "salesforce"] {
         let folder = tempfile::TempDir::new().unwrap();
         let (code, told, _) = lockstep(folder.path(), &["init", "--crm", crm, "--client", "acme-two"]);
         assert_eq!(code, 0);
@@ -325,6 +325,9 @@ fn a_client_to_start_from_has_no_findings_and_is_never_overwritten() {
             validate(folder.path(), &["--deny", "warnings"]),
             (0, "checked 3 files: no findings\n".to_owned(), String::new())
         );
+        let (code, told, _) = lockstep(folder.path(), &["test"]);
+        assert_eq!(code, 0, "{crm}: {told}");
+        assert!(told.ends_with("2 passed, 0 failed\n"), "{crm}: {told}");
         let (code, _, told) = lockstep(folder.path(), &["init", "--crm", crm, "--client", "acme-two"]);
         assert_eq!(code, 2);
         assert!(told.contains("is there already"), "{told}");
@@ -410,4 +413,29 @@ cases:
     );
     let answer = json_of(folder.path(), &["pipelines"]);
     assert_eq!(found(&answer), [("pipelines/acme/members.yaml", "invalid-format")]);
+}
+
+#[test]
+fn what_could_not_be_looked_into_is_named() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (code, ..) = lockstep(folder.path(), &["init", "--crm", "salesforce", "--client", "acme"]);
+    assert_eq!(code, 0);
+    let file = |name: &str| folder.path().join("pipelines/acme").join(name);
+    let misspelt = |name: &str, is: &str, becomes: &str| {
+        let text = std::fs::read_to_string(file(name)).unwrap();
+        std::fs::write(file(name), text.replace(is, becomes)).unwrap();
+    };
+    misspelt("payment-failed.yaml", "fields:", "feilds:");
+    let (code, _, told) = lockstep(folder.path(), &["validate"]);
+    assert_eq!(
+        (code, &*told),
+        (1, "not looked into any further until that is mended: pipelines/acme/payment-failed.yaml\n")
+    );
+    misspelt("client.yaml", "timezone: UTC", "timezone: Europe/Londn");
+    let (_, _, told) = lockstep(folder.path(), &["validate"]);
+    let all = ["client.yaml", "payment-failed.yaml", "payment-failed.test.yaml"];
+    let all = all.map(|name| format!("pipelines/acme/{name}")).join(", ");
+    assert_eq!(told, format!("not looked into any further until that is mended: {all}\n"));
+    let (_, json, told) = lockstep(folder.path(), &["validate", "--format", "json"]);
+    assert!(json.starts_with('{') && told.is_empty(), "{told}");
 }

@@ -24,4 +24,4 @@ macro_rules! templates {
     };
 }
 
-templates!("http", "salesforce");
+templates!("activecampaign", "bitrix24", "http", "hubspot", "salesforce");

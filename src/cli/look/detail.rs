@@ -28,7 +28,7 @@ pub(in crate::cli) fn run_lines(detail: &RunDetailView, times: &Times) -> Vec<St
     let key = run.erased.map_or(&*run.key, |why| erased(why));
     lines.push(format!("  order     lane {}, key {key}", run.lane));
     if run.attempts > 0 {
-        lines.push(format!("  attempts  {} failed", run.attempts));
+        lines.push(format!("  attempts  {} came to no end", run.attempts));
     }
     for (number, candidate) in run.candidates.iter().enumerate() {
         let label = if number == 0 { "between" } else { "" };

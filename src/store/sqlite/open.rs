@@ -95,6 +95,10 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         }
         _ => StoreError::Unopened { store: name(path), reason: failure.to_string() },
     };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        let reason = format!("there is no folder {}; make it first", folder.display());
+        return Err(StoreError::Unopened { store: name(path), reason });
+    }
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
     let file = file.map_err(|failure| unopened(&failure))?;
     match file.try_lock() {
