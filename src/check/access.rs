@@ -97,7 +97,13 @@ impl<'a> Known<'a> {
         self.words().find(|(word, _)| *word == name).map_or(name, |(_, own)| own)
     }
 
-    fn words(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+    /// What the connector says of its own of every record: the id, when it was made and changed.
+    pub(super) fn own_keys(&self) -> impl Iterator<Item = &'a Arc<str>> {
+        std::iter::once(&self.facts.id).chain(&self.facts.created).chain(&self.facts.stamps)
+    }
+
+    /// The client's words, each with the field that it stands for.
+    pub(super) fn words(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let words = self.connection.fields.get(self.object);
         words.into_iter().flatten().map(|(word, own)| (word.as_str(), own.as_str()))
     }

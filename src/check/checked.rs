@@ -11,7 +11,7 @@ use super::graph::Graph;
 use super::judge::Judge;
 use super::made_of::MadeOf;
 use super::rules::{RULES, TYPED_RULES};
-use super::types::{self, Typed};
+use super::types::{self, Objects, Typed};
 use super::view::{Found, View};
 use crate::config::{ClientDraft, ClientFile, ClientOverlay, Draft, DraftFile, Shared};
 use crate::diagnostic::{Code, Diagnostic, Path, Report, Severity, SourceFile, Sources};
@@ -250,6 +250,7 @@ impl<'a> ClientCheck<'a> {
             )),
         };
         let events = Events::of(view);
+        let objects = Objects::of(view);
         let files = self.draft.pipelines.iter().zip(&made_of.pipelines);
         files
             .filter_map(|(file, set)| {
@@ -260,7 +261,7 @@ impl<'a> ClientCheck<'a> {
                 let pipeline = Pipeline::compile(scope, file, version, &mut out);
                 findings.append(&mut out.findings);
                 if let Some(written) = &file.content {
-                    types::typed(view, &file.path, written, &out.expressions, types);
+                    types::typed(view, &objects, &file.path, written, &out.expressions, types);
                 }
                 pipeline
             })

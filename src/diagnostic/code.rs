@@ -95,6 +95,7 @@ codes! {
     UnknownField "unknown-field" Error,
     ReadOnlyField "read-only-field" Error,
     MissingField "missing-field" Error,
+    RequiredField "required-field" Warning,
     UnknownOption "unknown-option" Error,
     FieldType "field-type" Error,
     TextTooLong "text-too-long" Error,
@@ -136,6 +137,7 @@ codes! {
     RawTime "raw-time" Warning,
     NoZone "no-zone" Warning,
     ConstantCondition "constant-condition" Warning,
+    UnreachableStep "unreachable-step" Warning,
     // Excusing findings (src/check/judge.rs).
     AllowComment "allow-comment" Warning,
     UnknownRule "unknown-rule" Warning,

@@ -3,17 +3,20 @@
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 
-use super::super::access::accesses;
+use super::super::access::{Access, Line, accesses};
 use super::super::constants::constants;
+use super::super::types::{Objects, Typed, misfits};
 use super::super::view::{Found, View};
-use super::Rule;
+use super::TypedRule;
+use super::wrong_kind::way_out;
 use crate::config::FieldKind;
 use crate::diagnostic::Code;
 use crate::value::Value;
 
-pub(super) const RULE: Rule = Rule { code: Code::FieldType, check };
+pub(super) const RULE: TypedRule = TypedRule { code: Code::FieldType, check };
 
-fn check(view: &View, found: &mut Found) {
+fn check(view: &View, typed: &Typed, found: &mut Found) {
+    let (objects, given) = (Objects::of(view), typed.by_place());
     for access in accesses(view) {
         for line in access.lines() {
             let Some(field) = access.known.field(line.name) else { continue };
@@ -26,20 +29,38 @@ fn check(view: &View, found: &mut Found) {
                 found.push(finding);
                 continue;
             }
-            for constant in constants(view, access.file(), &line.path, &line.value.0) {
-                if !fits(field.kind, &constant.value) {
-                    let fact =
-                        format!("`{}` of {} gets {}", line.name, access.object, shown(&constant.value));
-                    let mut finding =
-                        found.at(constant.place, fact).label(format!("it holds {}", field.kind.told()));
-                    if let Some(used) = constant.used {
-                        finding = finding.related(used, "it is used here");
-                    }
-                    found.push(finding);
+            if written_out(view, &access, &line, field.kind, found) {
+                continue;
+            }
+            let target = objects.field(access.object, &line.name.into());
+            for given in given.get(&(&**access.file(), &line.path)).into_iter().flatten() {
+                for help in misfits(&given.shape, &target).iter().filter_map(way_out) {
+                    let gets = given.shape.in_words();
+                    let fact = format!("`{}` of {} gets {gets}", line.name, access.object);
+                    let label = format!("it holds {}", field.kind.told());
+                    found.push(found.at(given.value.clone(), fact).label(label).help(help));
                 }
             }
         }
     }
+}
+
+/// What is written out in a line and does not fit; true when there was something.
+fn written_out(view: &View, access: &Access, line: &Line, kind: FieldKind, found: &mut Found) -> bool {
+    let mut any = false;
+    for constant in constants(view, access.file(), &line.path, &line.value.0) {
+        if fits(kind, &constant.value) {
+            continue;
+        }
+        any = true;
+        let fact = format!("`{}` of {} gets {}", line.name, access.object, shown(&constant.value));
+        let mut finding = found.at(constant.place, fact).label(format!("it holds {}", kind.told()));
+        if let Some(used) = constant.used {
+            finding = finding.related(used, "it is used here");
+        }
+        found.push(finding);
+    }
+    any
 }
 
 fn shown(value: &Value) -> String {

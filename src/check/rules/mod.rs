@@ -28,6 +28,7 @@ mod partial_field;
 mod raw_time;
 mod read_only;
 mod read_only_field;
+mod required_field;
 mod retry_too_long;
 mod secret_written;
 mod short_interval;
@@ -42,6 +43,7 @@ mod unknown_option;
 mod unknown_path;
 mod unknown_pipeline;
 mod unordered_update;
+mod unreachable_step;
 mod unused_connection;
 mod unused_part;
 mod unused_result;
@@ -82,6 +84,11 @@ pub(super) const TYPED_RULES: &[TypedRule] = &[
     raw_time::RULE,
     no_zone::RULE,
     constant_condition::RULE,
+    unreachable_step::RULE,
+    field_type::RULE,
+    unknown_option::RULE,
+    text_too_long::RULE,
+    required_field::RULE,
 ];
 
 /// All other rules, in the order in which a reader meets what they are about.
@@ -101,9 +108,6 @@ pub(super) const RULES: &[Rule] = &[
     unknown_field::RULE,
     read_only_field::RULE,
     missing_field::RULE,
-    unknown_option::RULE,
-    field_type::RULE,
-    text_too_long::RULE,
     key_not_unique::RULE,
     no_events::RULE,
     unknown_event::RULE,

@@ -1,38 +1,77 @@
 #![doc = include_str!("unknown-option.md")]
 
-use super::super::access::accesses;
+use super::super::access::{Access, Line, accesses};
 use super::super::constants::constants;
+use super::super::types::{Typed, Words};
 use super::super::view::{Found, View};
-use super::Rule;
-use crate::config::FieldKind;
-use crate::diagnostic::{Code, Severity};
+use super::TypedRule;
+use crate::config::{FieldKind, FieldSchema};
+use crate::diagnostic::{Code, Place, Severity};
 use crate::nearest::did_you_mean;
 
-pub(super) const RULE: Rule = Rule { code: Code::UnknownOption, check };
+pub(super) const RULE: TypedRule = TypedRule { code: Code::UnknownOption, check };
 
-fn check(view: &View, found: &mut Found) {
+fn check(view: &View, typed: &Typed, found: &mut Found) {
+    let given = typed.by_place();
     for access in accesses(view) {
         for line in access.lines() {
             let Some(field) = access.known.field(line.name) else { continue };
             let Some(options) = &field.options else { continue };
+            let target = Target { access: &access, line: &line, field, options };
+            let mut written = Vec::new();
             for constant in constants(view, access.file(), &line.path, &line.value.0) {
                 let Some(text) = constant.value.to_text() else { continue };
-                let Some(wrong) = unknown(field.kind, &text, options) else { continue };
-                let fact =
-                    format!("{wrong:?} is not among the options of `{}` of {}", line.name, access.object);
-                let mut finding = found
-                    .at(constant.place, fact)
-                    .label(if field.open { "nobody can choose it there" } else { "the account refuses it" })
-                    .help_maybe(did_you_mean(wrong, options.iter().map(String::as_str)));
-                if field.open {
-                    finding = finding.severity(Severity::Warning);
+                if let Some(wrong) = unknown(field.kind, &text, options) {
+                    target.refuses(&[wrong], constant.place, constant.used, found);
                 }
-                if let Some(used) = constant.used {
-                    finding = finding.related(used, "it is used here");
+                written.push(text);
+            }
+            for given in given.get(&(&**access.file(), &line.path)).into_iter().flatten() {
+                let words = given.shape.words().into_iter().flat_map(Words::iter);
+                let words = words.filter(|word| written.iter().all(|text| **text != **word));
+                let wrong: Vec<&str> = words.filter_map(|word| unknown(field.kind, word, options)).collect();
+                if !wrong.is_empty() {
+                    target.refuses(&wrong, given.value.clone(), None, found);
                 }
-                found.push(finding);
             }
         }
+    }
+}
+
+/// A line that gives something to a field of options.
+struct Target<'t> {
+    access: &'t Access<'t>,
+    line: &'t Line<'t>,
+    field: &'t FieldSchema,
+    options: &'t [String],
+}
+
+impl Target<'_> {
+    fn refuses(&self, wrong: &[&str], place: Place, used: Option<Place>, found: &mut Found) {
+        let (field, object) = (self.line.name, self.access.object);
+        let fact = match wrong {
+            [one] => format!("{one:?} is not among the options of `{field}` of {object}"),
+            [one, rest @ ..] => {
+                let more = rest.len();
+                format!(
+                    "{one:?} and {more} more that it can be are not among the options of `{field}` of {object}"
+                )
+            }
+            [] => return,
+        };
+        let label = if self.field.open { "nobody can choose it there" } else { "the account refuses it" };
+        let mut finding = found.at(place, fact).label(label);
+        finding = match wrong {
+            [one] => finding.help_maybe(did_you_mean(one, self.options.iter().map(String::as_str))),
+            _ => finding.help(format!("say which is which with `map: {{ {}: ... }}`", wrong[0])),
+        };
+        if self.field.open {
+            finding = finding.severity(Severity::Warning);
+        }
+        if let Some(used) = used {
+            finding = finding.related(used, "it is used here");
+        }
+        found.push(finding);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::diagnostic::Code;
 
 pub(super) const RULE: TypedRule = TypedRule { code: Code::UnknownPath, check };
 
-fn check(_: &View, typed: &Typed, found: &mut Found) {
+fn check(view: &View, typed: &Typed, found: &mut Found) {
     for (place, sight) in &typed.sights {
         let Sight::Missing(miss) = sight else { continue };
         if miss.moved.is_some() {
@@ -18,7 +18,10 @@ fn check(_: &View, typed: &Typed, found: &mut Found) {
                 Some(format!("its elements are in `{near}`: `{near}{}`", miss.key))
             }
             Some(near) => Some(format!("did you mean `{near}`?")),
-            None => None,
+            None => miss.pulled.as_ref().map(|object| {
+                let pull = format!("lockstep schema pull {} {}", view.draft.folder, object.connection);
+                format!("if it is new there, pull the account's fields again: `{pull}`")
+            }),
         };
         let fact = format!("`{}` is not a field of `{}`", miss.key, miss.of);
         found.push(found.at(place.clone(), fact).label("it is never there").help_maybe(help));

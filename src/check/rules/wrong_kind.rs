@@ -11,6 +11,10 @@ fn check(view: &View, typed: &Typed, found: &mut Found) {
     let objects = Objects::of(view);
     for given in typed.given.iter().filter(|given| given.to == GivenTo::Field) {
         let [name] = given.name.as_slice() else { continue };
+        // What was pulled of accounts is `field-type`'s matter.
+        if view.catalog_of(&given.object.connection).is_none() {
+            continue;
+        }
         let target = objects.field(&given.object, name);
         for misfit in misfits(&given.shape, &target) {
             let Some(help) = way_out(&misfit) else { continue };
@@ -25,7 +29,7 @@ fn label(given: &Given) -> String {
 }
 
 /// What to do about a value of another kind; other rules tell of the rest.
-fn way_out(misfit: &Misfit) -> Option<&'static str> {
+pub(super) fn way_out(misfit: &Misfit) -> Option<&'static str> {
     Some(match misfit {
         Misfit::ListForOne => "take one element (`[0]`), or join them: `join(list, \", \")`",
         Misfit::ObjectForOne => "take one of its fields",
@@ -34,6 +38,8 @@ fn way_out(misfit: &Misfit) -> Option<&'static str> {
         Misfit::NumberForBoolean => "compare it: `\"${number > 0}\"`",
         Misfit::TextForBoolean => "compare it: `\"${text == \\\"yes\\\"}\"`",
         Misfit::SecondsForTime => "write `datetime: date` or `datetime: iso8601` beside it",
+        Misfit::TextForTime | Misfit::BooleanForTime => "give a date, or a time",
+        Misfit::AmountForTime => "this is money: give a date, or a time",
         Misfit::Nothing { .. }
         | Misfit::MinorForMajor
         | Misfit::MajorForMinor

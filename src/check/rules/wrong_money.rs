@@ -3,6 +3,7 @@
 use super::super::types::{GivenTo, Sight, Typed, Unit};
 use super::super::view::{Found, View};
 use super::TypedRule;
+use crate::catalog;
 use crate::connector::file::Amounts;
 use crate::diagnostic::Code;
 
@@ -13,7 +14,7 @@ fn check(view: &View, typed: &Typed, found: &mut Found) {
         let Sight::Converted { by, shape } = sight else { continue };
         let (is, help) = match shape.unit() {
             Unit::UnixTime => ("a time in Unix seconds", "write `datetime` where a time is meant"),
-            Unit::Major => ("already in the currency's own unit", "convert it once"),
+            Unit::Major | Unit::Decimal => ("already in the currency's own unit", "convert it once"),
             _ => ("already in minor units", "convert it once"),
         };
         let finding = found
@@ -23,8 +24,14 @@ fn check(view: &View, typed: &Typed, found: &mut Found) {
         found.push(finding);
     }
     for given in &typed.given {
+        let is_wrong = match given.shape.unit() {
+            Unit::Major => true,
+            // Not every number with digits after the point is money.
+            Unit::Decimal => given.name.last().is_some_and(|name| catalog::is_amount(name)),
+            _ => false,
+        };
         if given.to == GivenTo::Field
-            && given.shape.unit() == Unit::Major
+            && is_wrong
             && view.amounts(&given.object.connection) == Some(Amounts::Minor)
         {
             let fact =
@@ -32,7 +39,10 @@ fn check(view: &View, typed: &Typed, found: &mut Found) {
             let finding = found
                 .at(given.value.clone(), fact)
                 .label("it is a hundredth of what is meant")
-                .help("leave `money` out, or write `minor:` with the currency");
+                .help(match given.shape.unit() {
+                    Unit::Decimal => "write `{ from: ..., minor: <currency> }`",
+                    _ => "leave `money` out, or write `minor:` with the currency",
+                });
             found.push(finding);
         }
     }

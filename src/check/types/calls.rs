@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::infer::{Infer, element_of, told};
+use super::infer::{Infer, element_of};
+use super::modifiers::told;
 use super::operators::spelled;
 use super::shape::{Absence, Kind, Object, Shape, Text, TextForm, Unit};
 use crate::expr::{Term, TimeForm, What};

@@ -52,6 +52,7 @@ impl Infer<'_> {
                 of: resource.in_words(),
                 near: nearest(key, resource.keys()).map(ToOwned::to_owned),
                 moved: resource.moved(key),
+                pulled: None,
             }),
         };
         self.see(spot, sight);

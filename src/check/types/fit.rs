@@ -32,6 +32,12 @@ pub(in crate::check) enum Misfit {
     MajorForMinor,
     /// Seconds since 1970 where a date or a time is written as text.
     SecondsForTime,
+    /// Text in which no date is written, where a date or a time is wanted.
+    TextForTime,
+    /// Money where a date or a time is wanted.
+    AmountForTime,
+    /// True or false where a date or a time is wanted.
+    BooleanForTime,
     /// Words that the target does not have.
     ForeignWords(Vec<Arc<str>>),
     /// Text that can be longer than the target takes.
@@ -73,7 +79,20 @@ fn kinds(value: &Kind, target: &Kind, found: &mut Vec<Misfit>) {
         {
             found.push(Misfit::SecondsForTime);
         }
-        (Kind::Text(value), Kind::Text(target)) => texts(value, target, found),
+        (Kind::Text(value), Kind::Text(target)) => {
+            if matches!(target.form, TextForm::Date | TextForm::DateTime) && !may_be_time(value) {
+                found.push(Misfit::TextForTime);
+            }
+            texts(value, target, found);
+        }
+        (Kind::Number(Number { unit: Unit::Minor | Unit::Major, .. }), Kind::Text(target))
+            if matches!(target.form, TextForm::Date | TextForm::DateTime) =>
+        {
+            found.push(Misfit::AmountForTime);
+        }
+        (Kind::Boolean(_), Kind::Text(target)) if target.form != TextForm::Plain => {
+            found.push(Misfit::BooleanForTime);
+        }
         (Kind::Number(_), Kind::Boolean(_)) => found.push(Misfit::NumberForBoolean),
         (Kind::Text(value), Kind::Boolean(_)) if !may_be_boolean(value) => found.push(Misfit::TextForBoolean),
         (Kind::Boolean(_), Kind::Number(_)) => found.push(Misfit::BooleanForNumber),
@@ -84,7 +103,7 @@ fn kinds(value: &Kind, target: &Kind, found: &mut Vec<Misfit>) {
 fn units(value: Unit, target: Unit, found: &mut Vec<Misfit>) {
     match (value, target) {
         (Unit::Minor, Unit::Major) => found.push(Misfit::MinorForMajor),
-        (Unit::Major, Unit::Minor) => found.push(Misfit::MajorForMinor),
+        (Unit::Major | Unit::Decimal, Unit::Minor) => found.push(Misfit::MajorForMinor),
         _ => {}
     }
 }
@@ -113,9 +132,21 @@ fn may_be_number(text: &Text) -> bool {
     }
 }
 
+/// A time is no word of a few.
+fn may_be_time(text: &Text) -> bool {
+    let is_time = |word: &str| word.is_empty() || word.contains(|c: char| c.is_ascii_digit());
+    match (&text.words, &text.form) {
+        (Some(words), _) => words.iter().any(is_time),
+        (None, form) => !matches!(form, TextForm::Id(_)),
+    }
+}
+
 fn may_be_boolean(text: &Text) -> bool {
     match (&text.words, &text.form) {
-        (Some(words), _) => words.iter().all(|word| matches!(word, "true" | "false" | "0" | "1")),
+        // Some systems write `Y` and `N`.
+        (Some(words), _) => {
+            words.iter().all(|word| matches!(&*word.to_lowercase(), "true" | "false" | "0" | "1" | "y" | "n"))
+        }
         (None, form) => *form == TextForm::Plain,
     }
 }
@@ -154,6 +185,12 @@ mod tests {
             (Shape::boolean(), minor.clone(), vec![Misfit::BooleanForNumber]),
             (word("yes"), Shape::boolean(), vec![Misfit::TextForBoolean]),
             (Shape::number(true, Unit::UnixTime), date(), vec![Misfit::SecondsForTime]),
+            (word("Soon"), date(), vec![Misfit::TextForTime]),
+            (word("2026-03-02"), date(), vec![]),
+            (Shape::number(false, Unit::Major), date(), vec![Misfit::AmountForTime]),
+            (Shape::boolean(), date(), vec![Misfit::BooleanForTime]),
+            (word("Y"), Shape::boolean(), vec![]),
+            (Shape::number(false, Unit::Decimal), minor.clone(), vec![Misfit::MajorForMinor]),
             (word("High").or(&word("Low")), word("High"), vec![Misfit::ForeignWords(vec!["Low".into()])]),
             (word("Long"), short.clone(), vec![Misfit::TooLong { length: 4, longest: 3 }]),
             (Shape::text().maybe(), Shape::text(), vec![Misfit::Nothing { always: false }]),

@@ -58,9 +58,6 @@ impl<'a> OnObject<'a> {
     }
 }
 
-/// The verb, and the object that it is about.
-type Target<'t> = (&'static str, &'t ObjectRef);
-
 impl Walk<'_> {
     /// Every value of a map below `key`.
     pub(super) fn give_all(
@@ -69,27 +66,27 @@ impl Walk<'_> {
         key: &str,
         written: &Fields,
         to: GivenTo,
-        target: Target<'_>,
+        object: &ObjectRef,
     ) {
         let path = path.key(key);
         for name in written.keys() {
-            self.give(&path, name, to, target);
+            self.give(&path, name, to, object);
         }
     }
 
     /// What a record is looked up by.
-    pub(super) fn give_match(&mut self, path: &Path, matching: &Match, target: Target<'_>) {
+    pub(super) fn give_match(&mut self, path: &Path, matching: &Match, object: &ObjectRef) {
         let path = path.key("match");
         match matching {
             Match::One(fields) => {
                 for name in fields.keys() {
-                    self.give(&path, name, GivenTo::Match, target);
+                    self.give(&path, name, GivenTo::Match, object);
                 }
             }
             Match::AnyOf(alternatives) => {
                 for (index, fields) in alternatives.iter().enumerate() {
                     for name in fields.keys() {
-                        self.give(&path.index(index), name, GivenTo::Match, target);
+                        self.give(&path.index(index), name, GivenTo::Match, object);
                     }
                 }
             }
@@ -97,14 +94,14 @@ impl Walk<'_> {
     }
 
     /// What a new record is known by.
-    pub(super) fn give_key(&mut self, path: &Path, key: &Key, target: Target<'_>) {
+    pub(super) fn give_key(&mut self, path: &Path, key: &Key, object: &ObjectRef) {
         match key {
-            Key::Fields(fields) => self.give_all(path, "key", fields, GivenTo::Match, target),
+            Key::Fields(fields) => self.give_all(path, "key", fields, GivenTo::Match, object),
             Key::Value(_) => drop(self.shape(&path.key("key"))),
         }
     }
 
-    fn give(&mut self, path: &Path, name: &str, to: GivenTo, (verb, object): Target<'_>) {
+    fn give(&mut self, path: &Path, name: &str, to: GivenTo, object: &ObjectRef) {
         let path = path.key(name);
         let Some(compiled) = self.compiled.get(&(&*self.file, &path)).copied() else { return };
         let is_sent = to != GivenTo::Match && self.view.amounts(&object.connection) == Some(Amounts::Decimal);
@@ -112,13 +109,9 @@ impl Walk<'_> {
         let given = Given {
             to,
             object: object.clone(),
-            verb,
             name: vec![name.into()],
-            key: Place::key(Arc::clone(&self.file), path.clone()),
             value: Place::value(Arc::clone(&self.file), path.clone()),
             shape,
-            write: compiled.write,
-            on_nothing: compiled.on_nothing,
         };
         self.leaves(&path, &compiled.term, given);
     }
@@ -135,14 +128,8 @@ impl Walk<'_> {
             let Some(shape) = record.fields.get(key) else { continue };
             let at = place(&self.file, path, &value.spot);
             let name = given.name.iter().cloned().chain([Arc::clone(key)]).collect();
-            let inner = Given {
-                name,
-                key: at.clone(),
-                value: at,
-                shape: shape.clone(),
-                object: given.object.clone(),
-                ..given
-            };
+            let object = given.object.clone();
+            let inner = Given { to: given.to, object, name, value: at, shape: shape.clone() };
             self.leaves(path, value, inner);
         }
     }

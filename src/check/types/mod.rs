@@ -9,22 +9,25 @@
 //! themselves: [`misfits`] tells what speaks against putting one into another, and rules decide what that means.
 //! Begin reading at [`Shape`], then at `walk.rs`.
 
+mod account;
 mod assume;
 mod calls;
 mod event;
 mod fit;
 mod given;
 mod infer;
+mod modifiers;
 mod objects;
 mod operators;
 mod resource;
 mod scope;
+mod script;
 mod shape;
 mod sight;
 mod walk;
 
 pub(in crate::check) use fit::{Misfit, misfits};
 pub(in crate::check) use objects::Objects;
-pub(in crate::check) use shape::{Kind, Shape, Unit, Words};
+pub(in crate::check) use shape::{Absence, Kind, Shape, Unit, Words};
 pub(in crate::check) use sight::{Given, GivenTo, Sight, Typed};
 pub(in crate::check) use walk::typed;

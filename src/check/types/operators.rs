@@ -147,6 +147,7 @@ fn unit_of(name: &str, left: &Number, right: &Number) -> Unit {
         ("*", a @ (Unit::Minor | Unit::Major), Unit::Plain) => a,
         ("*", Unit::Plain, b @ (Unit::Minor | Unit::Major)) => b,
         ("*" | "/" | "%", Unit::Plain, Unit::Plain) => Unit::Plain,
+        ("*", a @ Unit::Decimal, Unit::Plain | Unit::Decimal) if !is_written(right) => a,
         _ => Unit::Unknown,
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Fact {
 
 impl Default for Record {
     fn default() -> Self {
-        Self { name: None, fields: IndexMap::new(), open: true }
+        Self { of: Vec::new(), fields: IndexMap::new(), open: true }
     }
 }
 

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::resource::Resource;
 use crate::catalog;
+use crate::config::ObjectRef;
 use crate::value::Value;
 
 /// What is known of a value before it is there.
@@ -107,6 +108,8 @@ pub(in crate::check) enum Unit {
     Minor,
     /// Money in the currency's own unit: `45.00`.
     Major,
+    /// A number of a system that keeps money in the currency's own unit: money perhaps, and then no minor units.
+    Decimal,
     /// Seconds since 1970.
     UnixTime,
 }
@@ -127,12 +130,35 @@ pub(in crate::check) enum Object {
 /// A value with known keys: a payload, a record of a system whose fields are known.
 #[derive(Debug, Clone)]
 pub(in crate::check) struct Record {
-    /// What has these fields, for a sentence: `salesforce.Account`. `None` for what the author put together.
-    pub(in crate::check) name: Option<Arc<str>>,
+    /// The objects of systems that it may be one of. None for what the author put together.
+    pub(in crate::check) of: Vec<ObjectRef>,
     /// Its fields.
     pub(in crate::check) fields: IndexMap<Arc<str>, Shape>,
     /// True when there may be others.
     pub(in crate::check) open: bool,
+}
+
+impl Record {
+    /// What has changed of it: any field may be left out.
+    pub(in crate::check) fn partly(&self) -> Self {
+        let fields = self.fields.iter().map(|(key, shape)| (Arc::clone(key), shape.clone().maybe()));
+        Self { of: self.of.clone(), fields: fields.collect(), open: self.open }
+    }
+
+    /// Either this or another one: what only one of them has may not be there.
+    fn or(&self, other: &Self) -> Self {
+        let mut fields: IndexMap<Arc<str>, Shape> = IndexMap::new();
+        for (key, shape) in &self.fields {
+            let either = other.fields.get(key).map_or_else(|| shape.clone().maybe(), |it| shape.or(it));
+            fields.insert(Arc::clone(key), either);
+        }
+        for (key, shape) in &other.fields {
+            fields.entry(Arc::clone(key)).or_insert_with(|| shape.clone().maybe());
+        }
+        let mut of = self.of.clone();
+        of.extend(other.of.iter().filter(|object| !self.of.contains(object)).cloned());
+        Self { of, fields, open: false }
+    }
 }
 
 impl Shape {
@@ -205,7 +231,11 @@ impl Shape {
             }
             Value::Map(map) => {
                 let fields = map.iter().map(|(key, value)| (Arc::clone(key), Self::literal(value))).collect();
-                Self::of(Kind::Object(Object::Record(Arc::new(Record { name: None, fields, open: true }))))
+                Self::of(Kind::Object(Object::Record(Arc::new(Record {
+                    of: Vec::new(),
+                    fields,
+                    open: true,
+                }))))
             }
         }
     }
@@ -225,6 +255,14 @@ impl Shape {
     pub(in crate::check) fn words(&self) -> Option<&Words> {
         match &self.kind {
             Kind::Text(text) => text.words.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// How many characters it has at the most, when it is text and that is known.
+    pub(in crate::check) fn length(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Text(text) => text.length,
             _ => None,
         }
     }
@@ -250,7 +288,7 @@ impl Shape {
             },
             Kind::Number(Number { unit: Unit::UnixTime, .. }) => "a time in Unix seconds",
             Kind::Number(Number { unit: Unit::Minor, .. }) => "an amount in minor units",
-            Kind::Number(Number { unit: Unit::Major, .. }) => "an amount",
+            Kind::Number(Number { unit: Unit::Major, .. }) => "an amount in the currency's own unit",
             Kind::Number(Number { whole: true, .. }) => "a whole number",
             Kind::Number(_) => "a number",
             Kind::Boolean(_) => "true or false",
@@ -283,6 +321,12 @@ impl Kind {
             (Self::List(a), Self::List(b)) => Self::List(Box::new(a.or(b))),
             (Self::Object(Object::Resource(a)), Self::Object(Object::Resource(b))) => {
                 Self::Object(Object::Resource(a.or(b)))
+            }
+            (Self::Object(Object::Record(a)), Self::Object(Object::Record(b))) if Arc::ptr_eq(a, b) => {
+                self.clone()
+            }
+            (Self::Object(Object::Record(a)), Self::Object(Object::Record(b))) if !a.open && !b.open => {
+                Self::Object(Object::Record(Arc::new(a.or(b))))
             }
             (Self::Object(_), Self::Object(_)) => Self::Object(Object::Open),
             _ => Self::Unknown,

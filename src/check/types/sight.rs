@@ -1,11 +1,12 @@
 //! What is seen while the shapes of a pipeline's expressions are found: kept for the rules, judged by none of them here.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::shape::{Shape, Words};
 use crate::config::ObjectRef;
-use crate::diagnostic::Place;
-use crate::expr::{OnNothing, TimeForm, Write};
+use crate::diagnostic::{Path, Place, Spot};
+use crate::expr::TimeForm;
 
 /// What is known of the expressions of a client's pipelines.
 #[derive(Debug, Default)]
@@ -14,6 +15,19 @@ pub(in crate::check) struct Typed {
     pub(in crate::check) sights: Vec<(Place, Sight)>,
     /// Every value that is written to, asked of, or passed to a system.
     pub(in crate::check) given: Vec<Given>,
+}
+
+impl Typed {
+    /// What is given to whole fields, by file and place of the value. A part that several pipelines use gives one more than once.
+    pub(in crate::check) fn by_place(&self) -> HashMap<(&str, &Path), Vec<&Given>> {
+        let mut places: HashMap<(&str, &Path), Vec<&Given>> = HashMap::new();
+        for given in self.given.iter().filter(|given| given.name.len() == 1) {
+            if let Spot::Node { path, .. } = &given.value.spot {
+                places.entry((&given.value.file, path)).or_default().push(given);
+            }
+        }
+        places
+    }
 }
 
 /// Something about an expression that is worth a rule's look.
@@ -76,6 +90,8 @@ pub(in crate::check) enum Sight {
         /// What is read, for the message.
         path: Option<String>,
     },
+    /// A step that no run gets to.
+    Unreachable,
     /// A condition that does not depend on anything.
     Constant {
         /// What it always is.
@@ -94,6 +110,8 @@ pub(in crate::check) struct Miss {
     pub(in crate::check) near: Option<String>,
     /// Where the value is in this version of the API, when it was elsewhere in another one.
     pub(in crate::check) moved: Option<Moved>,
+    /// The object of an account whose fields were pulled, when it was read of one.
+    pub(in crate::check) pulled: Option<ObjectRef>,
 }
 
 /// A field that is elsewhere in another version of an API.
@@ -109,26 +127,17 @@ pub(in crate::check) struct Moved {
 
 /// A value that goes to a system.
 #[derive(Debug)]
-#[expect(dead_code, reason = "rules over the fields of a system's own description read the rest")]
 pub(in crate::check) struct Given {
     /// What it is given as.
     pub(in crate::check) to: GivenTo,
     /// The object that it is given to, as the pipeline names it; of a `call`, the operation.
     pub(in crate::check) object: ObjectRef,
-    /// The verb: `create`, `update`, `upsert`, `find`, ...
-    pub(in crate::check) verb: &'static str,
     /// The field or parameter; below it, the keys of a nested payload.
     pub(in crate::check) name: Vec<Arc<str>>,
-    /// Where the name stands.
-    pub(in crate::check) key: Place,
     /// Where the value stands.
     pub(in crate::check) value: Place,
     /// What the value is.
     pub(in crate::check) shape: Shape,
-    /// When it is written.
-    pub(in crate::check) write: Write,
-    /// What nothing does to the field.
-    pub(in crate::check) on_nothing: OnNothing,
 }
 
 /// What a value is given as.

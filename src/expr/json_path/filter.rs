@@ -10,7 +10,7 @@ use super::regexp;
 use crate::value::Value;
 
 /// A logical expression over the current node and the root.
-pub(super) enum Filter {
+pub(in crate::expr) enum Filter {
     Or(Vec<Filter>),
     And(Vec<Filter>),
     Not(Box<Filter>),
@@ -20,14 +20,14 @@ pub(super) enum Filter {
 }
 
 /// Segments that begin at the root (`$`) or at the current node (`@`).
-pub(super) struct Query {
-    pub(super) absolute: bool,
-    pub(super) segments: Vec<Segment>,
+pub(in crate::expr) struct Query {
+    pub(in crate::expr) absolute: bool,
+    pub(in crate::expr) segments: Vec<Segment>,
 }
 
 /// A comparison operator.
 #[derive(Clone, Copy)]
-pub(super) enum Compare {
+pub(in crate::expr) enum Compare {
     Eq,
     Ne,
     Lt,
@@ -37,7 +37,7 @@ pub(super) enum Compare {
 }
 
 /// What stands on a side of a comparison, or is given to a function.
-pub(super) enum Operand {
+pub(in crate::expr) enum Operand {
     Literal(Value),
     One(Query),
     Length(Box<Operand>),
@@ -46,7 +46,7 @@ pub(super) enum Operand {
 }
 
 /// The regular expression of `match()` and `search()`.
-pub(super) enum Pattern {
+pub(in crate::expr) enum Pattern {
     /// Written in the query; `None` when it is not a regular expression, which then matches nothing.
     Fixed(Option<Regex>),
     /// Read from the document, so compiled when it is met.
@@ -55,7 +55,7 @@ pub(super) enum Pattern {
 
 /// Whether a pattern must cover the whole text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whole {
+pub(in crate::expr) enum Whole {
     /// `match()`.
     Yes,
     /// `search()`.

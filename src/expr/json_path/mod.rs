@@ -9,10 +9,11 @@
 
 mod compile;
 mod eval;
-mod filter;
+pub(in crate::expr) mod filter;
 mod model;
 mod places;
 mod regexp;
 
 pub use eval::TooManyNodes;
+pub(in crate::expr) use model::FilterSelector;
 pub use model::{JsonPath, PathError, Segment, Selector};

@@ -59,7 +59,7 @@ pub enum Selector {
 
 /// The condition of a `[?...]` selector.
 #[derive(Clone)]
-pub struct FilterSelector(pub(super) Arc<Filter>);
+pub struct FilterSelector(pub(in crate::expr) Arc<Filter>);
 
 impl JsonPath {
     /// The text that was parsed.

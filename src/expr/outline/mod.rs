@@ -4,6 +4,7 @@
 //! One tree for all languages: JSONPath, Rhai, texts and value expressions become the same terms, so a check needs
 //! to know none of them. It is made when it is asked for and kept by nobody; evaluation does not use it.
 
+mod filter;
 mod model;
 mod path;
 #[cfg(test)]

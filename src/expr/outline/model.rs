@@ -45,8 +45,15 @@ pub enum What {
         /// Which.
         index: Box<Term>,
     },
-    /// Each child of a value in a JSONPath: a wildcard, a slice, a filter, several names.
+    /// Each child of a value in a JSONPath: a wildcard, a slice, several names.
     Children(Box<Term>),
+    /// Those children of a value in a JSONPath for which a condition holds; in it `@` names the child.
+    Filtered {
+        /// The list or map.
+        of: Box<Term>,
+        /// What must hold.
+        condition: Box<Term>,
+    },
     /// Anything below a value in a JSONPath.
     Descendants(Box<Term>),
     /// The list of all nodes that a JSONPath finds, which may be none.
@@ -209,6 +216,7 @@ impl Term {
                 vec![of]
             }
             What::Element { of, index } => vec![of, index],
+            What::Filtered { of, condition } => vec![of, condition],
             What::Text(parts)
             | What::First(parts)
             | What::List(parts)

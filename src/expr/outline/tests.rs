@@ -26,6 +26,7 @@ fn shown(term: &Term) -> String {
         What::Member { of, key } => format!("{}.{key}", shown(of)),
         What::Element { of, index } => format!("{}[{}]", shown(of), shown(index)),
         What::Children(of) => format!("{}[*]", shown(of)),
+        What::Filtered { of, condition } => format!("{}[?{}]", shown(of), shown(condition)),
         What::Descendants(of) => format!("{}..", shown(of)),
         What::Nodes(of) => format!("nodes({})", shown(of)),
         What::Text(parts) => format!("text({})", list(parts)),
