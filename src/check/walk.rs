@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::view::View;
-use crate::config::Verb;
 use crate::config::step::{FindStep, StepFile};
+use crate::config::{ObjectRef, Verb};
 use crate::diagnostic::Path;
 
 /// Hands every step of a list to `visit`, outer before inner, with its path; `at` is the path of the list.
@@ -76,7 +76,15 @@ impl Uses {
 
 /// The one connection that a verb acts on.
 pub(super) fn connection_of(verb: &Verb) -> Option<Arc<str>> {
-    let object = match verb {
+    match verb {
+        Verb::Call(step) => Some(Arc::clone(&step.connection.0)),
+        verb => object_of(verb).map(|object| Arc::clone(&object.connection)),
+    }
+}
+
+/// The one object that a verb acts on.
+pub(super) fn object_of(verb: &Verb) -> Option<&ObjectRef> {
+    Some(match verb {
         Verb::Get(step) => &step.object,
         Verb::List(step) => &step.object,
         Verb::Create(step) => &step.object,
@@ -84,16 +92,15 @@ pub(super) fn connection_of(verb: &Verb) -> Option<Arc<str>> {
         Verb::Upsert(step) => &step.object,
         Verb::Delete(step) => &step.object,
         Verb::Link(step) | Verb::Unlink(step) => &step.object,
-        Verb::Call(step) => return Some(Arc::clone(&step.connection.0)),
         Verb::Find(_)
+        | Verb::Call(_)
         | Verb::Script(_)
         | Verb::Set(_)
         | Verb::ForEach(_)
         | Verb::Choose(_)
         | Verb::Check(_)
         | Verb::Use(_) => return None,
-    };
-    Some(Arc::clone(&object.connection))
+    })
 }
 
 /// True when `script` has `name` as a word: scripts know each connection as a variable.

@@ -92,6 +92,7 @@ codes! {
     UnorderedUpdate "unordered-update" Warning,
     MixedModes "mixed-modes" Warning,
     // Comparing writes and look-ups with what the account has (src/check/rules, by src/check/access.rs).
+    UnpulledObject "unpulled-object" Warning,
     UnknownField "unknown-field" Error,
     ReadOnlyField "read-only-field" Error,
     MissingField "missing-field" Error,

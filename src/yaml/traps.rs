@@ -105,6 +105,15 @@ impl Trap<'_> {
     }
 
     fn after_quotes(&self) -> Diagnostic {
+        if let Some(begun) = self.begun_above() {
+            let after =
+                Place::bytes(Arc::clone(self.file.path()), Span::new(self.at, self.char_end(self.at)));
+            return self
+                .at(Code::TextAfterQuotes, begun, "a text in quotes goes on for lines, and text follows it")
+                .label("it begins here, and has no end on this line")
+                .related(after, "it ends at the quote before this")
+                .help("end it with a quote");
+        }
         let value = self.value();
         let help = match (self.apostrophe(&value), self.script(&value)) {
             (Some(text), _) => {
@@ -123,6 +132,17 @@ impl Trap<'_> {
         )
         .label("the value ended at the quote before this")
         .help(help)
+    }
+
+    /// The line from the quote that begins the text which ends right before this, when that quote stands on an earlier line.
+    fn begun_above(&self) -> Option<Range<usize>> {
+        let before = self.text.get(..self.at)?.trim_end();
+        let quote = before.chars().next_back().filter(|c| matches!(c, '"' | '\''))?;
+        let inside = &before[..before.len() - 1];
+        let mut quotes = inside.rmatch_indices(quote).map(|(at, _)| at);
+        let start = quotes.find(|at| quote == '\'' || !inside[..*at].ends_with('\\'))?;
+        let end = start + inside[start..].find('\n')?;
+        Some(start..end)
     }
 
     /// The text of `'it's'`, where the quote in the middle is an apostrophe.

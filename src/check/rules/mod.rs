@@ -43,6 +43,7 @@ mod unknown_option;
 mod unknown_path;
 mod unknown_pipeline;
 mod unordered_update;
+mod unpulled_object;
 mod unreachable_step;
 mod unused_connection;
 mod unused_part;
@@ -105,6 +106,7 @@ pub(super) const RULES: &[Rule] = &[
     bad_owner::RULE,
     foreign_write::RULE,
     read_only::RULE,
+    unpulled_object::RULE,
     unknown_field::RULE,
     read_only_field::RULE,
     missing_field::RULE,

@@ -151,7 +151,12 @@ impl<'a> Cases<'a> {
             verbs.iter().filter_map(|(verb, object)| Some((*verb, object.as_ref()?))).collect();
         match written.as_slice() {
             [("call", operation)] => self.operation(operation, &at.key("call")),
-            [(verb, object)] => self.object(object, &at.key(*verb), false),
+            [(verb, object)] => {
+                self.object(object, &at.key(*verb), false);
+                if let Some(relation) = &write.relation {
+                    self.relation(object, relation, &at.key("relation"));
+                }
+            }
             [] => {
                 self.report(at, false, "the write has no verb: create, update, delete, link, unlink or call");
             }
@@ -165,6 +170,20 @@ impl<'a> Cases<'a> {
             let fact = format!("`{}` has no object `{}`", object.connection, object.object);
             let known = did_you_mean(&object.object, abilities.objects().map(|(name, _)| name));
             self.found.push(self.found.at(self.place(at, is_key), fact).help_maybe(known));
+        }
+    }
+
+    fn relation(&mut self, object: &ObjectRef, relation: &str, at: &Path) {
+        let mut connections = self.view.client.connections.iter();
+        let connection = connections.find(|(name, _)| name.0 == object.connection);
+        let manifest = connection.and_then(|(_, connection)| self.view.manifest(connection));
+        let Some(facts) = manifest.and_then(|manifest| manifest.abilities().object(&object.object)) else {
+            return;
+        };
+        if !facts.relations.contains_key(relation) {
+            let fact = format!("`{object}` has no relation `{relation}`");
+            let known = did_you_mean(relation, facts.relations.keys().map(|name| &**name));
+            self.found.push(self.found.at(self.place(at, false), fact).help_maybe(known));
         }
     }
 

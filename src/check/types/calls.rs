@@ -53,6 +53,13 @@ impl Infer<'_> {
             "money" => Shape::number(false, Unit::Major).with_absence(first.absence),
             "minor" => Shape::number(true, Unit::Minor).with_absence(first.absence),
             "recurring" | "mrr" => Shape::number(true, Unit::Minor).with_absence(Absence::Unknown),
+            "worst_status" => match &element_of(first).kind {
+                Kind::Object(Object::Resource(subscription)) => {
+                    let status = subscription.key("status").shape;
+                    status.unwrap_or(Shape::UNKNOWN).with_absence(Absence::Unknown)
+                }
+                _ => Shape::UNKNOWN,
+            },
             "sum" => match element_of(first).kind {
                 Kind::Number(number) => Shape::number(number.whole, number.unit),
                 _ => Shape { kind: Shape::number(false, Unit::Unknown).kind, absence: Absence::Unknown },

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::infer::place;
-use super::shape::{Kind, Object};
+use super::shape::{Kind, Object, Shape};
 use super::sight::{Given, GivenTo};
 use super::walk::Walk;
 use crate::config::step::{Key, Params};
@@ -116,8 +116,14 @@ impl Walk<'_> {
         self.leaves(&path, &compiled.term, given);
     }
 
-    /// A payload's values one by one, anything else as it is.
+    /// A payload's values one by one, those of a list's elements, too; anything else as it is.
     fn leaves(&mut self, path: &Path, term: &Term, given: Given) {
+        if let (What::Each { give, .. }, Kind::List(element)) = (&term.what, &given.shape.kind)
+            && matches!(give.what, What::Map(_))
+        {
+            let shape = Shape::clone(element);
+            return self.leaves(path, give, Given { shape, ..given });
+        }
         let (What::Map(entries), Kind::Object(Object::Record(record))) = (&term.what, &given.shape.kind)
         else {
             self.out.given.push(given);

@@ -92,9 +92,12 @@ impl Infer<'_> {
         };
         if let (Some(words), Some(allowed)) = (shape.words(), narrowed.words()) {
             let keys = entries.iter().map(|(key, _)| Arc::clone(key)).collect();
-            let written = matches!(table, Table::Fixed(_));
+            let read = match table {
+                Table::Fixed(_) => None,
+                Table::Read(path) => Some(path.path_text().unwrap_or_default()),
+            };
             let (words, allowed) = (words.clone(), allowed.clone());
-            self.see(spot, Sight::Table { keys, written, words, allowed });
+            self.see(spot, Sight::Table { keys, read, words, allowed });
         }
         entries.into_iter().map(|(_, shape)| shape).reduce(|a, b| a.or(&b)).unwrap_or(Shape::UNKNOWN)
     }

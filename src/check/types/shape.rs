@@ -314,7 +314,7 @@ impl Kind {
             (Self::Text(a), Self::Text(b)) => Self::Text(a.or(b)),
             (Self::Number(a), Self::Number(b)) => Self::Number(Number {
                 whole: a.whole && b.whole,
-                unit: if a.unit == b.unit { a.unit } else { Unit::Unknown },
+                unit: a.unit_beside(b),
                 value: a.value.clone().filter(|value| b.value.as_ref() == Some(value)),
             }),
             (Self::Boolean(a), Self::Boolean(b)) => Self::Boolean(a.filter(|value| *b == Some(*value))),
@@ -330,6 +330,19 @@ impl Kind {
             }
             (Self::Object(_), Self::Object(_)) => Self::Object(Object::Open),
             _ => Self::Unknown,
+        }
+    }
+}
+
+impl Number {
+    /// What either of two counts. A zero that is written out counts what the other one does.
+    fn unit_beside(&self, other: &Self) -> Unit {
+        let is_zero = |number: &Self| matches!(number.value, Some(Value::Int(0)));
+        match (self.unit, other.unit) {
+            (a, b) if a == b => a,
+            (Unit::Unknown, b) if is_zero(self) => b,
+            (a, Unit::Unknown) if is_zero(other) => a,
+            _ => Unit::Unknown,
         }
     }
 }

@@ -64,8 +64,8 @@ pub(in crate::check) enum Sight {
     Table {
         /// The keys.
         keys: Vec<Arc<str>>,
-        /// True when the table is written here; false when it is a variable.
-        written: bool,
+        /// Where the table is, when it is not written here: `vars.status`.
+        read: Option<String>,
         /// What the value can be.
         words: Words,
         /// What it can be where conditions hold.

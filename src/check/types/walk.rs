@@ -13,7 +13,7 @@ use super::scope::Scope;
 use super::shape::{Absence, Kind, Object, Record, Shape, Text, Unit, Words};
 use super::sight::{GivenTo, Sight, Typed};
 use crate::config::step::{ChooseStep, FindStep, StepFile, UseStep};
-use crate::config::{Match, PipelineFile, TriggerFile, Verb, Written};
+use crate::config::{Match, ObjectRef, PipelineFile, TriggerFile, Verb, Written};
 use crate::diagnostic::{Path, Place};
 use crate::expr::{Term, What};
 use crate::steps::Compiled;
@@ -317,7 +317,7 @@ impl Walk<'_> {
             Verb::Find(find) => return self.find(path, find),
             Verb::Call(call) => {
                 self.shape(&path.key("key"));
-                let operation = crate::config::ObjectRef {
+                let operation = ObjectRef {
                     connection: Arc::clone(&call.connection.0),
                     object: call.operation.as_str().into(),
                 };
@@ -345,13 +345,15 @@ impl Walk<'_> {
             return record_of([("records", Shape::list(record))]);
         }
         let record = if on.may_miss { record.maybe() } else { record };
-        record_of([("id", Shape::UNKNOWN), ("record", record)])
+        record_of([("id", Shape::UNKNOWN), ("object", object_of([on.object])), ("record", record)])
     }
 
     fn find(&mut self, path: &Path, find: &FindStep) -> Shape {
         let expand = find.params.get("expand").map(|expand| &expand.0);
         let mut record: Option<Shape> = None;
+        let mut objects = Vec::new();
         let mut place = |this: &mut Self, path: &Path, object, matching: &Match| {
+            objects.push(object);
             this.give_match(path, matching, object);
             let found = this.objects.record(object, expand);
             record = Some(record.take().map_or_else(|| found.clone(), |other| other.or(&found)));
@@ -363,7 +365,8 @@ impl Walk<'_> {
             place(self, &path.key("any").index(index), &alternative.object, &alternative.matching);
         }
         self.mapping(&path.key("params"), &find.params);
-        record_of([("id", Shape::UNKNOWN), ("record", record.unwrap_or(Shape::UNKNOWN).maybe())])
+        let record = record.unwrap_or(Shape::UNKNOWN).maybe();
+        record_of([("id", Shape::UNKNOWN), ("object", object_of(objects)), ("record", record)])
     }
 }
 
@@ -383,6 +386,13 @@ fn with_object(event: Shape, object: &Shape) -> Shape {
     let data = Record { of: Vec::new(), fields: data, open: true };
     record.fields.insert("data".into(), Shape::of(Kind::Object(Object::Record(Arc::new(data)))));
     Shape::of(Kind::Object(Object::Record(Arc::new(record))))
+}
+
+/// Which of these objects a step was about; nothing when it found none.
+fn object_of<'a>(objects: impl IntoIterator<Item = &'a ObjectRef>) -> Shape {
+    let known = objects.into_iter().map(|object| object.to_string().into()).collect();
+    let words = Some(Words { known, open: false });
+    Shape { kind: Kind::Text(Text { words, ..Text::default() }), absence: Absence::Possible }
 }
 
 fn record_of<const N: usize>(fields: [(&str, Shape); N]) -> Shape {
