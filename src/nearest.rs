@@ -53,6 +53,15 @@ impl fmt::Display for Hint {
     }
 }
 
+/// Says that a text is no time zone, and which one was most likely meant.
+pub fn no_zone(text: &str) -> String {
+    let known: Vec<_> = jiff::tz::db().available().collect();
+    match nearest(text, known.iter().map(jiff::tz::TimeZoneName::as_str)) {
+        Some(near) => format!("`{text}` is not an IANA time zone: did you mean `{near}`?"),
+        None => format!("`{text}` is not an IANA time zone such as Europe/London or UTC"),
+    }
+}
+
 /// The name among `known` that was most likely meant; nothing when none is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     ranked(name, known).map(|(_, near, _)| near)

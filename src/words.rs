@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use crate::cron::{Pattern, PatternError};
+use crate::nearest::no_zone;
 
 /// A word that does not parse: a lower-case fragment that says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -321,9 +322,7 @@ impl FromStr for Zone {
     type Err = WordError;
 
     fn from_str(text: &str) -> Result<Self, WordError> {
-        jiff::tz::TimeZone::get(text).map(Self).map_err(|_| {
-            WordError::new(format!("`{text}` is not an IANA time zone such as Europe/London or UTC"))
-        })
+        jiff::tz::TimeZone::get(text).map(Self).map_err(|_| WordError::new(no_zone(text)))
     }
 }
 

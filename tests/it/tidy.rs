@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("secret", &["value"]),
     ("nearest", &[]),
     ("cron", &[]),
-    ("words", &["cron"]),
+    ("words", &["cron", "nearest"]),
     ("written", &["value"]),
     ("diagnostic", &["nearest"]),
     ("yaml", &["diagnostic", "value"]),

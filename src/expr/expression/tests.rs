@@ -166,7 +166,7 @@ fn what_the_data_does_not_fit_is_said() {
         (r#"{"from":"$.object.lines","transform":"trim"}"#, "error: trim needs text, not a map"),
         (
             r#"{"from":"$.object.created","datetime":"date","zone":"$.object.id"}"#,
-            "error: `in_1` is not a time zone (Europe/London, UTC)",
+            "error: `in_1` is not an IANA time zone such as Europe/London or UTC",
         ),
         (r#""${object.missing < 1}""#, "error: nothing and an integer have no order"),
     ]);
@@ -238,7 +238,7 @@ fn mistakes_are_found_with_their_places() {
         ),
         (
             r#"{"from":"$.object.id","datetime":"date","zone":"Europe/Londn"}"#,
-            "ModifierValue .zone: `Europe/Londn` is not a time zone (Europe/London, UTC)",
+            "ModifierValue .zone: `Europe/Londn` is not an IANA time zone: did you mean `Europe/London`?",
         ),
         (
             r#"{"from":"$.object.id","zone":"UTC"}"#,

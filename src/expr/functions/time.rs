@@ -7,6 +7,7 @@ use jiff::{Timestamp, Zoned};
 use super::Unfit;
 use crate::expr::context::Frame;
 use crate::expr::fault::shown;
+use crate::nearest::no_zone;
 use crate::value::Value;
 
 /// A way to write a time.
@@ -60,8 +61,7 @@ impl Format {
 
 /// The zone of an IANA name.
 pub(crate) fn zone(name: &str) -> Result<TimeZone, Unfit> {
-    TimeZone::get(name)
-        .map_err(|_| Unfit(format!("`{}` is not a time zone (Europe/London, UTC)", shown(name))))
+    TimeZone::get(name).map_err(|_| Unfit(no_zone(&shown(name))))
 }
 
 fn iso8601(time: &Zoned) -> String {
