@@ -11,7 +11,7 @@ use super::output::remark;
 use super::runtime;
 use crate::check::{self, Checked, Environments};
 use crate::config::{self, ClientDraft, Draft, SchemaDraft};
-use crate::connector::{Action, Call, Connection, Surroundings};
+use crate::connector::{Action, Call, Connection, Events, Surroundings};
 use crate::diagnostic::{Code, Diagnostic, Path as Place};
 use crate::project::{Client, ConnectionConfig};
 
@@ -84,7 +84,7 @@ async fn ask_opened(connection: &Connection, of: &Of, wanted: &Wanted) -> Told {
             .await
             .map_or_else(|error| Told::Not(error.to_string()), Told::Fields);
     }
-    if !connection.manifest().events().is_some_and(|events| events.lists()) {
+    if !connection.manifest().events().is_some_and(Events::lists) {
         return Told::Nothing;
     }
     let one = Action::Events { types: Vec::new(), since: None, limit: 1, cursor: None };

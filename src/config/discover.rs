@@ -62,6 +62,8 @@ pub(super) enum Wanted {
     Whole,
     /// These pipeline files, and all that they stand on.
     Pipelines(BTreeSet<PathBuf>),
+    /// What its connections are, and nothing that uses them.
+    Connections,
 }
 
 /// What a path inside a project names.

@@ -18,6 +18,14 @@ pub fn load(paths: &[PathBuf], here: &Path) -> Result<Draft, LoadError> {
     Loader::new(&Disk, here).project(selection)
 }
 
+/// Reads what the connections of one client of the project at `root` are: its `client.yaml`, what lies over it, and the project's
+/// connectors. It costs the same however large the client and the project are.
+pub fn load_connections(root: &Path, client: &str, here: &Path) -> Result<Draft, LoadError> {
+    let here = here.canonicalize().map_err(LoadError::read(here))?;
+    let folder = Entry { path: root.join("pipelines").join(client), name: client.into(), is_folder: true };
+    Loader::new(&Disk, here).connections(root, &folder)
+}
+
 /// Reads a project from files that were kept; they are named as seen from its root.
 pub fn load_kept(files: &FileSet) -> Result<Draft, LoadError> {
     let selection = Selection { root: PathBuf::new(), clients: None };
@@ -112,6 +120,23 @@ impl<'a> Loader<'a> {
         Ok(Draft { root: selection.root, sources, findings, clients, headless, shared, connectors, whole })
     }
 
+    fn connections(mut self, root: &Path, folder: &Entry) -> Result<Draft, LoadError> {
+        let client = self.client(folder, &Wanted::Connections)?;
+        let clients = client.ok_or_else(|| LoadError::NoClients(folder.path.clone()))?;
+        let connectors = self.connectors(&root.join("connectors"))?;
+        let Self { sources, findings, headless, .. } = self;
+        Ok(Draft {
+            root: root.to_owned(),
+            sources,
+            findings,
+            clients: vec![clients],
+            headless,
+            shared: Shared::default(),
+            connectors,
+            whole: false,
+        })
+    }
+
     /// A file that stands beside the clients.
     fn shared_file(&mut self, entry: &Entry, shared: &mut Shared) -> Result<(), LoadError> {
         match kind_of(&entry.name) {
@@ -159,6 +184,14 @@ impl<'a> Loader<'a> {
             schemas: Vec::new(),
             whole: matches!(wanted, Wanted::Whole),
         };
+        if *wanted == Wanted::Connections {
+            for entry in files.iter().filter(|entry| !entry.is_folder) {
+                if let Kind::Overlay(environment) = kind_of(&entry.name) {
+                    client.overlays.push(self.read(&entry.path, environment)?);
+                }
+            }
+            return Ok(Some(client));
+        }
         for entry in &files {
             if entry.is_folder && &*entry.name == SCHEMAS {
                 client.schemas = self.schemas(entry)?;
@@ -220,6 +253,7 @@ impl<'a> Loader<'a> {
             Kind::Pipeline(stem) => {
                 let is_wanted = match wanted {
                     Wanted::Whole => true,
+                    Wanted::Connections => false,
                     Wanted::Pipelines(files) => files.contains(path),
                 };
                 if is_wanted {

@@ -30,7 +30,7 @@ pub use connection_schema::{ConnectionSchema, FieldKind, FieldSchema, ObjectSche
 pub use discover::{LoadError, find_root};
 pub use draft::{ClientDraft, Draft, DraftFile, SchemaDraft, Shared};
 pub use file_set::{FileSet, FileText};
-pub use load::{load, load_kept};
+pub use load::{load, load_connections, load_kept};
 pub use pipeline::{OrderFile, PartFile, PipelineFile, RetryFile, Stale, StaleFile};
 pub use read::{FileType, read};
 pub use rules_file::{Level, RulesFile};

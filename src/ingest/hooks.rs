@@ -45,7 +45,16 @@ pub struct Hook {
     connection: Arc<Connection>,
     secrets: Vec<Secret>,
     expected: Expected,
-    complained: AtomicI64,
+    complained: Complaints,
+}
+
+/// When the operator was told of a refusal last, in Unix seconds.
+pub(super) struct Complaints(AtomicI64);
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
 }
 
 impl Hooks {
@@ -113,7 +122,7 @@ impl Hook {
         let events = connection.manifest().events();
         let expected = events.map(|events| events.expected(connection.config())).unwrap_or_default();
         let name = Arc::clone(connection.name());
-        Self { client, name, connection, secrets, expected, complained: AtomicI64::new(i64::MIN) }
+        Self { client, name, connection, secrets, expected, complained: Complaints::default() }
     }
 
     /// The client.
@@ -185,13 +194,18 @@ impl Hook {
     /// Tells the operator of a refusal, once in a while: a wrong secret would otherwise go unseen, and a line for each
     /// would be a stranger's way to fill the disk.
     pub(super) fn complain(&self, refusal: &Refusal, now: Timestamp) {
-        let last = self.complained.load(Ordering::Relaxed);
+        self.complain_by(&self.complained, refusal, now);
+    }
+
+    /// The same, where others have complained instead of it.
+    pub(super) fn complain_by(&self, complained: &Complaints, refusal: &Refusal, now: Timestamp) {
+        let Complaints(complained) = complained;
+        let last = complained.load(Ordering::Relaxed);
         // Whichever way the clock was set meanwhile.
         if now.as_second().abs_diff(last) < COMPLAINT_EVERY {
             return;
         }
-        let won =
-            self.complained.compare_exchange(last, now.as_second(), Ordering::Relaxed, Ordering::Relaxed);
+        let won = complained.compare_exchange(last, now.as_second(), Ordering::Relaxed, Ordering::Relaxed);
         if won.is_ok() {
             tracing::warn!(
                 client = %self.client, connection = %self.name, reason = refusal.word(), error = %chain(refusal),

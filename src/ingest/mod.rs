@@ -12,5 +12,5 @@ mod refusal;
 mod server;
 
 pub use hooks::{Hook, Hooks};
-pub use receive::{Delivery, Ingest, Receipt, Rouse};
+pub use receive::{Calls, Delivery, Door, Ingest, Receipt, Rouse};
 pub use refusal::Refusal;

@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::hooks::Complaints;
 use super::{Hooks, Refusal};
 use crate::clock::SharedClock;
 use crate::engine::Engine;
@@ -49,16 +50,46 @@ fn is_one(count: &usize) -> bool {
     *count == 1
 }
 
+/// The hooks of a dormant client, opened on the side and only to look at one delivery; nothing when that does not work.
+pub type Door = Box<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<Option<Hooks>, Refusal>> + Send + Sync>;
+
 /// Calls a client that is dormant; done when it is open, or known to be broken.
 pub type Rouse = Box<dyn Fn(Arc<str>) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// What becomes of deliveries to clients that are dormant.
+pub struct Calls {
+    /// Proves them genuine before anybody is called.
+    pub door: Door,
+    /// Calls the client.
+    pub rouse: Rouse,
+}
+
+/// The hooks that a delivery is looked at by.
+pub(super) enum At {
+    /// Those that are served.
+    Open(Arc<Hooks>),
+    /// Those of a dormant client: what is proved genuine by them has it called.
+    Door(Box<Hooks>),
+}
+
+impl At {
+    pub(super) fn hooks(&self) -> &Hooks {
+        match self {
+            Self::Open(hooks) => hooks,
+            Self::Door(hooks) => hooks,
+        }
+    }
+}
+
 /// Takes deliveries in.
 pub struct Ingest {
-    rouse: Rouse,
+    calls: Calls,
     hooks: ArcSwap<Hooks>,
     engine: Arc<Engine>,
     clock: SharedClock,
     pub(super) metrics: Arc<Metrics>,
+    /// The hooks of dormant clients are forgotten after each look: how often they complain is known here.
+    pub(super) complained_at_door: Complaints,
 }
 
 impl Ingest {
@@ -66,11 +97,18 @@ impl Ingest {
     pub fn new(
         hooks: Hooks,
         engine: Arc<Engine>,
-        rouse: Rouse,
+        calls: Calls,
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { hooks: ArcSwap::from_pointee(hooks), engine, rouse, clock, metrics }
+        Self {
+            hooks: ArcSwap::from_pointee(hooks),
+            engine,
+            calls,
+            clock,
+            metrics,
+            complained_at_door: Complaints::default(),
+        }
     }
 
     /// Serves these addresses from now on; deliveries that are being taken in go on at their own.
@@ -84,11 +122,21 @@ impl Ingest {
     }
 
     /// The addresses that are served, with those of this client: it is called when it is dormant.
-    pub(super) async fn hooks_with(&self, client: &str) -> Arc<Hooks> {
+    async fn hooks_with(&self, client: &str) -> Arc<Hooks> {
         let hooks = self.hooks();
         let Some(dormant) = hooks.dormant(client).cloned() else { return hooks };
-        (self.rouse)(dormant).await;
+        (self.calls.rouse)(dormant).await;
         self.hooks()
+    }
+
+    /// The hooks by which a delivery to this client is looked at. A dormant one is called only when its door cannot be opened.
+    pub(super) async fn hooks_at(&self, client: &str) -> Result<At, Refusal> {
+        let hooks = self.hooks();
+        let Some(dormant) = hooks.dormant(client).cloned() else { return Ok(At::Open(hooks)) };
+        Ok(match (self.calls.door)(dormant).await? {
+            Some(hooks) => At::Door(Box::new(hooks)),
+            None => At::Open(self.hooks_with(client).await),
+        })
     }
 
     pub(super) fn now(&self) -> Timestamp {

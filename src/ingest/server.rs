@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::body::Room;
-use super::receive::{Delivery, Ingest, Receipt};
+use super::receive::{At, Delivery, Ingest, Receipt};
 use super::refusal::Refusal;
 
 struct Desk {
@@ -46,7 +46,10 @@ async fn hook(
 
 impl Desk {
     async fn take(&self, client: String, connection: String, request: Request) -> Result<Receipt, Refusal> {
-        let hooks = self.ingest.hooks_with(&client).await;
+        let at = self.ingest.hooks_at(&client).await.inspect_err(|refusal| {
+            self.ingest.metrics.refused(None, refusal.word());
+        })?;
+        let hooks = at.hooks();
         let known = hooks.find(&client, &connection).ok();
         let taken = async {
             let (parts, body) = request.into_parts();
@@ -56,12 +59,20 @@ impl Desk {
             let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
             let delivery =
                 Delivery { client, connection, target, headers: parts.headers, body: held.body.clone() };
+            if matches!(at, At::Door(_)) {
+                // Whoever is not who he says calls nobody.
+                hooks.find(&delivery.client, &delivery.connection)?.open(&delivery, self.ingest.now())?;
+            }
             self.ingest.receive(delivery).await
         };
         taken.await.inspect_err(|refusal| {
             self.ingest.metrics.refused(known.map(|hook| (hook.client(), hook.connection())), refusal.word());
-            if let Some(hook) = known {
-                hook.complain(refusal, self.ingest.now());
+            match (known, &at) {
+                (Some(hook), At::Open(_)) => hook.complain(refusal, self.ingest.now()),
+                (Some(hook), At::Door(_)) => {
+                    hook.complain_by(&self.ingest.complained_at_door, refusal, self.ingest.now());
+                }
+                (None, _) => {}
             }
         })
     }

@@ -42,8 +42,8 @@ impl Door {
             let _waits = door.waiting.try_acquire().map_err(|_| Refusal::Crowded)?;
             let _has_room = door.room.acquire().await.map_err(|_| Refusal::Crowded)?;
             let (files, opener) = (door.files.clone(), door.opener.clone());
-            let opened = tokio::task::spawn_blocking(move || open(&files, &opener, &client)).await;
-            Ok(opened.unwrap_or_default())
+            let hooks = tokio::task::spawn_blocking(move || open(&files, &opener, &client)).await;
+            Ok(hooks.unwrap_or_default())
         }
         .boxed()
     }

@@ -74,6 +74,12 @@ impl ProjectFiles {
         }
     }
 
+    /// Reads and checks what the connections of one client are; its pipelines are not looked at.
+    pub(super) fn check_connections(&self, client: &str) -> Result<Checked, FilesError> {
+        let draft = config::load_connections(&self.root()?, client, &self.here)?;
+        Ok(check_in(draft, self.env.as_deref())?)
+    }
+
     /// The project's folder, as it is now: a deployment may have put another one into its place.
     pub fn root(&self) -> Result<PathBuf, LoadError> {
         let named = self.paths.first().map_or_else(|| self.here.clone(), |path| self.here.join(path));

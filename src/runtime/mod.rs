@@ -8,6 +8,7 @@
 
 mod clients;
 mod commons;
+mod door;
 mod files;
 mod jobs;
 mod kept;

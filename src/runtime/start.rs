@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clients::Opener;
 use super::commons::StoreCommons;
+use super::door::Door;
 use super::files::{FilesError, ProjectFiles};
 use super::kept::KeptVersions;
 use super::reload::{Receivers, Reloader, publish_health};
@@ -22,7 +23,7 @@ use crate::clock::SharedClock;
 use crate::config::env::Environment;
 use crate::connector::{Connections, Http, HttpError, Surroundings};
 use crate::engine::{Duty, Engine, EngineOptions, Jitter, Limits};
-use crate::ingest::{Ingest, Rouse};
+use crate::ingest::{Calls, Ingest};
 use crate::metrics::Metrics;
 use crate::poll::{Poller, PollerParts};
 use crate::seal::{KeyError, STORE_KEY, Sealer};
@@ -153,6 +154,7 @@ impl Runtime {
         let opener =
             Opener { environment: options.environment, around, connections: Arc::clone(&connections) };
         let (rouser, calls) = Rouser::new();
+        let door = Door::new(options.files.clone(), opener.clone());
         let kept = KeptVersions {
             store: Arc::clone(&store),
             opener,
@@ -183,9 +185,12 @@ impl Runtime {
             .role
             .works()
             .then(|| Upkeep::start(&store, &clock, options.retain, retention_of(&engine)));
-        let rouse: Rouse = Box::new(move |client| rouser.rouse(client));
+        let calls_on = Calls {
+            door: Box::new(move |client| door.hooks(client)),
+            rouse: Box::new(move |client| rouser.rouse(client)),
+        };
         let (clock_of_ingest, metrics_of_ingest) = (Arc::clone(&clock), Arc::clone(&metrics));
-        let ingest = Ingest::new(hooks, Arc::clone(&engine), rouse, clock_of_ingest, metrics_of_ingest);
+        let ingest = Ingest::new(hooks, Arc::clone(&engine), calls_on, clock_of_ingest, metrics_of_ingest);
         let ingest = Arc::new(ingest);
         let poller = Arc::new(Poller::start(PollerParts {
             engine: Arc::clone(&engine),

@@ -405,7 +405,7 @@ pub struct ReportRow {
 pub struct DueReport {
     /// The report so far.
     pub report: ReportRow,
-    /// How its runs ended: outcome, effect, reason, number.
+    /// How its runs ended: outcome, effect, reason, number; what happened most often first.
     pub runs: Vec<(Outcome, Effect, String, u64)>,
 }
 

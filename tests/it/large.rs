@@ -128,6 +128,42 @@ async fn clients_that_passed_before_are_opened_when_they_are_called_and_the_othe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_opens_nobody_and_whoever_shows_who_he_is_does() {
+    // Invariants 1 and 7.
+    let mut world = world().await;
+    assert_eq!(world.terminate(), Some(0));
+    world.start(&[NEEDED]);
+    let forged = format!(
+        "t={},v1={}",
+        lockstep::clock::Clock::now(&lockstep::clock::SystemClock).as_second(),
+        "0".repeat(64)
+    );
+    let event = charge("charge.succeeded", 1).to_string();
+    let knock = async |path: &str, signature: &str| {
+        let request = world.http().post(world.hook(path)).header("stripe-signature", signature);
+        request.body(event.clone()).send().await.unwrap().status()
+    };
+    let refused = knock("acme/stripe", &forged).await;
+    assert!(refused.is_client_error() && refused != StatusCode::NOT_FOUND, "{refused}");
+    for (path, status) in [
+        ("acme/stripe", refused),
+        ("other-3/stripe", refused),
+        ("acme/salesforce", StatusCode::NOT_FOUND),
+        ("acme/elsewhere", StatusCode::NOT_FOUND),
+    ] {
+        let (said, empty) = (knock(path, &forged).await, knock(path, "").await);
+        assert_eq!((said, empty), (status, status), "{path}");
+    }
+    assert_eq!(dormant(&world).await, OTHERS + 1, "nobody was opened");
+    let told = world.log().matches("delivery refused").count();
+    assert!((1..=2).contains(&told), "the operator is told, and not of each: {told}");
+    assert_eq!(world.deliver(&charge("charge.succeeded", 1)).await.0, StatusCode::OK);
+    world.all_ended().await;
+    assert_eq!((dormant(&world).await, subjects(&world)), (OTHERS, vec!["first".to_owned()]));
+    assert_eq!(knock("acme/stripe", &forged).await, refused, "an open client says the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_with_work_is_opened_though_nobody_calls_it() {
     // Invariant 4.
     let mut world = world().await;

@@ -505,7 +505,7 @@ async fn ended_runs(db: &Db, id: &PollId) -> Result<Vec<(Outcome, Effect, String
                     ELSE 0 END::bigint AS effect,
                count(*)
         FROM lockstep.poll_run p JOIN lockstep.run ON run.id = p.run
-        WHERE p.client = $1 AND p.poll = $2 AND p.number = $3 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+        WHERE p.client = $1 AND p.poll = $2 AND p.number = $3 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3";
     let PollId { name: PollName { client, poll }, number } = id;
     let values: Values<'_> = &[(&&**client, Type::TEXT), (&&**poll, Type::TEXT), (number, Type::INT8)];
     let counted = |cells: Cells<'_>| {

@@ -399,7 +399,7 @@ pub(super) fn due_reports(connection: &Connection, limit: usize) -> Result<Vec<D
                      ELSE 0 END AS effect,
                 count(*)
          FROM poll_run p JOIN run ON run.id = p.run
-         WHERE p.client = ?1 AND p.poll = ?2 AND p.number = ?3 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+         WHERE p.client = ?1 AND p.poll = ?2 AND p.number = ?3 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3",
     )?;
     let due = reports.into_iter().map(|report| {
         let PollId { name: PollName { client, poll }, number } = &report.id;
