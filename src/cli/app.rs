@@ -16,6 +16,7 @@ use super::endpoints::EndpointsCommand;
 use super::events::Events;
 use super::exit::ExitCode;
 use super::init::Init;
+use super::plan::Plan;
 use super::purge::Purge;
 use super::quota::Quota;
 use super::reports::Reports;
@@ -48,6 +49,8 @@ enum Command {
     Test(Test),
     /// Shows what a pipeline would do for an event: each condition, each mapping, each request
     DryRun(DryRun),
+    /// Shows what changed YAML would write otherwise, over recorded events; writes nothing
+    Plan(Plan),
     /// Shows a pipeline in plain words, its mapping as a table
     Show(Show),
     /// Tells what pipelines will cost: calls an event, the share of a system's quota, how long a backfill takes
@@ -91,6 +94,7 @@ impl Command {
             Self::Validate(command) => command.run(),
             Self::Test(command) => command.run(),
             Self::DryRun(command) => command.run(),
+            Self::Plan(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Quota(command) => command.run(),
             Self::Demo(command) => command.run(),

@@ -116,7 +116,7 @@ impl DryRun {
 fn give(crm: &Crm, path: &Path) -> anyhow::Result<Vec<String>> {
     let records = given(path)?;
     for ((connection, object), records) in &records {
-        for record in records {
+        for record in records.values() {
             crm.give(connection, object, record);
         }
     }

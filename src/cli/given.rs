@@ -4,14 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use indexmap::IndexMap;
 
-use crate::value::{Map, Value};
+use crate::rehearsal::Records;
+use crate::value::Value;
 
-/// Records by connection and object, in the order of the file.
-pub(super) type Records = IndexMap<(Arc<str>, Arc<str>), Vec<Map>>;
-
-/// The records of a file: connection and object -> records.
+/// The records of a file, in its order: connection and object -> records.
 pub(super) fn given(path: &Path) -> anyhow::Result<Records> {
     let name = path.display();
     let text = std::fs::read(path).with_context(|| format!("{name} could not be read"))?;
@@ -28,7 +25,8 @@ pub(super) fn given(path: &Path) -> anyhow::Result<Records> {
         for record in records {
             let record =
                 record.as_map().with_context(|| format!("{name}: a record of {object} is not a map"))?;
-            of.push(record.clone());
+            // Their own ids are in them; here they are only told apart.
+            of.insert(Arc::from(of.len().to_string()), record.clone());
         }
     }
     Ok(all)

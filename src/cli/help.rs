@@ -8,7 +8,7 @@ use super::app::App;
 
 /// Every command is in exactly one group.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Writing and checking", &["init", "validate", "test", "dry-run", "show", "quota"]),
+    ("Writing and checking", &["init", "validate", "test", "dry-run", "plan", "show", "quota"]),
     ("Running", &["demo", "run", "endpoints", "sandbox"]),
     ("Looking", &["events", "runs", "dead", "conflicts", "reports", "audit"]),
     ("Keeping", &["purge"]),

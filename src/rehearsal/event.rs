@@ -141,6 +141,29 @@ pub fn of_file(client: &Client, pipeline: &Pipeline, path: &Path) -> Result<Occa
     }
 }
 
+/// An event that was kept, as its run got it: what came over `connection`.
+pub fn of_kept(
+    client: &Client,
+    pipeline: &Pipeline,
+    connection: &Arc<str>,
+    event: Value,
+) -> Result<Occasion, EventError> {
+    match &pipeline.trigger {
+        Trigger::Events { .. } => of_system(client, connection, event),
+        Trigger::Schedule(_) => Ok(of_poll(event)),
+        Trigger::Reports(_) => Ok(of_report(&event)),
+    }
+}
+
+/// What a poll found.
+fn of_poll(event: Value) -> Occasion {
+    let text = |key: &str| event.get(key).and_then(Value::to_text);
+    let place = Place { key: text("record"), object: text("record"), ..Place::default() };
+    let created = event.get("created").and_then(|time| time_of(time, &TimeZone::UTC)).unwrap_or_default();
+    let kind = text("type").unwrap_or_else(|| "listed".into());
+    Occasion { event: Arc::new(poll::input_of(event)), kind, created, place }
+}
+
 /// A sample in the shape that the client's mappings are written for.
 fn sample(client: &Client, connection: &str, event_type: &str) -> Result<Value, EventError> {
     let config = client.connections.get(connection).map(|connection| &connection.config);

@@ -1,10 +1,11 @@
-//! Who watches runs: which step wrote what, and which ways were taken.
+//! Who watches runs: which step wrote what, which ways were taken, what was asked for and how values came about.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::crm::{Crm, Write};
-use crate::connector::{Action, Call, Reply};
+use crate::connector::{Action, Call, Failure, Fields, Reply};
+use crate::expr::Trace;
 use crate::steps::{Observer, Sight, Way};
 use crate::value::{Map, Value};
 
@@ -20,6 +21,49 @@ pub struct Made {
     pub step: Arc<str>,
 }
 
+/// A question that was asked of a system.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The label of the step.
+    pub step: Arc<str>,
+    /// The connection.
+    pub connection: Arc<str>,
+    /// The object.
+    pub object: Arc<str>,
+    /// What was asked for.
+    pub by: By,
+    /// The id of what was found, when it was one record.
+    pub found: Option<Arc<str>>,
+    /// How many records were found.
+    pub count: usize,
+}
+
+/// What a system was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum By {
+    /// Records with these values.
+    Identity(Fields),
+    /// The record of this id.
+    Id(Arc<str>),
+    /// A listing.
+    Filter(Fields),
+}
+
+/// How a value, or a condition's answer, came about.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Evaluated {
+    /// The label of the step.
+    pub(super) step: Arc<str>,
+    /// The field; nothing for a condition.
+    pub(super) field: Option<Arc<str>>,
+    /// The expression as it is written.
+    pub(super) written: Value,
+    /// True when its value is what stands at its path, and nothing was made of it.
+    pub(super) is_plain: bool,
+    /// The paths that it reads, with what was there.
+    pub(super) reads: Vec<(String, Value)>,
+}
+
 /// Watches what is done with systems in memory.
 pub(super) struct Witness<'a> {
     crm: &'a Crm,
@@ -32,6 +76,10 @@ pub(super) struct Seen {
     /// What was written, in order.
     pub(super) made: Vec<Made>,
     pub(super) taken: BTreeSet<Taken>,
+    /// What was looked for, in order.
+    pub(super) asked: Vec<Asked>,
+    /// How values came about, in order.
+    pub(super) evaluated: Vec<Evaluated>,
     /// The step of each write, in order; nothing where its call has not come back yet.
     steps: Vec<Option<Arc<str>>>,
 }
@@ -97,9 +145,52 @@ impl Observer for Witness<'_> {
     fn saw(&self, step: &str, sight: &Sight<'_>) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match sight {
-            Sight::Called { call, answer: Ok(reply) } => seen.claim(step, call, reply, self.crm),
+            Sight::Called { call, answer } => {
+                if let Ok(reply) = answer {
+                    seen.claim(step, call, reply, self.crm);
+                }
+                seen.asked.extend(asked(step, call, answer));
+            }
             Sight::Took(way) => drop(seen.taken.insert((step.into(), *way))),
-            Sight::Called { .. } | Sight::Condition { .. } | Sight::Mapped { .. } | Sight::Gave { .. } => {}
+            Sight::Mapped { field, trace } => seen.evaluated.push(mapped(step, field, trace)),
+            Sight::Condition { text, values, .. } => seen.evaluated.push(Evaluated {
+                step: step.into(),
+                field: None,
+                written: Value::from(text.trim()),
+                is_plain: false,
+                reads: values.to_vec(),
+            }),
+            Sight::Gave { .. } => {}
         }
+    }
+}
+
+fn asked(step: &str, call: &Call, answer: &Result<Reply, Failure>) -> Option<Asked> {
+    let (object, by) = match &call.action {
+        Action::Find { object, identity, .. } => (object, By::Identity(identity.clone())),
+        Action::Get { object, id, .. } => (object, By::Id(Arc::clone(id))),
+        Action::List { object, filter, .. } => (object, By::Filter(filter.clone())),
+        _ => return None,
+    };
+    let reply = answer.as_ref().ok();
+    let one = reply.and_then(|reply| reply.record.is_some().then(|| reply.id.clone()).flatten());
+    let several = reply.map(|reply| reply.records.as_slice()).unwrap_or_default();
+    let found = match several {
+        [] => one,
+        [record] => record.id.clone(),
+        _ => None,
+    };
+    let count = several.len().max(usize::from(found.is_some()));
+    let (step, connection, object) = (step.into(), Arc::clone(&call.connection), Arc::clone(object));
+    Some(Asked { step, connection, object, by, found, count })
+}
+
+fn mapped(step: &str, field: &str, trace: &Trace) -> Evaluated {
+    Evaluated {
+        step: step.into(),
+        field: Some(field.into()),
+        written: trace.written.clone(),
+        is_plain: trace.is_plain,
+        reads: trace.reads.clone(),
     }
 }

@@ -97,7 +97,7 @@ impl ProjectFiles {
 }
 
 /// Checks a version that was kept. It holds at most one overlay: that of the environment that it was kept in.
-pub(super) fn check_kept(files: &FileSet) -> Result<Checked, FilesError> {
+pub fn check_kept(files: &FileSet) -> Result<Checked, FilesError> {
     let draft = config::load_kept(files)?;
     let env = draft
         .clients

@@ -21,7 +21,7 @@ mod survey;
 mod vault;
 mod watch;
 
-pub use files::{FilesError, ProjectFiles};
+pub use files::{FilesError, ProjectFiles, check_kept};
 pub use roster::Finder;
 pub use start::{Addresses, Runtime, RuntimeError, RuntimeOptions};
 pub use watch::{Watch, WatchError};

@@ -35,6 +35,7 @@ mod operating;
 mod order;
 mod pipedrive;
 mod pipelines;
+mod plan;
 mod polls;
 mod postgres;
 mod quota;

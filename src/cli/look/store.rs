@@ -57,10 +57,15 @@ pub(in crate::cli) struct StoreArgs {
 impl StoreArgs {
     /// Opens the store, which must be there: a process that runs may go on beside it.
     pub(in crate::cli) fn open(&self, runtime: &Runtime) -> anyhow::Result<Arc<dyn Store>> {
-        let address = match &self.store {
-            Some(url) => StoreUrl::address(Some(url), Path::new(""))?,
-            None => StoreUrl::address(None, &self.root()?)?,
-        };
+        match &self.store {
+            Some(_) => self.open_of(runtime, Path::new("")),
+            None => self.open_of(runtime, &self.root()?),
+        }
+    }
+
+    /// The same, where the project is in `root`.
+    pub(in crate::cli) fn open_of(&self, runtime: &Runtime, root: &Path) -> anyhow::Result<Arc<dyn Store>> {
+        let address = StoreUrl::address(self.store.as_ref(), root)?;
         if let StoreAddress::Sqlite(path) = &address {
             anyhow::ensure!(
                 path.exists(),

@@ -27,6 +27,8 @@ pub(in crate::expr) struct Inner {
     pub(in crate::expr) references: Vec<Reference>,
     pub(in crate::expr) suspicions: Vec<Fault>,
     pub(in crate::expr) constant: bool,
+    /// The expression as it stands in its file.
+    pub(in crate::expr) written: Value,
 }
 
 /// When a field may be written (`write:`).

@@ -36,7 +36,8 @@ pub(crate) fn parse(runtime: &Arc<Runtime>, written: &Value, names: &Names) -> R
         faults.extend(new);
         return Err(faults);
     }
-    Ok(Expr { inner: Arc::new(Inner { node, write, on_nothing, references, suspicions, constant }) })
+    let written = written.clone();
+    Ok(Expr { inner: Arc::new(Inner { node, write, on_nothing, references, suspicions, constant, written }) })
 }
 
 /// Reads one written value; mistakes are collected, and a part that has one is read as nothing.

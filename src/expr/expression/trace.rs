@@ -1,6 +1,6 @@
 //! How a value came about, for people: path -> value -> each modifier.
 
-use super::model::Expr;
+use super::model::{Expr, Form};
 use crate::expr::context::Context;
 use crate::expr::fault::EvalError;
 use crate::expr::reads::reads;
@@ -11,6 +11,10 @@ use crate::value::Value;
 pub struct Trace {
     /// The form as it was written.
     pub source: String,
+    /// All of the expression as it stands in its file, with its modifiers.
+    pub written: Value,
+    /// True when its value is what stands at a path, and nothing is made of it.
+    pub is_plain: bool,
     /// Each path of the context that was read, with what was there.
     pub reads: Vec<(String, Value)>,
     /// What the form gave, then what each modifier made of it.
@@ -39,6 +43,13 @@ impl Expr {
         let result = node.eval(context, &mut |name, value| {
             steps.push(TraceStep { name: name.to_owned(), value: value.clone() });
         });
-        Trace { source: node.form.source(), reads: reads(self.references(), context), steps, result }
+        Trace {
+            source: node.form.source(),
+            written: self.inner.written.clone(),
+            is_plain: matches!(node.form, Form::Path(_)) && node.modifiers.is_none(),
+            reads: reads(self.references(), context),
+            steps,
+            result,
+        }
     }
 }
