@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Path};
-use crate::expr::{OnNothing, Term, Write};
+use crate::expr::Term;
 
 /// What compiling pipelines brought to light.
 #[derive(Debug, Default)]
@@ -23,16 +23,10 @@ pub struct Compiled {
     pub path: Path,
     /// What it reads and does.
     pub term: Term,
-    /// When a field is written with it.
-    pub write: Write,
-    /// What it does to a field when it gives nothing.
-    pub on_nothing: OnNothing,
 }
 
 impl Compiled {
-    /// A condition or a script.
-    pub(super) fn code(file: &Arc<str>, path: &Path, term: Term) -> Self {
-        let (write, on_nothing) = (Write::default(), OnNothing::default());
-        Self { file: Arc::clone(file), path: path.clone(), term, write, on_nothing }
+    pub(super) fn new(file: &Arc<str>, path: &Path, term: Term) -> Self {
+        Self { file: Arc::clone(file), path: path.clone(), term }
     }
 }

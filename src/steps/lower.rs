@@ -230,11 +230,7 @@ impl<'a> Lowering<'a> {
         self.refuse_card_data(path, expression.references());
         self.uses.add(expression.references(), role);
         self.heed(&written.to_json());
-        self.out.expressions.push(Compiled {
-            write: expression.write(),
-            on_nothing: expression.on_nothing(),
-            ..Compiled::code(&self.file, path, expression.outline(written))
-        });
+        self.out.expressions.push(Compiled::new(&self.file, path, expression.outline(written)));
         Some(expression)
     }
 
@@ -272,7 +268,7 @@ impl<'a> Lowering<'a> {
         self.refuse_card_data(path, condition.references());
         self.uses.add(condition.references(), Role::Branch);
         self.heed(&written.0);
-        self.out.expressions.push(Compiled::code(&self.file, path, condition.outline()));
+        self.out.expressions.push(Compiled::new(&self.file, path, condition.outline()));
         Some(condition)
     }
 
@@ -297,7 +293,7 @@ impl<'a> Lowering<'a> {
         self.refuse_card_data(path, script.references());
         self.uses.add(script.references(), Role::Branch);
         self.heed(&written.0);
-        self.out.expressions.push(Compiled::code(&self.file, path, script.outline(&written.0)));
+        self.out.expressions.push(Compiled::new(&self.file, path, script.outline(&written.0)));
         Some(script)
     }
 

@@ -98,7 +98,8 @@ fn what_may_be_meant_otherwise_is_left_to_a_person() {
     ] {
         let folder = project(example);
         let (_, shown, told) = fixed(folder.path(), &[]);
-        assert_eq!(told, "", "nothing was done");
+        let only_told = told.lines().all(|line| line.starts_with("not looked into any further"));
+        assert!(only_told, "nothing was done: {told}");
         assert!(shown.contains(left), "{shown}");
         let after = fs::read_to_string(folder.path().join("pipelines/acme/paid.yaml")).unwrap();
         assert_eq!(after, example);
